@@ -1,0 +1,180 @@
+"""The nouns of the catalogue as typed, frozen documents: what an owner declares about data before anyone may use it.
+
+A ``Dataset`` is the logical table that several owners hold parts of; everything in it is the same at every holder and
+its ``digest`` is what plans bind. A ``Holding`` is one owner's part: provider, version, row bound, budget.
+Pure: no I/O. Field lists: requirements R11 (catalogue) and R12 (grading).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Literal, NewType
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+OwnerId = NewType("OwnerId", str)
+NodeId = NewType("NodeId", str)
+OperatorId = NewType("OperatorId", str)
+JobId = NewType("JobId", str)
+Digest = NewType("Digest", str)
+"""``sha256:`` and 64 hexadecimal digits."""
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Text = Annotated[str, StringConstraints(max_length=2000)]
+DecimalText = Annotated[str, StringConstraints(pattern=r"^-?\d{1,30}(\.\d{1,18})?$")]
+Scalar = str | int | bool
+"""A domain value: dates and decimals are their ISO / plain text."""
+
+
+class Model(BaseModel):
+    """Base of all documents: frozen, no unknown fields, no silent type changes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+
+class Role(StrEnum):
+    """What a column is to the person behind the row; decides what a plan may do with it."""
+
+    IDENTIFIER = "identifier"  # names an individual: never grouped by, never aggregated, may be a join key
+    UNIT = "unit"  # the privacy unit: counted distinct, never shown
+    KNOWN = "known"  # an outsider may know it: free to group and filter by
+    SENSITIVE = "sensitive"  # an outsider must not learn it: grouped and filtered only as an approved plan says
+    MEASURE = "measure"  # aggregated; its values are never shown
+
+
+class Grade(StrEnum):
+    """Classification (分类分级). ``core`` data is refused at registration."""
+
+    GENERAL = "general"
+    SENSITIVE_PERSONAL = "sensitive_personal"
+    IMPORTANT = "important"
+    CORE = "core"
+
+
+class ColumnType(StrEnum):
+    INT = "int"
+    DECIMAL = "decimal"  # exact, or floats that equal their ``decimals``-digit decimal
+    STRING = "string"
+    BOOL = "bool"
+    DATE = "date"
+    TIMESTAMP = "timestamp"
+
+
+class Bounds(Model):
+    """Inclusive bounds, as decimal text; registration refuses data outside, the planner proves ranges from them."""
+
+    low: DecimalText
+    high: DecimalText
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Bounds:
+        if Decimal(self.low) > Decimal(self.high):
+            raise ValueError("bounds: low is above high")
+        return self
+
+
+class Column(Model):
+    name: Name
+    type: ColumnType
+    role: Role
+    grade: Grade = Grade.GENERAL
+    nullable: bool = True
+    decimals: Annotated[int, Field(ge=0, le=9)] = 0  # fixed-point scale of a DECIMAL
+    domain: tuple[Scalar, ...] | None = None  # every value that may occur, in display order; needed to group by it
+    bounds: Bounds | None = None  # needed to aggregate or bucket it
+    unit_domain: Name | None = None  # which kind of individual: needed for role unit
+    identifier_kind: Literal["person_id", "social_credit_code", "geocode", "other"] | None = None
+    title: Text = ""
+    masked: bool = False
+    encrypted: bool = False
+
+    @model_validator(mode="after")
+    def _complete(self) -> Column:
+        if self.role is Role.UNIT and self.unit_domain is None:
+            raise ValueError(f"column {self.name}: role unit needs a unit_domain")
+        if self.domain is not None and len(set(map(repr, self.domain))) != len(self.domain):
+            raise ValueError(f"column {self.name}: a domain names each value once")
+        if self.decimals and self.type is not ColumnType.DECIMAL:
+            raise ValueError(f"column {self.name}: only a decimal has decimals")
+        return self
+
+
+class Dataset(Model):
+    """One logical table. All holders sign the same ``Dataset``; a plan binds its digest."""
+
+    name: Name
+    title: Text = ""
+    description: Text = ""
+    columns: Annotated[tuple[Column, ...], Field(min_length=1, max_length=512)]
+    unit: Name  # the column that is the privacy unit
+    null_units: Literal["exclude", "refuse"] = "refuse"  # rows without a unit: left out by rule, or not registrable
+    units_disjoint: bool = False  # owners declare that no individual is held by two of them
+    unique_keys: tuple[tuple[Name, ...], ...] = ()  # verified at registration; what a many-to-one join may use
+    grade: Grade = Grade.GENERAL
+    security_level: Annotated[int, Field(ge=1, le=5)] = 1
+    open_attribute: Literal["unconditional", "conditional", "not_open"] = "conditional"
+    legal_basis: Text
+    authoritative_source: Text = ""  # 一数一源
+    collecting_body: Text = ""
+    update_frequency: Literal["real_time", "weekly", "monthly", "quarterly", "yearly", "other"] = "other"
+    scenarios: tuple[Text, ...] = ()
+    profile: Annotated[str, StringConstraints(pattern=r"^[a-z]+@\d+$")] = "standard@1"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Dataset:
+        names = [column.name for column in self.columns]
+        if len(set(names)) != len(names):
+            raise ValueError(f"dataset {self.name}: two columns have one name")
+        if self.unit not in names or self.column(self.unit).role is not Role.UNIT:
+            raise ValueError(f"dataset {self.name}: unit must name a column with role unit")
+        for key in self.unique_keys:
+            for part in key:
+                if part not in names:
+                    raise ValueError(f"dataset {self.name}: unique key names {part}, which is no column")
+        return self
+
+    def column(self, name: str) -> Column:
+        """The column of that name; raises ``KeyError``."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+    @property
+    def unit_columns(self) -> tuple[Column, ...]:
+        """Every column with role unit, the dataset's own first: each is under its own rule."""
+        rest = (column for column in self.columns if column.role is Role.UNIT and column.name != self.unit)
+        return (self.column(self.unit), *rest)
+
+
+class Holding(Model):
+    """One owner's part of a dataset, as its registration announces it. Holds no digest of data, only commitments."""
+
+    dataset: Name
+    owner: str
+    node: str
+    provider: Text
+    version_commitment: str  # salted commitment to the manifest of file digests
+    version_label: Text = ""  # what a human calls this version, e.g. "2013"
+    max_rows: Annotated[int, Field(ge=1, le=1 << 40)]  # declared bound, used in range proofs; not the row count
+    state: Literal["active", "retained", "dormant"] = "active"
+    storage_form: Text = ""
+    cell_budget: Annotated[int, Field(ge=0)] = 1_000_000  # released cells per data version, over all grants
+
+
+class CatalogueView(Model):
+    """What the planner sees: the logical datasets and who holds a part of each."""
+
+    datasets: tuple[Dataset, ...]
+    holdings: tuple[Holding, ...]
+
+    def dataset(self, name: str) -> Dataset:
+        """The dataset of that name; raises ``KeyError``."""
+        for dataset in self.datasets:
+            if dataset.name == name:
+                return dataset
+        raise KeyError(name)
+
+    def holdings_of(self, name: str) -> tuple[Holding, ...]:
+        return tuple(sorted((h for h in self.holdings if h.dataset == name), key=lambda h: h.node))
