@@ -1,0 +1,51 @@
+"""Everything that can go wrong in ``jobs``, as types. Texts name what to change and never a secret or a data value."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class JobError(Exception):
+    """Root of all errors that this package raises. ``code`` is a stable slug, the text says what to change."""
+
+    code: ClassVar[str] = "job-error"
+
+
+class BadDocument(JobError):
+    """Bytes that are not a document of the expected kind: not canonical, unknown or missing field, out of bounds."""
+
+    code = "bad-document"
+
+
+class BadSignature(JobError):
+    """Fewer valid signatures by distinct trusted keys than the threshold asks for."""
+
+    code = "bad-signature"
+
+
+class UnknownSigner(JobError):
+    """A document that names an owner, node, operator or hub which the roster does not know."""
+
+    code = "unknown-signer"
+
+
+class Expired(JobError):
+    """A document used outside its period: too late, or not yet valid."""
+
+    code = "expired"
+
+
+class RosterRollback(JobError):
+    """A roster older than the one already trusted, or a second one of the same version."""
+
+    code = "roster-rollback"
+
+
+class OutOfScope(JobError):
+    """A permit that leaves what a grant, commitment or roster binds; ``field`` names the binding that differs."""
+
+    code = "out-of-scope"
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(text)
+        self.field = field
