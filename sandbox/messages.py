@@ -1,0 +1,145 @@
+"""What nodes send to the hub while a job runs: bounds-checked binary, inside a DSSE envelope signed by the node's key.
+
+One kind per step of the walk in ``docs/architecture.md``. All bind the permit's digest; ``Flags`` binds the keys that
+the node masked under, ``Values`` binds the opened set. Hub and node share this module and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from mpc.errors import MalformedMessage
+from mpc.wire import Reader, Writer
+
+PAYLOAD_TYPE: Final = "application/vnd.unseen.message;v=1"
+PROTOCOL: Final = 64
+MAX_ELEMENTS: Final = 1 << 22
+DIGEST_BYTES: Final = 32
+
+Words = npt.NDArray[np.uint64]
+"""Ring elements as little-endian 64-bit words, shape (elements, words per element)."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """Round 1: the node accepts the permit and offers its mask key, fresh for this job."""
+
+    KIND: ClassVar[int] = 1
+    session: bytes
+    node: str
+    permit: bytes
+    public: bytes
+
+    def body(self, writer: Writer) -> Writer:
+        return writer.raw(self.public)
+
+    @classmethod
+    def read(cls, session: bytes, node: str, permit: bytes, reader: Reader) -> Key:
+        return cls(session, node, permit, reader.raw(32))
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Round 2: masked fail and present flags, two elements of Z_2^64 per aggregate and cell."""
+
+    KIND: ClassVar[int] = 2
+    session: bytes
+    node: str
+    permit: bytes
+    keys: bytes  # digest of all participants' public mask keys
+    vector: Words
+
+    def body(self, writer: Writer) -> Writer:
+        return writer.raw(self.keys).array(self.vector)
+
+    @classmethod
+    def read(cls, session: bytes, node: str, permit: bytes, reader: Reader) -> Flags:
+        return cls(session, node, permit, reader.raw(DIGEST_BYTES), _words(reader))
+
+
+@dataclass(frozen=True)
+class Values:
+    """Round 3: masked counts and values of the opened pairs, in the plan's ring. The point of no return."""
+
+    KIND: ClassVar[int] = 3
+    session: bytes
+    node: str
+    permit: bytes
+    passed: bytes  # ``jobs.opening.pass_digest``
+    vector: Words
+
+    def body(self, writer: Writer) -> Writer:
+        return writer.raw(self.passed).array(self.vector)
+
+    @classmethod
+    def read(cls, session: bytes, node: str, permit: bytes, reader: Reader) -> Values:
+        return cls(session, node, permit, reader.raw(DIGEST_BYTES), _words(reader))
+
+
+@dataclass(frozen=True)
+class Abort:
+    """The node ends the job. ``code`` is an error code of ``sandbox.errors``; ``advice`` holds no data value."""
+
+    KIND: ClassVar[int] = 4
+    session: bytes
+    node: str
+    permit: bytes
+    code: str
+    advice: str
+
+    def body(self, writer: Writer) -> Writer:
+        return writer.text(self.code).blob(self.advice.encode()[:1000])
+
+    @classmethod
+    def read(cls, session: bytes, node: str, permit: bytes, reader: Reader) -> Abort:
+        return cls(session, node, permit, reader.text(64), reader.text(1000))
+
+
+@dataclass(frozen=True)
+class Destroyed:
+    """Last: the node has destroyed its mask key and intermediates of this job."""
+
+    KIND: ClassVar[int] = 5
+    session: bytes
+    node: str
+    permit: bytes
+
+    def body(self, writer: Writer) -> Writer:
+        return writer
+
+    @classmethod
+    def read(cls, session: bytes, node: str, permit: bytes, reader: Reader) -> Destroyed:
+        return cls(session, node, permit)
+
+
+NodeMessage = Key | Flags | Values | Abort | Destroyed
+Kind = TypeVar("Kind", Key, Flags, Values, Abort, Destroyed)
+_KINDS: Final[dict[int, type[NodeMessage]]] = {kind.KIND: kind for kind in (Key, Flags, Values, Abort, Destroyed)}
+
+
+def encode(message: NodeMessage) -> bytes:
+    """The payload that the node signs."""
+    writer = Writer(PROTOCOL, message.KIND, message.session).text(message.node).raw(message.permit)
+    return message.body(writer).done()
+
+
+def decode(payload: bytes) -> NodeMessage:
+    """Bytes in, typed message out, or ``MalformedMessage``."""
+    reader = Reader(payload)
+    kind = _KINDS.get(reader.header.kind)
+    if reader.header.protocol != PROTOCOL or kind is None:
+        raise MalformedMessage("not a message of a joint job")
+    message = kind.read(reader.header.session, reader.text(64), reader.raw(DIGEST_BYTES), reader)
+    reader.end()
+    return message
+
+
+def _words(reader: Reader) -> Words:
+    words = reader.array(np.uint64, MAX_ELEMENTS)
+    if words.shape[1] not in (1, 2):
+        raise MalformedMessage("ring elements have one or two words")
+    return words.astype(np.uint64, copy=False)
