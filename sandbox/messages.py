@@ -6,6 +6,8 @@ the node masked under, ``Values`` binds the opened set. Hub and node share this 
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, TypeVar
 
@@ -13,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mpc.errors import MalformedMessage
-from mpc.wire import Reader, Writer
+from mpc.wire import SESSION_BYTES, Reader, Writer
 
 PAYLOAD_TYPE: Final = "application/vnd.unseen.message;v=1"
 PROTOCOL: Final = 64
@@ -50,7 +52,7 @@ class Flags:
     session: bytes
     node: str
     permit: bytes
-    keys: bytes  # digest of all participants' public mask keys
+    keys: bytes  # ``keys_digest`` of all participants' public mask keys
     vector: Words
 
     def body(self, writer: Writer) -> Writer:
@@ -136,6 +138,25 @@ def decode(payload: bytes) -> NodeMessage:
     message = kind.read(reader.header.session, reader.text(64), reader.raw(DIGEST_BYTES), reader)
     reader.end()
     return message
+
+
+def session_of(nonce: str) -> bytes:
+    """The session id of a job's messages: the first half of its permit's nonce (64 hexadecimal digits)."""
+    return bytes.fromhex(nonce)[:SESSION_BYTES]
+
+
+def permit_bytes(permit: str) -> bytes:
+    """The raw 32 bytes of a permit's digest (``sha256:...``), as messages carry it."""
+    return bytes.fromhex(permit.removeprefix("sha256:"))
+
+
+def keys_digest(publics: Mapping[str, bytes]) -> bytes:
+    """32 bytes that bind who takes part and with which public mask key, whatever the order of the mapping."""
+    digest = hashlib.sha256(b"unseen/mask-keys/v1\0")
+    for node in sorted(publics):
+        name = node.encode()
+        digest.update(len(name).to_bytes(4, "little") + name + publics[node])
+    return digest.digest()
 
 
 def _words(reader: Reader) -> Words:
