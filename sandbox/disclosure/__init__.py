@@ -1,0 +1,6 @@
+"""Disclosure rules (可用不可见): pure functions that node and hub share. One rule, one file, in ``rules``.
+
+``part.decide_part`` runs at each node on its own part, before anything leaves, per aggregate and cell.
+``release.decide_release`` runs at the hub on totals of passing cells: rounding and output limits.
+``profile`` holds the versioned risk appetite that every verdict pins.
+"""
