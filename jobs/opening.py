@@ -9,11 +9,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from jobs.documents import json_digest
 from jobs.plan.types import Plan
+from jobs.schema import Digest
+
+PROTOCOL_VERSION: Final = 1
+"""``Permit.protocol``: the walk in docs/architecture.md."""
+ALGORITHM: Final[Digest] = json_digest({"algorithm": "joint-statistic", "version": 1})
+"""``Grant.algorithm`` and ``Permit.algorithm`` of SQL statistics: the algorithm is ours, the plan is the operator's."""
 
 Bits = npt.NDArray[np.bool_]
 

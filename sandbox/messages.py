@@ -7,7 +7,7 @@ the node masked under, ``Values`` binds the opened set. Hub and node share this 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, TypeVar
 
@@ -156,6 +156,15 @@ def keys_digest(publics: Mapping[str, bytes]) -> bytes:
     for node in sorted(publics):
         name = node.encode()
         digest.update(len(name).to_bytes(4, "little") + name + publics[node])
+    return digest.digest()
+
+
+def mask_context(permit: str, plan_hash: str, participants: Sequence[str]) -> bytes:
+    """32 bytes that every pairwise mask of the job is bound to: permit, plan and participants in the permit's order."""
+    digest = hashlib.sha256(b"unseen/joint/v1\0" + permit_bytes(permit) + permit_bytes(plan_hash))
+    for node in participants:
+        name = node.encode()
+        digest.update(len(name).to_bytes(4, "little") + name)
     return digest.digest()
 
 
