@@ -1,0 +1,77 @@
+"""Signed documents: roster, commitment, grant, permit, records, release, receipt. Pure: no I/O, no clock, no store.
+
+    owner_key = SigningKey.from_seed(secrets.token_bytes(32))
+    envelope = Grant(...).sign(owner_key)               # DSSE over canonical JSON
+    data = envelope.encode()                            # what is stored and sent
+    trusted = TrustedRoster(pinned_root)                # keys from trust.json, never from a message
+    trusted.update(roster_bytes)
+    roster = trusted.current(now)                       # Verified[Roster], or Expired
+    grant = verify_grant(data, roster, now)             # Verified[Grant]: .document .digest .signers, or a JobError
+    check_permit(permit, [grant], commitment, records, roster)   # OutOfScope names the field that differs
+
+``Envelope.digest`` (over the signed bytes) is how documents name each other; ``json_digest(plan)`` is a plan's hash.
+"""
+
+from jobs.documents.approval import (
+    Commitment,
+    DataScope,
+    Denial,
+    ExactVersion,
+    Grant,
+    OutputRule,
+    ParameterRule,
+    Period,
+    Revocation,
+    Terms,
+    VersionSeries,
+)
+from jobs.documents.base import CLOCK_SKEW, Document, Verified, moment_text
+from jobs.documents.canonical import (
+    SALT_BYTES,
+    canonical,
+    digest,
+    json_digest,
+    parse_canonical,
+    parse_json,
+    salted_commitment,
+    same_digest,
+)
+from jobs.documents.data import DatasetRecord
+from jobs.documents.ed25519 import PublicKey, SigningKey
+from jobs.documents.envelope import Envelope, verify_threshold
+from jobs.documents.execution import DataUse, OutboxEntry, OutboxRecord, Permit, SentMessage, SentRecord
+from jobs.documents.match import check_grant_covers, check_permit
+from jobs.documents.outcome import Output, Receipt, Release, Verdict
+from jobs.documents.roster import (
+    HubEntry,
+    NodeCertificate,
+    NodeEntry,
+    OperatorEntry,
+    OwnerEntry,
+    RootKeys,
+    Roster,
+    WitnessEntry,
+)
+from jobs.documents.trusted import TrustedRoster
+from jobs.documents.verify import (
+    verify_commitment,
+    verify_dataset_record,
+    verify_denial,
+    verify_grant,
+    verify_outbox_record,
+    verify_permit,
+    verify_release,
+    verify_revocation,
+    verify_sent_record,
+)
+
+__all__ = [
+    "CLOCK_SKEW", "SALT_BYTES", "Commitment", "DataScope", "DataUse", "DatasetRecord", "Denial", "Document", "Envelope",
+    "ExactVersion", "Grant", "HubEntry", "NodeCertificate", "NodeEntry", "OperatorEntry", "OutboxEntry", "OutboxRecord",
+    "Output", "OutputRule", "OwnerEntry", "ParameterRule", "Period", "Permit", "PublicKey", "Receipt", "Release",
+    "Revocation", "RootKeys", "Roster", "SentMessage", "SentRecord", "SigningKey", "Terms", "TrustedRoster", "Verdict",
+    "Verified", "VersionSeries", "WitnessEntry", "canonical", "check_grant_covers", "check_permit", "digest",
+    "json_digest", "moment_text", "parse_canonical", "parse_json", "salted_commitment", "same_digest",
+    "verify_commitment", "verify_dataset_record", "verify_denial", "verify_grant", "verify_outbox_record",
+    "verify_permit", "verify_release", "verify_revocation", "verify_sent_record", "verify_threshold",
+]  # fmt: skip

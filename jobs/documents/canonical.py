@@ -1,0 +1,116 @@
+"""One document, one byte string: canonical JSON (RFC 8785) without floats, digests, and salted commitments.
+
+Run by everyone who signs or checks a document. Integers beyond 2^53, decimals and dates travel as strings; a float is
+refused, because two languages print it differently and no field of ours needs one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
+
+import rfc8785
+
+from jobs.errors import BadDocument
+from jobs.schema import Digest
+
+SALT_BYTES: Final = 32
+MAX_DEPTH: Final = 32
+_EXACT: Final = 2**53 - 1
+_COMMITMENT: Final = b"unseen salted commitment v1\n"
+
+
+def canonical(value: object) -> bytes:
+    """Return the RFC 8785 bytes of a JSON value; raises ``BadDocument`` for floats, big integers, other types."""
+    _check_exact(value, MAX_DEPTH)
+    try:
+        return rfc8785.dumps(value)  # type: ignore[arg-type]
+    except rfc8785.CanonicalizationError:
+        raise BadDocument("text that is not valid Unicode cannot be signed") from None
+
+
+def parse_canonical(data: bytes) -> Any:
+    """Read canonical JSON back; raises ``BadDocument`` for any other spelling of the same value.
+
+    Two spellings of one document would have two digests, so duplicate keys, spaces, floats and escapes are refused.
+    """
+    value = parse_json(data)
+    if canonical(value) != data:
+        raise BadDocument("the document is not canonical JSON (RFC 8785)")
+    return value
+
+
+def parse_json(data: bytes) -> Any:
+    """Read JSON of any spelling, but without duplicate keys, floats or deep nesting; raises ``BadDocument``."""
+    try:
+        value = json.loads(
+            data.decode(), parse_float=_refuse_float, parse_constant=_refuse_float, object_pairs_hook=_no_duplicates
+        )
+    except BadDocument:
+        raise
+    except (ValueError, RecursionError):  # also UnicodeDecodeError and JSONDecodeError; digits beyond Python's limit
+        raise BadDocument("not a JSON document") from None
+    _check_exact(value, MAX_DEPTH)
+    return value
+
+
+def digest(data: bytes) -> Digest:
+    """Return ``sha256:`` and 64 hexadecimal digits: for content that may be known to everyone."""
+    return Digest("sha256:" + hashlib.sha256(data).hexdigest())
+
+
+def json_digest(value: object) -> Digest:
+    """Return the digest of a JSON value's canonical bytes: of a plan, a profile, a dataset document."""
+    return digest(canonical(value))
+
+
+def salted_commitment(salt: bytes, of: Digest) -> Digest:
+    """Commit to data or an output that leaves a domain: HMAC-SHA256 over its digest under a fresh 32-byte salt.
+
+    Without the salt nobody can test guesses; who is entitled to the content gets the salt. Raises ``BadDocument``.
+    """
+    if len(salt) != SALT_BYTES:
+        raise BadDocument(f"a salt has {SALT_BYTES} bytes, not {len(salt)}")
+    return Digest("sha256:" + hmac.new(salt, _COMMITMENT + of.encode(), hashlib.sha256).hexdigest())
+
+
+def same_digest(left: str, right: str) -> bool:
+    """Compare without telling by time where they differ."""
+    return hmac.compare_digest(left.encode(), right.encode())
+
+
+def _check_exact(value: object, depth: int) -> None:
+    if depth == 0:
+        raise BadDocument(f"a document nests at most {MAX_DEPTH} levels deep")
+    match value:
+        case None | bool() | str():
+            return
+        case int():
+            if not -_EXACT <= value <= _EXACT:
+                raise BadDocument("an integer beyond 2^53 must be written as a string")
+        case float():
+            raise BadDocument("floats are not allowed in documents: write a decimal as a string")
+        case Mapping():
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    raise BadDocument("the keys of an object are strings")
+                _check_exact(item, depth - 1)
+        case list() | tuple():
+            for item in value:
+                _check_exact(item, depth - 1)
+        case _:
+            raise BadDocument(f"a {type(value).__name__} is not a JSON value")
+
+
+def _refuse_float(_text: str) -> NoReturn:
+    raise BadDocument("floats are not allowed in documents: write a decimal as a string")
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise BadDocument("an object names a key twice")
+    return value

@@ -1,0 +1,14 @@
+"""Keys on disk and what is trusted out of band.
+
+key = create_key(Path("owner.key"), secrets.token_bytes)     # 0600, never overwritten
+key = load_key(Path("owner.key"))                            # UnsafeKeyFile if others could read it
+entry = certify_node("owner-ewr", "node-ewr", node_key.public, start, end, [key])
+trust = Trust.load(Path("trust.json"))                       # pinned root keys, log origin, witness policy
+trusted = trust.rosters(); trusted.update(roster_bytes)
+"""
+
+from sandbox.keys.certify import certify_node
+from sandbox.keys.files import create_key, load_key, read_private
+from sandbox.keys.trust import Trust
+
+__all__ = ["Trust", "certify_node", "create_key", "load_key", "read_private"]

@@ -1,0 +1,53 @@
+"""What a node, client or verifier believes before it has heard anything: ``trust.json``, handed over out of band."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from jobs.documents.base import Id, Part, Version, faults
+from jobs.documents.canonical import canonical, parse_json
+from jobs.documents.roster import RootKeys
+from jobs.documents.trusted import TrustedRoster
+from jobs.errors import BadDocument
+from sandbox.errors import UnsafeKeyFile
+
+_MAX_BYTES = 64 * 1024
+
+
+class Trust(Part):
+    """Pinned root keys, the log's origin, and how many independent witnesses a checkpoint needs."""
+
+    type: Literal["application/vnd.unseen.trust+json;v=1"] = "application/vnd.unseen.trust+json;v=1"
+    root: RootKeys
+    origin: Id
+    witnesses_needed: Annotated[int, Field(ge=1, le=64)] = 1
+    oldest_roster: Version = 1
+    """Rosters below this version are refused: raise it after a root or owner key was compromised."""
+
+    @classmethod
+    def parse(cls, data: bytes) -> Trust:
+        """Read trust.json in any JSON spelling (people edit it); raises ``BadDocument``."""
+        if len(data) > _MAX_BYTES:
+            raise BadDocument("a trust file is smaller than 64 KiB")
+        value = parse_json(data)
+        try:
+            return cls.model_validate_json(canonical(value))
+        except ValidationError as error:
+            raise BadDocument(f"not a valid trust file: {faults(error)}") from None
+
+    @classmethod
+    def load(cls, path: Path) -> Trust:
+        """Read the file; raises ``UnsafeKeyFile`` if others may write it: who writes it decides what is believed."""
+        if path.stat().st_mode & 0o022:
+            raise UnsafeKeyFile(f"{path.name} can be written by others: run chmod go-w on it")
+        return cls.parse(path.read_bytes())
+
+    def encode(self) -> bytes:
+        return canonical(self.model_dump(mode="json")) + b"\n"
+
+    def rosters(self) -> TrustedRoster:
+        """An empty chain of rosters that starts from the pinned root."""
+        return TrustedRoster(self.root)
