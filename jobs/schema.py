@@ -7,6 +7,7 @@ Pure: no I/O. Field lists: requirements R11 (catalogue) and R12 (grading).
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal, NewType
@@ -23,6 +24,7 @@ Digest = NewType("Digest", str)
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Text = Annotated[str, StringConstraints(max_length=2000)]
 DecimalText = Annotated[str, StringConstraints(pattern=r"^-?\d{1,30}(\.\d{1,18})?$")]
+DateText = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2})?$")]
 Scalar = str | int | bool
 """A domain value: dates and decimals are their ISO / plain text."""
 
@@ -62,16 +64,33 @@ class ColumnType(StrEnum):
 
 
 class Bounds(Model):
-    """Inclusive bounds, as decimal text; registration refuses data outside, the planner proves ranges from them."""
+    """Inclusive bounds; registration refuses data outside, the planner proves ranges from them.
 
-    low: DecimalText
-    high: DecimalText
+    Decimal text for a number; for a date ``2013-01-31``, for a timestamp that or ``2013-01-31T08:00:00``.
+    """
+
+    low: DecimalText | DateText
+    high: DecimalText | DateText
 
     @model_validator(mode="after")
     def _ordered(self) -> Bounds:
-        if Decimal(self.low) > Decimal(self.high):
+        if _is_date(self.low) != _is_date(self.high):
+            raise ValueError("bounds: one end is a date and the other a number")
+        if _is_date(self.low):
+            if datetime.fromisoformat(self.low) > datetime.fromisoformat(self.high):
+                raise ValueError("bounds: low is after high")
+        elif Decimal(self.low) > Decimal(self.high):
             raise ValueError("bounds: low is above high")
         return self
+
+    @property
+    def temporal(self) -> bool:
+        """Whether the ends are dates rather than numbers."""
+        return _is_date(self.low)
+
+
+def _is_date(text: str) -> bool:
+    return "-" in text[1:]
 
 
 class Column(Model):
@@ -95,6 +114,11 @@ class Column(Model):
             raise ValueError(f"column {self.name}: role unit needs a unit_domain")
         if self.domain is not None and len(set(map(repr, self.domain))) != len(self.domain):
             raise ValueError(f"column {self.name}: a domain names each value once")
+        if self.bounds is not None:
+            if self.type in (ColumnType.STRING, ColumnType.BOOL):
+                raise ValueError(f"column {self.name}: a {self.type.value} has no bounds, declare a domain")
+            if self.bounds.temporal != (self.type in (ColumnType.DATE, ColumnType.TIMESTAMP)):
+                raise ValueError(f"column {self.name}: bounds of another kind than its type")
         if self.decimals and self.type is not ColumnType.DECIMAL:
             raise ValueError(f"column {self.name}: only a decimal has decimals")
         return self

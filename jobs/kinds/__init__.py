@@ -1,0 +1,1 @@
+"""What a node can run: one package per kind of job."""
