@@ -1,0 +1,39 @@
+"""One event of the story as a leaf of the log: canonical JSON, naming the documents it is about by their digests."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, StringConstraints
+
+from jobs.documents.base import DigestText, Document, Id, JsonObject, Moment
+from jobs.errors import BadDocument
+
+MAX_BYTES = 1 << 16
+
+
+class LogEntry(Document):
+    """Who did what to what, when. ``facts`` holds whatever else is public about the event, never a data value."""
+
+    KIND: ClassVar[str] = "log-entry"
+    event: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
+    at: Moment
+    actor: Id
+    subject: Id
+    digests: Annotated[tuple[DigestText, ...], Field(max_length=1024)] = ()
+    facts: JsonObject = Field(default_factory=dict)
+
+    def leaf(self) -> bytes:
+        """The bytes that ``merkle.append`` takes."""
+        return self.payload()
+
+    @classmethod
+    def read(cls, leaf: bytes) -> Self:
+        """Read a leaf back; raises ``BadDocument``."""
+        if len(leaf) > MAX_BYTES:
+            raise BadDocument(f"a log entry has at most {MAX_BYTES} bytes")
+        return cls.parse(leaf)
+
+
+RELEASED = "job.released"
+"""The event whose leaf a receipt proves; its digests hold the ``Release``'s."""
