@@ -1,0 +1,102 @@
+"""What a client must know to ask: a table's shape, its seeds, and which version of it a hint belongs to. Public."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from mpc.errors import MalformedMessage, MpcError
+from mpc.pir.matrix import SEED_BYTES
+from mpc.pir.parameters import PROFILES, Profile, check_shape
+from mpc.wire import Reader, Writer
+
+INDEX: Final = 1
+KEYWORD: Final = 2
+VERSION_BYTES: Final = 32
+MARK_BYTES: Final = 8
+"""Zero bytes in front of every value of a keyword table: an absent key passes for present once in 2^64."""
+
+
+class StaleHint(MpcError):
+    """The hint belongs to another version of the table: drop it and ask the server for a new one."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Records lie in ``blocks`` blocks of ``item_bytes`` rows; a lookup names columns and reads one block.
+
+    ``records`` is the number of records, ``seed`` that of the public matrix, ``version`` a salted digest of all table
+    content (the salt stays with the server, so the digest confirms no guess about the content). Keyword tables have
+    ``segment`` > 0 (length of a fuse filter segment), a ``hash_seed``, and one build ``attempt`` per block.
+    What it tells a client beyond the shape: in a keyword table the attempts depend (negligibly) on the key set.
+    """
+
+    profile: Profile
+    kind: int
+    records: int
+    blocks: int
+    columns: int
+    item_bytes: int
+    segment: int
+    seed: bytes
+    hash_seed: bytes
+    attempts: bytes
+    version: bytes
+
+    @property
+    def rows(self) -> int:
+        return self.blocks * self.item_bytes
+
+    @property
+    def value_bytes(self) -> int:
+        return self.item_bytes - (MARK_BYTES if self.kind == KEYWORD else 0)
+
+    def write(self, writer: Writer) -> Writer:
+        writer.u8(self.profile.number).u8(self.kind).u64(self.records)
+        writer.u32(self.blocks).u32(self.columns).u32(self.item_bytes).u32(self.segment)
+        return writer.raw(self.seed).raw(self.hash_seed).blob(self.attempts).raw(self.version)
+
+    @staticmethod
+    def read(reader: Reader) -> Layout:
+        """Raises ``MalformedMessage`` for a layout no builder makes, ``BadParameters`` for an unsupported shape."""
+        number = reader.u8()
+        if number not in PROFILES:
+            raise MalformedMessage(f"no parameter profile {number}")
+        kind, records = reader.u8(), reader.u64()
+        blocks, columns, item_bytes, segment = reader.u32(), reader.u32(), reader.u32(), reader.u32()
+        seed, hash_seed = reader.raw(SEED_BYTES), reader.raw(SEED_BYTES)
+        attempts = reader.blob(at_most=1 << 18)
+        layout = Layout(
+            PROFILES[number],
+            kind,
+            records,
+            blocks,
+            columns,
+            item_bytes,
+            segment,
+            seed,
+            hash_seed,
+            attempts,
+            reader.raw(VERSION_BYTES),
+        )
+        layout.check()
+        return layout
+
+    def check(self) -> None:
+        """Refuse (``MalformedMessage``, ``BadParameters``) fields that contradict each other."""
+        check_shape(self.rows, self.columns, self.item_bytes)
+        if not 1 <= self.records <= self.blocks * self.columns:
+            raise MalformedMessage("more records than places, or none")
+        if self.kind == INDEX:
+            if self.segment or self.attempts or any(self.hash_seed):
+                raise MalformedMessage("an index table with the fields of a keyword table")
+            if self.records <= (self.blocks - 1) * self.columns:
+                raise MalformedMessage("an index table with an empty block")
+        elif self.kind == KEYWORD:
+            segment = self.segment
+            if segment < 1 or segment & (segment - 1) or self.columns % segment or self.columns < 3 * segment:
+                raise MalformedMessage("columns are not three or more segments of a power of two")
+            if len(self.attempts) != self.blocks or self.item_bytes <= MARK_BYTES:
+                raise MalformedMessage("a keyword table needs one attempt per block and room for a value")
+        else:
+            raise MalformedMessage(f"no table kind {self.kind}")
