@@ -1,0 +1,17 @@
+"""Everything that can go wrong where bytes live. Texts name files and columns, never a data value."""
+
+
+class AdapterError(Exception):
+    """Root of all errors that this package raises."""
+
+
+class SourceNotFound(AdapterError):
+    """A path that is not there, or a folder without a file of the declared kind."""
+
+
+class BadSource(AdapterError):
+    """A description or file that cannot be read as declared: wrong kind, unreadable, unknown column, mixed schemas."""
+
+
+class SourceChanged(AdapterError):
+    """Files that are no longer those of the registered version: register the new version and ask for new grants."""

@@ -1,0 +1,115 @@
+"""The one port to where bytes live: every adapter is a ``Source``, and everything above it sees Arrow only."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, Protocol
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from adapters.errors import SourceChanged, SourceNotFound
+
+_CHUNK = 1 << 20
+
+
+class SourceSpec(BaseModel):
+    """Where one table is: kind and path (a file or a folder of files), plus the table's name in a database file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: Literal["parquet", "csv", "arrow", "duckdb"]
+    path: str
+    table: Annotated[str, Field(max_length=128)] | None = None
+    partitioning: Literal["hive"] | None = None
+
+
+class Source(Protocol):
+    """One table. Reading never changes it; each ``read`` is a fresh pass over the data."""
+
+    @property
+    def schema(self) -> pa.Schema: ...
+
+    def read(self, columns: Sequence[str]) -> pa.RecordBatchReader:
+        """Stream these columns, in this order; raises ``BadSource`` for an unknown one."""
+        ...
+
+    def files(self) -> tuple[Path, ...]:
+        """Every file that the table's bytes come from, sorted."""
+        ...
+
+
+class FileIdentity(BaseModel):
+    """One file of a version: content digest for the manifest, file-system identity for the quick check."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    size: int
+    sha256: str
+    inode: int
+    modified_ns: int
+    changed_ns: int
+
+
+class Manifest(BaseModel):
+    """A data version: its files and their digests. Stays in the domain; what leaves is a salted commitment to it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    files: tuple[FileIdentity, ...]
+
+    def content(self) -> list[dict[str, str | int]]:
+        """What the version's digest covers: names, sizes and content digests, not the file system's numbers."""
+        return [{"name": file.name, "size": file.size, "sha256": file.sha256} for file in self.files]
+
+
+def take_manifest(source: Source) -> Manifest:
+    """Read every file once and digest it; raises ``SourceNotFound``."""
+    files = source.files()
+    base = _common_folder(files)
+    return Manifest(files=tuple(_identity(file, base, _sha256(file)) for file in files))
+
+
+def check_unchanged(source: Source, manifest: Manifest) -> None:
+    """Raise ``SourceChanged`` unless the files are the manifest's by number, size, inode and both time stamps.
+
+    Run before and after each scan. The change time cannot be set back by an ordinary user, so this is as good as a
+    digest against anyone but root; registration reads every byte.
+    """
+    files = source.files()
+    base = _common_folder(files)
+    try:
+        now = tuple(_identity(file, base, "") for file in files)
+    except FileNotFoundError:
+        raise SourceChanged("a file of the registered version is gone: register the data anew") from None
+    if now != tuple(file.model_copy(update={"sha256": ""}) for file in manifest.files):
+        raise SourceChanged("the files are not those of the registered version: register the data anew")
+
+
+def _identity(file: Path, base: Path, sha256: str) -> FileIdentity:
+    status = file.stat()
+    return FileIdentity(
+        name=file.relative_to(base).as_posix(),
+        size=status.st_size,
+        sha256=sha256,
+        inode=status.st_ino,
+        modified_ns=status.st_mtime_ns,
+        changed_ns=status.st_ctime_ns,
+    )
+
+
+def _common_folder(files: tuple[Path, ...]) -> Path:
+    if not files:
+        raise SourceNotFound("the source has no file")
+    folder = files[0].parent
+    while not all(file.is_relative_to(folder) for file in files):
+        folder = folder.parent
+    return folder
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
