@@ -1,0 +1,56 @@
+"""What a node is told when it starts: a small YAML file in the owner's domain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import Field, ValidationError
+
+from jobs.documents.base import Id, faults
+from jobs.schema import Model
+from sandbox.errors import InvalidSpec
+
+
+class RayConfig(Model):
+    """``address``: an existing runtime (host:port); without it the node starts its own, which production should."""
+
+    address: str | None = None
+    token_file: Path | None = None
+    cpus: Annotated[int, Field(ge=1, le=256)] = 2
+    object_store_bytes: Annotated[int, Field(ge=80_000_000)] = 200_000_000
+
+
+class NodeConfig(Model):
+    """Paths are relative to the file's folder."""
+
+    node: Id
+    owner: Id
+    hub: str
+    state_dir: Path
+    trust: Path
+    token_file: Path
+    ray: RayConfig = RayConfig()
+    memory_bytes: Annotated[int, Field(ge=64 << 20)] = 1_000_000_000
+    threads: Annotated[int, Field(ge=1, le=256)] = 2
+    jobs_at_once: Annotated[int, Field(ge=1, le=64)] = 4
+    log_patience_s: Annotated[float, Field(ge=0, le=60)] = 5.0
+    """How long a new job waits for the hub's log to show this node's earlier messages before it is refused."""
+    denied_columns: tuple[str, ...] = ()
+    """The node's own negative list: ``dataset.column`` entries that no job may touch, whatever was granted."""
+
+
+def load_config(path: Path) -> NodeConfig:
+    """Read and resolve the file; raises ``InvalidSpec`` naming the faulty field."""
+    try:
+        config = NodeConfig.model_validate(yaml.safe_load(path.read_text()))
+    except (yaml.YAMLError, OSError):
+        raise InvalidSpec(f"{path.name} is not a readable YAML file") from None
+    except ValidationError as error:
+        raise InvalidSpec(f"{path.name}: {faults(error)}") from None
+    base = path.resolve().parent
+    token = config.ray.token_file
+    ray = config.ray.model_copy(update={"token_file": base / token if token else None})
+    places = {name: base / getattr(config, name) for name in ("state_dir", "trust", "token_file")}
+    return config.model_copy(update={**places, "ray": ray})

@@ -1,0 +1,98 @@
+"""The node's own database: what it may do, what it did, and what left it. One SQLite file in the owner's domain."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+metadata: Final = MetaData()
+
+settings = Table("settings", metadata, Column("name", String, primary_key=True), Column("value", LargeBinary))
+
+rosters = Table("rosters", metadata, Column("version", Integer, primary_key=True), Column("envelope", LargeBinary))
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("version", String, primary_key=True),  # the salted commitment
+    Column("name", String, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("document", LargeBinary, nullable=False),  # canonical JSON of jobs.schema.Dataset
+    Column("source", LargeBinary, nullable=False),  # canonical JSON of the adapter's source description
+    Column("manifest", LargeBinary, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("record", LargeBinary, nullable=False),  # the owner's DatasetRecord envelope
+    Column("rows_at_most", Integer, nullable=False),
+    Column("cell_budget", Integer, nullable=False),
+    Column("active", Boolean, nullable=False),
+    UniqueConstraint("name", "sequence"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("permit", String, primary_key=True),  # digest
+    Column("nonce", String, nullable=False, unique=True),
+    Column("job", String, nullable=False),
+    Column("state", String, nullable=False),  # accepted, flagged, sent, finished, failed, refused
+    Column("envelope", LargeBinary, nullable=False),
+    Column("deadline", String, nullable=False),
+    Column("now_used", String, nullable=False),
+    Column("code", String),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("permit", String, ForeignKey("jobs.permit"), nullable=False),
+    Column("account", String, nullable=False),  # "grant <digest>" or "cells <data version>"
+    Column("amount", Integer, nullable=False),
+    Column("state", String, nullable=False),  # reserved, committed, refunded
+    Column("at", String, nullable=False),
+    UniqueConstraint("permit", "account"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("permit", String, nullable=False),
+    Column("round", String, nullable=False),  # key, flags, values, sent, abort, destroyed
+    Column("envelope", LargeBinary, nullable=False),
+    Column("digest", String, nullable=False),  # over the DSSE payload
+    Column("size", Integer, nullable=False),
+    Column("at", String, nullable=False),
+    Column("posted", Boolean, nullable=False),
+    Column("proven", Boolean, nullable=False),  # its inclusion in the hub's log was verified
+    UniqueConstraint("permit", "round"),
+    sqlite_autoincrement=True,
+)
+
+record = Table(
+    "record",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("box", LargeBinary, nullable=False),
+    Column("chain", LargeBinary, nullable=False),
+)
+
+revoked = Table("revoked", metadata, Column("grant", String, primary_key=True), Column("envelope", LargeBinary))
+
+APPEND_ONLY: Final = (
+    "CREATE TRIGGER record_no_update BEFORE UPDATE ON record BEGIN SELECT RAISE(ABORT, 'append only'); END",
+    "CREATE TRIGGER record_no_delete BEFORE DELETE ON record BEGIN SELECT RAISE(ABORT, 'append only'); END",
+    "CREATE TRIGGER revoked_no_delete BEFORE DELETE ON revoked BEGIN SELECT RAISE(ABORT, 'append only'); END",
+)
+"""The record of what left, and revocations, are never changed or taken back: the database itself refuses."""
