@@ -20,7 +20,6 @@ from mpc.errors import BadParameters, MalformedMessage, OutOfRange
 from mpc.party import RandomBytes
 
 Vector: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
-_LOW: Final = (1 << 64) - 1
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,17 @@ class Ring:
 
     def neg(self, vector: Vector) -> Vector:
         return self.sub(self.zeros(len(vector)), vector)
+
+    def mul(self, left: Vector, right: Vector) -> Vector:
+        """Multiply element by element, modulo 2^bits."""
+        self.check(left, right)
+        if self.bits < 128:
+            return np.multiply(left, right)
+        out = np.empty_like(left)
+        low, carry = _wide_product(left[:, 0], right[:, 0])
+        out[:, 0] = low
+        out[:, 1] = carry + left[:, 0] * right[:, 1] + left[:, 1] * right[:, 0]
+        return out
 
     def add_into(self, total: Vector, other: Vector) -> None:
         """Add ``other`` to ``total`` in place."""
@@ -174,6 +184,15 @@ class Ring:
 Z32: Final = Ring(32)
 Z64: Final = Ring(64)
 Z128: Final = Ring(128)
+
+
+def _wide_product(a: Vector, b: Vector) -> tuple[Vector, Vector]:
+    """The low and high 64 bits of 64-bit products, by halves of 32 bits."""
+    shift, mask = np.uint64(32), np.uint64((1 << 32) - 1)
+    a_low, a_high, b_low, b_high = a & mask, a >> shift, b & mask, b >> shift
+    middle = a_high * b_low + ((a_low * b_low) >> shift)  # no overflow: (2^32 - 1)^2 + 2^32 - 1 < 2^64
+    other = a_low * b_high + (middle & mask)
+    return a * b, a_high * b_high + (middle >> shift) + (other >> shift)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ def test_arithmetic_is_that_of_integers_modulo_the_ring(case: tuple[Ring, list[i
     assert ring.decode_unsigned(a) == [x % modulus for x in left]
     assert ring.decode_unsigned(ring.add(a, b)) == [(x + y) % modulus for x, y in zip(left, right, strict=True)]
     assert ring.decode_unsigned(ring.sub(a, b)) == [(x - y) % modulus for x, y in zip(left, right, strict=True)]
+    assert ring.decode_unsigned(ring.mul(a, b)) == [(x * y) % modulus for x, y in zip(left, right, strict=True)]
     assert ring.decode_unsigned(ring.neg(a)) == [-x % modulus for x in left]
     assert ring.is_zero(a).tolist() == [x == 0 for x in left]
     assert ring.decode_signed(ring.from_bytes(ring.to_bytes(a))) == left
