@@ -2,8 +2,8 @@
 
 ``primal_attack`` follows Alkim, Ducas, Pöppelmann, Schwabe ("NewHope", USENIX Security 2016, section 6.3): the
 smallest BKZ block size whose projected shortest vector the attack sees, over the best number of samples. Its unit
-tests reproduce the block sizes that Kyber's specification publishes. It is an estimate of the best known generic
-attack, not a proof; the dual attack and hybrids have stayed within a few bits of it for uniform secrets.
+tests hold it against the figures of Kyber's specification and of the homomorphic encryption standard. It is an
+estimate of the best known generic attack, not a proof.
 """
 
 from __future__ import annotations

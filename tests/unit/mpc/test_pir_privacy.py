@@ -1,0 +1,101 @@
+"""What each side's view tells: queries are independent of what is wanted, answers of keys one does not hold.
+
+Each check has a broken variant that the same check convicts.
+"""
+
+import hashlib
+import math
+import secrets
+from collections.abc import Callable
+
+import numpy as np
+
+from mpc.party import PartyName
+from mpc.pir import Client, Prepared, index_table, keyword_table, prepare
+from mpc.pir.gaussian import sample
+from mpc.pir.keyword import place, unmask
+from mpc.pir.messages import Hint, Query
+
+SESSION = bytes(16)
+
+
+def query(table: Prepared, wanted: list[int], randomness: Callable[[int], bytes]) -> np.ndarray:
+    hint = Hint(SESSION, table.layout, table.hint)
+    asker = Client(PartyName("alice"), PartyName("bob"), SESSION, wanted, randomness, hint=hint)
+    return Query.decode(asker.start()[0].message).vectors
+
+
+def deviations(words: np.ndarray) -> float:
+    """How far the top bytes are from uniform, in standard deviations of the chi-squared statistic."""
+    counts = np.bincount((words.ravel() >> 24).astype(np.int64), minlength=256)
+    expected = counts.sum() / 256
+    return float(((counts - expected) ** 2 / expected).sum() - 255) / math.sqrt(510)
+
+
+def shaken(label: bytes) -> Callable[[int], bytes]:
+    """A repeatable source that never repeats itself."""
+    count = 0
+
+    def take(size: int) -> bytes:
+        nonlocal count
+        count += 1
+        return hashlib.shake_256(label + count.to_bytes(4, "big")).digest(size)
+
+    return take
+
+
+def table() -> Prepared:
+    return prepare(index_table(np.zeros((4000, 1), np.uint8), secrets.token_bytes, columns=4000))
+
+
+def test_queries_look_uniform_and_the_test_convicts_a_zero_secret() -> None:
+    prepared = table()
+    for wanted in (0, 3999):
+        views = np.vstack([query(prepared, [wanted] * 8, shaken(b"%d %d" % (wanted, i))) for i in range(4)])
+        assert abs(deviations(views)) < 6
+        assert abs(deviations(views[:, wanted])) < 20  # 32 values only: the statistic is coarse
+    secretless = query(prepared, [3999] * 8, lambda size: bytes(size))
+    assert deviations(secretless) > 1000
+    assert (secretless.argmax(axis=1) == 3999).all()
+
+
+def test_two_queries_for_one_record_differ_everywhere_and_reused_randomness_is_convicted() -> None:
+    prepared = table()
+    first, second = query(prepared, [5, 5], shaken(b"fresh"))
+    assert abs(deviations(first - second)) < 6
+    same_a, same_b = (query(prepared, [wanted], shaken(b"again"))[0] for wanted in (5, 6))
+    assert np.flatnonzero(same_a - same_b).tolist() == [5, 6]  # what a repeated secret would give away
+
+
+def test_a_key_opens_its_own_value_only() -> None:
+    values = {b"key %d" % i: b"value %03d" % i for i in range(200)}
+    built = keyword_table(values, secrets.token_bytes)
+    layout, width = built.layout, built.layout.item_bytes
+
+    def item(key: bytes) -> np.ndarray:
+        columns, block = place(layout, key)
+        return built.cells[block * width : (block + 1) * width][:, list(columns)].sum(axis=1, dtype=np.uint8)
+
+    assert unmask(layout, b"key 7", item(b"key 7")) == b"value 007"
+    assert unmask(layout, b"key 8", item(b"key 7")) is None
+    assert not any(b"value" in built.cells[:, column].tobytes() for column in range(layout.columns))
+    plain = index_table(np.frombuffer(b"".join(values.values()), np.uint8).reshape(200, 9), secrets.token_bytes)
+    assert any(b"value" in plain.cells[:, column].tobytes() for column in range(plain.layout.columns))
+
+
+def test_versions_do_not_confirm_a_guess_of_the_content() -> None:
+    records = np.zeros((50, 2), np.uint8)
+    fixed_seed = index_table(records, lambda size: bytes(size)).layout
+    salted = [index_table(records, secrets.token_bytes).layout.version for _ in range(2)]
+    assert len({fixed_seed.version, *salted}) == 3
+
+
+def test_an_error_reads_a_fixed_amount_of_randomness() -> None:
+    taken: list[int] = []
+
+    def counting(size: int) -> bytes:
+        taken.append(size)
+        return secrets.token_bytes(size)
+
+    sample(1000, counting)
+    assert taken == [16_000]
