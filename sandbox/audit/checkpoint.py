@@ -47,7 +47,7 @@ class Checkpoint:
 
 
 def verify_checkpoint(data: bytes | Note, origin: str, hub_key: PublicKey) -> tuple[Checkpoint, Note]:
-    """Return this log's checkpoint, signed by the hub; raises ``MalformedNote``, ``ForeignLog`` or ``BadLogSignature``."""
+    """Return this log's checkpoint if the hub signed it; else raises a ``LogFailure`` that says what is wrong."""
     note = data if isinstance(data, Note) else Note.parse(data)
     checkpoint = Checkpoint.parse(note.text)
     if checkpoint.origin != origin:

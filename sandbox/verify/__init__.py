@@ -1,0 +1,14 @@
+"""Check receipts offline, with nothing but trust.json.
+
+    verified = verify_receipt(Path("receipt.json").read_bytes(), Trust.load(Path("trust.json")), now)
+    verified = verify_receipt(receipt, trust, now, content=csv_bytes, salt=salt)    # also compares the table itself
+    print(*verified.checks, sep="\\n")
+
+A receipt that does not hold raises ``ReceiptRefused``: ``step`` is one of receipt, roster, commitment, grant, record,
+permit, scope, sent, release, entry, checkpoint, inclusion, cosignature, witness, time, output; the text says why.
+"""
+
+from sandbox.verify.assemble import assemble_receipt
+from sandbox.verify.receipt import VerifiedReceipt, verify_receipt
+
+__all__ = ["VerifiedReceipt", "assemble_receipt", "verify_receipt"]
