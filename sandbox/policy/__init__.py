@@ -1,0 +1,1 @@
+"""Who may run what, in which state: pure decisions over documents, no clock, no store."""

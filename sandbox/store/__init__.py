@@ -1,0 +1,1 @@
+"""Where a party's state lives: one database, every change with its log entry in one transaction."""

@@ -1,0 +1,127 @@
+"""The one door to the database. Every change is given its log event and commits with it, or not at all.
+
+    with store.change(Event("grant.accepted", actor, subject=grant.id, digests=(grant.digest,))) as change:
+        change.execute(insert(grants).values(...))
+        change.wake("job:j1")                       # told to followers only after the commit
+
+There is no other way to write: ``read`` rolls back, ``publish`` takes nothing but statements about the log itself, and
+triggers refuse to alter what is append-only.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, CursorResult, Engine, Executable, insert
+
+from sandbox.audit.merkle import leaf_hash
+from sandbox.store.engine import reading, writing
+from sandbox.store.event import Event
+from sandbox.store.tables import checkpoints, cosignatures, log_entries, receipts
+from sandbox.store.tree import append_leaves, lock_size
+
+Clock = Callable[[], datetime]
+Follower = Callable[[frozenset[str]], None]
+LOG_TOPIC: Final = "log"
+PUBLISHED_TOPIC: Final = "published"
+ABOUT_THE_LOG: Final = (checkpoints, cosignatures, receipts)
+
+
+class Store:
+    """Holds the engine and the followers. Threads may share it: one writes at a time, readers do not wait."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._writer = threading.Lock()  # a queue in the process is fairer and faster than SQLite's busy timeout
+        self._followers: list[Follower] = []
+
+    @contextmanager
+    def change(self, event: Event) -> Iterator[Change]:
+        """A write transaction that ends with the append of ``event`` (and what ``Change.also`` added) to the log.
+
+        An exception rolls everything back, the log included.
+        """
+        with self._writer, writing(self._engine) as connection:
+            change = Change(connection, event, self._clock())
+            yield change
+            change.append()
+        topics = frozenset({*change.topics, LOG_TOPIC})
+        for follower in self._followers:
+            follower(topics)
+
+    def publish(self, statement: Executable) -> None:
+        """Write a statement *about* the log (checkpoint, cosignature, receipt): the log cannot hold it as an event."""
+        table = getattr(statement, "table", None)
+        if table not in ABOUT_THE_LOG:
+            raise ValueError("only checkpoints, cosignatures and receipts are written without an event")
+        with self._writer, writing(self._engine) as connection:
+            connection.execute(statement)
+        for follower in self._followers:
+            follower(frozenset({PUBLISHED_TOPIC}))
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent view that cannot write."""
+        with reading(self._engine) as connection:
+            yield connection
+
+    def follow(self, follower: Follower) -> None:
+        """Call ``follower`` with the topics of every committed change, in the thread that committed."""
+        self._followers.append(follower)
+
+    def now(self) -> datetime:
+        return self._clock()
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+class Change:
+    """One open change. ``now`` is the one time that all its rows and events carry."""
+
+    def __init__(self, connection: Connection, event: Event, now: datetime) -> None:
+        self.connection = connection
+        self.now = now
+        self.topics: set[str] = set()
+        self._events = [event]
+
+    def execute(self, statement: Executable, rows: Sequence[dict[str, Any]] | None = None) -> CursorResult[Any]:
+        return self.connection.execute(statement, rows) if rows is not None else self.connection.execute(statement)
+
+    def also(self, event: Event) -> int:
+        """Add a further event and return the index that its leaf will have."""
+        self._events.append(event)
+        return lock_size(self.connection) + len(self._events) - 1
+
+    def restate(self, event: Event) -> None:
+        """Replace the first event, when what happened is known only now (a message that completed a round)."""
+        self._events[0] = event
+
+    def wake(self, *topics: str) -> None:
+        """Tell followers of these topics, after the commit."""
+        self.topics.update(topics)
+
+    def append(self) -> None:
+        """Write the events; ``Store.change`` calls this last."""
+        entries = [event.entry(self.now) for event in self._events]
+        leaves = [entry.leaf() for entry in entries]
+        first = append_leaves(self.connection, leaves)
+        rows = [
+            {
+                "index": first + place,
+                "leaf": leaf,
+                "hash": leaf_hash(leaf),
+                "at": entry.to_json()["at"],
+                "kind": entry.event,
+                "actor": entry.actor,
+                "job": event.job,
+                "subject": entry.subject,
+            }
+            for place, (leaf, entry, event) in enumerate(zip(leaves, entries, self._events, strict=True))
+        ]
+        self.connection.execute(insert(log_entries), rows)

@@ -1,0 +1,285 @@
+"""The tables of a hub, dialect-neutral. Times are UTC text (RFC 3339), digests ``sha256:...``, JSON canonical text.
+
+``migrations/`` brings a database to exactly this shape; a contract test compares the two.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _digest(name: str, **more: bool) -> Column[str]:
+    return Column(name, String(71), nullable=more.get("nullable", False), primary_key=more.get("primary_key", False))
+
+
+def _id(name: str, **more: bool) -> Column[str]:
+    return Column(name, String(160), nullable=more.get("nullable", False), primary_key=more.get("primary_key", False))
+
+
+def _at(name: str, nullable: bool = False) -> Column[str]:
+    return Column(name, String(27), nullable=nullable)
+
+
+def _key(name: str) -> Column[int]:
+    return Column(name, BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False)
+
+
+# --- the log: append only, triggers refuse UPDATE and DELETE -----------------------------------------------------
+
+log_entries: Final = Table(
+    "log_entries",
+    metadata,
+    _key("index"),
+    Column("leaf", LargeBinary, nullable=False),  # the exact bytes that the tree hashes
+    Column("hash", LargeBinary(32), nullable=False),
+    _at("at"),
+    _id("kind"),
+    _id("actor"),
+    _id("job", nullable=True),
+    _id("subject", nullable=True),
+    Index(None, "job"),
+    Index(None, "kind"),
+    Index(None, "hash"),
+)
+log_nodes: Final = Table(  # roots of complete subtrees of 2^level leaves
+    "log_nodes",
+    metadata,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    _key("index"),
+    Column("hash", LargeBinary(32), nullable=False),
+)
+log_head: Final = Table(  # one row; locking it serialises writers on databases that allow several
+    "log_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("size", BigInteger, nullable=False),
+)
+checkpoints: Final = Table(
+    "checkpoints",
+    metadata,
+    _key("size"),
+    Column("note", Text, nullable=False),  # signed by the hub
+    _at("at"),
+)
+cosignatures: Final = Table(
+    "cosignatures",
+    metadata,
+    Column("size", BigInteger, ForeignKey("checkpoints.size"), primary_key=True),
+    _id("name", primary_key=True),
+    Column("line", Text, nullable=False),
+)
+
+# --- people and documents ----------------------------------------------------------------------------------------
+
+tokens: Final = Table(
+    "tokens",
+    metadata,
+    Column("hash", LargeBinary(32), primary_key=True),  # SHA-256 of the token
+    _id("id"),
+    _id("role"),
+    _id("subject"),  # the operator, owner, node, ... that it stands for
+    _at("expires", nullable=True),
+    _at("revoked", nullable=True),
+    UniqueConstraint("id"),
+)
+rosters: Final = Table(
+    "rosters",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    _digest("digest"),
+    Column("envelope", LargeBinary, nullable=False),
+)
+datasets: Final = Table(
+    "datasets",
+    metadata,
+    _id("name", primary_key=True),
+    _digest("digest"),
+    Column("document", Text, nullable=False),
+    _at("at"),
+)
+records: Final = Table(  # every data version ever announced, by the owner's signed record
+    "records",
+    metadata,
+    _digest("digest", primary_key=True),
+    Column("dataset", String(160), ForeignKey("datasets.name"), nullable=False),
+    _id("node"),
+    _id("owner"),
+    Column("sequence", Integer, nullable=False),
+    _digest("version"),
+    Column("envelope", LargeBinary, nullable=False),
+    UniqueConstraint("dataset", "node", "sequence"),  # the highest sequence is the current version
+)
+negative_lists: Final = Table(
+    "negative_lists",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    _digest("digest"),
+    Column("document", Text, nullable=False),
+)
+
+# --- jobs --------------------------------------------------------------------------------------------------------
+
+jobs: Final = Table(
+    "jobs",
+    metadata,
+    _id("id", primary_key=True),
+    _id("state"),
+    _id("fine"),
+    _id("operator"),
+    _digest("spec"),
+    _digest("plan_digest"),
+    _digest("commitment"),
+    _digest("roster"),
+    Column("request", Text, nullable=False),  # what was asked, planned and bound: ``sandbox.hub.request``
+    Column("commitment_envelope", LargeBinary, nullable=False),
+    Column("reasons", Text, nullable=False),
+    Column("passed", LargeBinary, nullable=True),  # pass bits, packed, once the flags are added
+    _digest("permit", nullable=True),
+    Column("permit_envelope", LargeBinary, nullable=True),
+    _digest("replay_key"),
+    Column("failure", Text, nullable=True),
+    _id("release_of", nullable=True),  # the job whose release this one shows: itself, or the one replayed
+    _at("created"),
+    _at("changed"),
+    _at("deadline", nullable=True),
+    Column("serial", BigInteger, nullable=False),  # order of submission, for pages
+    UniqueConstraint("serial"),
+    UniqueConstraint("permit"),
+    Index(None, "state"),
+    Index(None, "operator"),
+)
+submissions: Final = Table(  # Idempotency-Key
+    "submissions",
+    metadata,
+    _id("operator", primary_key=True),
+    _id("key", primary_key=True),
+    _digest("body"),
+    Column("job", String(160), ForeignKey("jobs.id"), nullable=False),
+)
+job_nodes: Final = Table(  # who takes part, in order
+    "job_nodes",
+    metadata,
+    Column("job", String(160), ForeignKey("jobs.id"), primary_key=True),
+    _id("node", primary_key=True),
+    _id("owner"),
+    Column("place", Integer, nullable=False),
+    Index(None, "owner"),
+)
+grants: Final = Table(
+    "grants",
+    metadata,
+    _digest("digest", primary_key=True),
+    _id("id"),
+    _id("owner"),
+    _id("operator"),
+    _digest("plan_template"),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("runs", Integer, nullable=False),
+    Column("used", Integer, nullable=False),
+    _at("revoked", nullable=True),
+    Column("revocation", LargeBinary, nullable=True),
+    _at("at"),
+    Index(None, "plan_template", "owner"),
+)
+job_grants: Final = Table(
+    "job_grants",
+    metadata,
+    Column("job", String(160), ForeignKey("jobs.id"), primary_key=True),
+    Column("grant", String(71), ForeignKey("grants.digest"), primary_key=True),
+    Index(None, "grant"),
+)
+messages: Final = Table(
+    "messages",
+    metadata,
+    Column("job", String(160), ForeignKey("jobs.id"), primary_key=True),
+    _id("node", primary_key=True),
+    _id("round", primary_key=True),
+    _digest("digest"),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("entry", BigInteger, nullable=False),  # index of the log leaf that names this message
+    _at("at"),
+)
+conflicts: Final = Table(  # evidence: a second, different message for one round
+    "conflicts",
+    metadata,
+    Column("job", String(160), ForeignKey("jobs.id"), primary_key=True),
+    _id("node", primary_key=True),
+    _id("round", primary_key=True),
+    _digest("digest", primary_key=True),
+    Column("envelope", LargeBinary, nullable=False),
+)
+inbox: Final = Table(
+    "inbox",
+    metadata,
+    _id("node", primary_key=True),
+    _key("seq"),
+    _id("kind"),
+    _id("job", nullable=True),
+    Column("body", Text, nullable=False),
+)
+releases: Final = Table(
+    "releases",
+    metadata,
+    Column("job", String(160), ForeignKey("jobs.id"), primary_key=True),
+    _digest("digest"),
+    _digest("replay_key"),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("table", Text, nullable=False),
+    Column("csv", LargeBinary, nullable=False),
+    Column("arrow", LargeBinary, nullable=False),
+    Column("salt", LargeBinary(32), nullable=False),
+    Column("entry", BigInteger, nullable=False),  # index of the log leaf that names this release
+    Index(None, "replay_key"),
+)
+receipts: Final = Table(
+    "receipts",
+    metadata,
+    Column("job", String(160), ForeignKey("jobs.id"), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+usage: Final = Table(
+    "usage",
+    metadata,
+    Column("job", String(160), ForeignKey("jobs.id"), primary_key=True),
+    _id("owner", primary_key=True),
+    _id("dataset", primary_key=True),
+    _id("operator"),
+    Column("runs", Integer, nullable=False),  # 0 for a replay
+    Column("cells", BigInteger, nullable=False),
+    _at("at"),
+    Index(None, "operator"),
+)
+
+APPEND_ONLY: Final = (
+    "log_entries",
+    "log_nodes",
+    "checkpoints",
+    "cosignatures",
+    "records",
+    "messages",
+    "releases",
+    "usage",
+)

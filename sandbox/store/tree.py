@@ -1,0 +1,62 @@
+"""The log's Merkle tree in the database: the port that ``sandbox.audit.merkle`` appends and proves through.
+
+An append reads and writes O(log n) rows inside the caller's transaction. Stored nodes never change, so proofs for old
+sizes stay computable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, insert, select, update
+
+from sandbox.audit.merkle import append
+from sandbox.errors import BadProof
+from sandbox.store.tables import log_head, log_nodes
+
+
+def append_leaves(connection: Connection, leaves: Iterable[bytes]) -> int:
+    """Add leaves at the end and return the index of the first; the caller holds the write transaction."""
+    nodes = StoredNodes(connection)
+    first = size = lock_size(connection)
+    for leaf in leaves:
+        size = append(nodes, size, leaf)
+    nodes.flush()
+    connection.execute(update(log_head).values(size=size))
+    return first
+
+
+class StoredNodes:
+    """``NodeHashes`` over one connection; what is put goes to the database in one statement, by ``flush``."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._fresh: dict[tuple[int, int], bytes] = {}
+
+    def get(self, level: int, index: int) -> bytes:
+        """The stored root of one complete subtree; raises ``BadProof`` if the tree does not reach that far."""
+        if (known := self._fresh.get((level, index))) is not None:
+            return known
+        where = (log_nodes.c.level == level) & (log_nodes.c.index == index)
+        value = self._connection.execute(select(log_nodes.c.hash).where(where)).scalar_one_or_none()
+        if value is None:
+            raise BadProof("the log is not that large yet")
+        return bytes(value)
+
+    def put(self, level: int, index: int, value: bytes) -> None:
+        self._fresh[level, index] = value
+
+    def flush(self) -> None:
+        if self._fresh:
+            rows = [{"level": level, "index": index, "hash": value} for (level, index), value in self._fresh.items()]
+            self._connection.execute(insert(log_nodes), rows)
+            self._fresh.clear()
+
+
+def lock_size(connection: Connection) -> int:
+    """The number of leaves, with the head row locked where the database locks rows."""
+    return int(connection.execute(select(log_head.c.size).with_for_update()).scalar_one())
+
+
+def read_size(connection: Connection) -> int:
+    return int(connection.execute(select(log_head.c.size)).scalar_one())
