@@ -1,4 +1,7 @@
-"""The node's own database: what it may do, what it did, and what left it. One SQLite file in the owner's domain."""
+"""The node's own database: what it may do, what it did, and what left it. One SQLite file in the owner's domain.
+
+``record`` and ``revoked`` are append-only by triggers (see ``migrations``): the database itself refuses to forget.
+"""
 
 from __future__ import annotations
 
@@ -89,10 +92,3 @@ record = Table(
 )
 
 revoked = Table("revoked", metadata, Column("grant", String, primary_key=True), Column("envelope", LargeBinary))
-
-APPEND_ONLY: Final = (
-    "CREATE TRIGGER record_no_update BEFORE UPDATE ON record BEGIN SELECT RAISE(ABORT, 'append only'); END",
-    "CREATE TRIGGER record_no_delete BEFORE DELETE ON record BEGIN SELECT RAISE(ABORT, 'append only'); END",
-    "CREATE TRIGGER revoked_no_delete BEFORE DELETE ON revoked BEGIN SELECT RAISE(ABORT, 'append only'); END",
-)
-"""The record of what left, and revocations, are never changed or taken back: the database itself refuses."""

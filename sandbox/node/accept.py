@@ -1,0 +1,119 @@
+"""Decides, with the node's own clock, keys and ledger, whether an order runs here: one transaction, or a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select
+
+from jobs.documents import Roster, Verified, moment_text
+from jobs.permit import CheckedPermit, Order, check_order
+from jobs.schema import Digest
+from sandbox.disclosure.profile import Profile, load_profile
+from sandbox.errors import InvalidTransition, NegativeListed, NotGranted, Unavailable
+from sandbox.node.config import NodeConfig
+from sandbox.node.ledger import Charge, reserve
+from sandbox.node.state import Held, NodeState
+from sandbox.node.tables import jobs, outbox
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """An order that this node will run: its charge is reserved and its nonce consumed."""
+
+    checked: CheckedPermit
+    inputs: Mapping[str, Held]
+    profile: Profile
+
+    @property
+    def permit(self) -> Digest:
+        return self.checked.permit.digest
+
+    @property
+    def grant_account(self) -> str:
+        return grant_account(self.checked.own_grant.digest)
+
+    @property
+    def cell_accounts(self) -> tuple[str, ...]:
+        return tuple(cell_account(held.version) for held in self.inputs.values())
+
+
+def check(order: Order, state: NodeState, config: NodeConfig, roster: Verified[Roster], now: datetime) -> Accepted:
+    """Everything that needs no write: documents, plan, versions, profile, the node's own negative list."""
+    with state.read() as connection:
+        held = state.held(connection)
+    datasets = {name: item.dataset for name, item in held.items()}
+    checked = check_order(order, config.node, roster, datasets, now)
+    inputs = {name: _version(held, name, version) for name, version in checked.versions.items()}
+    for name, columns in checked.plan.columns_touched().items():
+        for column in columns:
+            if f"{name}.{column}" in config.denied_columns:
+                raise NegativeListed(f"this node's own list denies {name}.{column}")
+    return Accepted(checked, inputs, _profile(checked, inputs))
+
+
+def enter(connection: Connection, state: NodeState, accepted: Accepted, now: datetime) -> None:
+    """Consume the nonce, reserve the charges, open the job; raises ``Denied`` or ``Unavailable`` before any write."""
+    permit, grant = accepted.checked.permit, accepted.checked.own_grant
+    if state.is_revoked(connection, grant.digest):
+        raise NotGranted("the owner has revoked this grant")
+    used = select(jobs.c.permit).where(jobs.c.nonce == permit.document.nonce)
+    if connection.execute(used).first() is not None:
+        raise InvalidTransition("this permit was used before: every run needs a new one")
+    cells = accepted.checked.plan.cells * len(accepted.checked.plan.aggregates)
+    charges = [Charge(accepted.grant_account, 1, grant.document.runs, "the grant's runs are used up")]
+    charges += [
+        Charge(account, cells, held.cell_budget, f"the cell budget of this version of {name} is used up")
+        for account, (name, held) in zip(accepted.cell_accounts, accepted.inputs.items(), strict=True)
+    ]
+    opened = {
+        "permit": permit.digest,
+        "nonce": permit.document.nonce,
+        "job": permit.document.job,
+        "state": "accepted",
+        "envelope": permit.envelope.encode(),
+        "deadline": moment_text(permit.document.deadline),
+        "now_used": moment_text(now),
+    }
+    connection.execute(insert(jobs).values(opened))
+    reserve(connection, permit.digest, charges, moment_text(now))
+
+
+def check_log_caught_up(connection: Connection) -> None:
+    """Raise ``Unavailable`` while a message that left this node is not proven to be in the hub's log."""
+    waiting = select(outbox.c.round).where(outbox.c.posted, ~outbox.c.proven).limit(1)
+    if connection.execute(waiting).first() is not None:
+        raise Unavailable(
+            "the hub's log does not show all of this node's earlier messages; no new job runs here until it does"
+        )
+
+
+def grant_account(grant: str) -> str:
+    return f"grant {grant}"
+
+
+def cell_account(version: str) -> str:
+    return f"cells {version}"
+
+
+def _version(held: Mapping[str, Held], name: str, version: str) -> Held:
+    item = held.get(name)
+    if item is None or item.version != version:
+        raise NotGranted(f"the data of {name} has changed since the grant: ask its owner again")
+    return item
+
+
+def _profile(checked: CheckedPermit, inputs: Mapping[str, Held]) -> Profile:
+    """The profile that the permit pins, which must be the one that every dataset of the job declares."""
+    output = checked.permit.document.output
+    profile = load_profile(f"{output.profile}@{output.version}")
+    if profile.digest != output.digest:
+        raise NotGranted(f"profile {profile.id} at this node is another one than the permit pins")
+    for name, held in inputs.items():
+        if held.dataset.profile != profile.id:
+            raise NotGranted(f"dataset {name} demands profile {held.dataset.profile}, the permit pins {profile.id}")
+    if checked.plan.profile != profile.id:
+        raise NotGranted("plan and permit pin different profiles")
+    return profile

@@ -1,0 +1,74 @@
+"""The outbox (one mask, one message): bytes are stored in the transaction that decides them, then sent, then resent
+unchanged until the hub has them. Nothing else in a node sends a job's message.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from jobs.documents import Envelope, SentMessage, SentRecord, SigningKey, digest, moment_text
+from jobs.schema import Digest
+from sandbox.messages import PAYLOAD_TYPE, Abort, Destroyed, Flags, Key, NodeMessage, Values, encode
+from sandbox.node.hub_port import HubAway, HubPort, HubRefused
+from sandbox.node.state import NodeState
+from sandbox.node.tables import outbox
+
+ROUNDS: dict[type[NodeMessage], str] = {
+    Key: "key",
+    Flags: "flags",
+    Values: "values",
+    Abort: "abort",
+    Destroyed: "destroyed",
+}
+INFORMATIVE = ("flags", "values")
+"""Rounds that tell the hub something about the data: after the first of them a charge is never given back."""
+
+
+class Outbox:
+    """Signs, queues and posts. Thread-safe: jobs, loop and follower share it."""
+
+    def __init__(self, node: str, key: SigningKey, state: NodeState, hub: HubPort) -> None:
+        self._node, self._key, self._state, self._hub = node, key, state, hub
+        self._sending = threading.Lock()
+
+    def queue(self, connection: Connection, permit: str, message: NodeMessage, at: str) -> None:
+        """Sign the message and store it in the caller's transaction."""
+        envelope = Envelope(PAYLOAD_TYPE, encode(message), ()).signed_by(self._key)
+        self._state.queue(connection, permit, ROUNDS[type(message)], envelope, digest(envelope.payload), at)
+
+    def queue_sent_record(self, connection: Connection, permit: Digest, nonce: str, hub: str, now: datetime) -> None:
+        """Queue the signed list of all that this job sent, in the transaction that queued its values."""
+        rows = self._state.rounds(connection, permit)
+        messages = tuple(
+            SentMessage(sequence=row.sequence, round=name, receiver=hub, size=row.size, digest=row.digest, sent_at=now)
+            for name, row in rows.items()
+            if name in ("key", *INFORMATIVE)
+        )
+        envelope = SentRecord(node=self._node, permit=permit, nonce=nonce, messages=messages).sign(self._key)
+        self._state.queue(connection, permit, "sent", envelope, digest(envelope.payload), moment_text(now))
+
+    def post(self) -> bool:
+        """Send all that waits, in order, job by job; returns whether the outbox is empty. Never raises for the hub."""
+        with self._sending:
+            with self._state.read() as connection:
+                waiting = select(outbox).where(~outbox.c.posted).order_by(outbox.c.sequence)
+                rows = list(connection.execute(waiting))
+            for permit in dict.fromkeys(row.permit for row in rows):
+                batch = [row for row in rows if row.permit == permit]
+                try:
+                    self._hub.post([Envelope.parse(row.envelope) for row in batch])
+                    proven = False
+                except HubRefused:
+                    # The hub will never take it (the job is over there); what it refused is not in its log either.
+                    proven = True
+                except HubAway:
+                    return False
+                numbers = [row.sequence for row in batch]
+                with self._state.write() as connection:
+                    connection.execute(
+                        update(outbox).where(outbox.c.sequence.in_(numbers)).values(posted=True, proven=proven)
+                    )
+        return True

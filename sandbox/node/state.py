@@ -1,0 +1,182 @@
+"""Everything durable about a node, behind short transactions: roster, datasets, jobs, outbox, the log as seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from adapters.source import Manifest, SourceSpec
+from jobs.documents import Envelope, PublicKey, Roster, TrustedRoster, Verified, canonical, parse_json
+from jobs.schema import Dataset
+from sandbox.audit import SeenLog
+from sandbox.keys import Trust
+from sandbox.node.migrate import migrate
+from sandbox.node.tables import datasets, jobs, outbox, revoked, rosters, settings
+from sandbox.store.engine import open_engine, reading, sqlite_url, writing
+
+OPEN_STATES = ("accepted", "flagged", "sent")
+
+
+@dataclass(frozen=True)
+class Held:
+    """One registered dataset version of this node."""
+
+    dataset: Dataset
+    source: SourceSpec
+    manifest: Manifest
+    version: str
+    sequence: int
+    record: Envelope
+    rows_at_most: int
+    cell_budget: int
+
+
+class NodeState:
+    """One SQLite file. ``write`` is the only way to change it; it holds the write lock from its first moment."""
+
+    def __init__(self, folder: Path, trust: Trust) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._engine = open_engine(sqlite_url(folder / "node.sqlite"))
+        migrate(self._engine)
+        self._trust = trust
+        self._trusted = TrustedRoster(trust.root)
+        with self.read() as connection:
+            for row in connection.execute(select(rosters).order_by(rosters.c.version)):
+                self._trusted.update(row.envelope)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        with writing(self._engine) as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with reading(self._engine) as connection:
+            yield connection
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    # roster -----------------------------------------------------------------------------------------------------
+
+    def trust_roster(self, data: bytes | Envelope) -> Verified[Roster]:
+        """Accept a newer roster (or the same again) and keep it; raises a ``JobError`` and changes nothing."""
+        verified = self._trusted.update(data)
+        row = {"version": verified.document.version, "envelope": verified.envelope.encode()}
+        with self.write() as connection:
+            known = select(rosters.c.version).where(rosters.c.version == verified.document.version)
+            if connection.execute(known).first() is None:
+                connection.execute(insert(rosters).values(row))
+        return verified
+
+    @property
+    def trusted(self) -> TrustedRoster:
+        return self._trusted
+
+    @property
+    def origin(self) -> str:
+        return self._trust.origin
+
+    def hub_key(self) -> PublicKey:
+        return self._trusted.last.document.hub_key()
+
+    # datasets ---------------------------------------------------------------------------------------------------
+
+    def held(self, connection: Connection) -> dict[str, Held]:
+        """The active version of every dataset, by name."""
+        rows = connection.execute(select(datasets).where(datasets.c.active))
+        return {row.name: _held(row) for row in rows}
+
+    def add_dataset(self, connection: Connection, held: Held, salt: bytes) -> None:
+        """Make this the active version; earlier ones stay, inactive, so that no version label is used twice."""
+        connection.execute(update(datasets).where(datasets.c.name == held.dataset.name).values(active=False))
+        row = {
+            "version": held.version,
+            "name": held.dataset.name,
+            "sequence": held.sequence,
+            "document": canonical(held.dataset.model_dump(mode="json")),
+            "source": canonical(held.source.model_dump(mode="json")),
+            "manifest": held.manifest.model_dump_json().encode(),
+            "salt": salt,
+            "record": held.record.encode(),
+            "rows_at_most": held.rows_at_most,
+            "cell_budget": held.cell_budget,
+            "active": True,
+        }
+        connection.execute(insert(datasets).values(row))
+
+    # outbox -----------------------------------------------------------------------------------------------------
+
+    def queue(self, connection: Connection, permit: str, round: str, envelope: Envelope, digest: str, at: str) -> int:
+        """Store outgoing bytes before they are sent. A second message of a round violates the table's key."""
+        row = {
+            "permit": permit,
+            "round": round,
+            "envelope": envelope.encode(),
+            "digest": digest,
+            "size": len(envelope.payload),
+            "at": at,
+            "posted": False,
+            "proven": False,
+        }
+        return int(connection.execute(insert(outbox).values(row)).inserted_primary_key[0])
+
+    def rounds(self, connection: Connection, permit: str) -> dict[str, Row[Any]]:
+        """What was queued for a job, by round."""
+        rows = connection.execute(select(outbox).where(outbox.c.permit == permit).order_by(outbox.c.sequence))
+        return {row.round: row for row in rows}
+
+    # jobs -------------------------------------------------------------------------------------------------------
+
+    def job(self, connection: Connection, permit: str) -> Row[Any] | None:
+        return connection.execute(select(jobs).where(jobs.c.permit == permit)).first()
+
+    def set_job(self, connection: Connection, permit: str, state: str, code: str | None = None) -> None:
+        connection.execute(update(jobs).where(jobs.c.permit == permit).values(state=state, code=code))
+
+    def open_jobs(self, connection: Connection) -> list[Row[Any]]:
+        return list(connection.execute(select(jobs).where(jobs.c.state.in_(OPEN_STATES))))
+
+    def is_revoked(self, connection: Connection, grant: str) -> bool:
+        return connection.execute(select(revoked.c.grant).where(revoked.c.grant == grant)).first() is not None
+
+    # what was seen ----------------------------------------------------------------------------------------------
+
+    def setting(self, connection: Connection, name: str) -> bytes | None:
+        row = connection.execute(select(settings.c.value).where(settings.c.name == name)).first()
+        return None if row is None else bytes(row.value)
+
+    def set_setting(self, connection: Connection, name: str, value: bytes) -> None:
+        changed = connection.execute(update(settings).where(settings.c.name == name).values(value=value))
+        if not changed.rowcount:
+            connection.execute(insert(settings).values(name=name, value=value))
+
+    def seen_log(self, connection: Connection) -> SeenLog:
+        """The largest checkpoint that this node cosigned."""
+        stored = self.setting(connection, "seen_log")
+        if stored is None:
+            return SeenLog.nothing(self.origin)
+        value = parse_json(stored)
+        return SeenLog(value["origin"], value["size"], bytes.fromhex(value["root"]))
+
+    def set_seen_log(self, connection: Connection, seen: SeenLog) -> None:
+        value = {"origin": seen.origin, "size": seen.size, "root": seen.root.hex()}
+        self.set_setting(connection, "seen_log", canonical(value))
+
+
+def _held(row: Row[Any]) -> Held:
+    return Held(
+        Dataset.model_validate_json(row.document),
+        SourceSpec.model_validate_json(row.source),
+        Manifest.model_validate_json(row.manifest),
+        row.version,
+        row.sequence,
+        Envelope.parse(row.record),
+        row.rows_at_most,
+        row.cell_budget,
+    )
