@@ -136,6 +136,7 @@ class Receiver:
         self._count = check_count(len(items))
         self._transfers = EndemicSender(session, random)
         self._hello: SenderHello | None = None
+        self._evaluator: Evaluator | None = None
         self._table: MaskTable | None = None
         self._due = (0, 0)
         self.finished = False
@@ -157,7 +158,8 @@ class Receiver:
         if sender != self._peer:
             raise UnknownParty("a message from somebody who is not this run's sender")
         if header(message).kind == SENDER_HELLO:
-            return self._corrections(self._begin(SenderHello.decode(message, self._session)))
+            self._evaluator = self._begin(SenderHello.decode(message, self._session))
+            return self._corrections(self._evaluator)
         self._take(Masks.decode(message, self._session))
         return []
 
@@ -181,10 +183,10 @@ class Receiver:
     def _corrections(self, evaluator: Evaluator) -> Iterator[Send]:
         for block, rows in enumerate(evaluator.blocks()):
             yield Send(self._peer, Correction(block, rows).encode(self._session))
-        self._table = MaskTable(evaluator.values[:, : self._mask_bytes], self._lists)
 
     def _take(self, part: Masks) -> None:
-        if self._hello is None or self._table is None or self.finished:
+        evaluator = self._evaluator
+        if self._hello is None or evaluator is None or not evaluator.complete or self.finished:
             raise WrongRound("masks before all corrections were sent, or after the end")
         if (part.number, part.offset) < self._due:
             raise DuplicateMessage("these masks were taken before")
@@ -193,6 +195,8 @@ class Receiver:
         count = min(MASKS_AT_ONCE, self._hello.count - part.offset)
         if part.masks.shape != (count, self._mask_bytes):
             raise MalformedMessage("a part of the masks of another size than the agreed one")
+        if self._table is None:
+            self._table = MaskTable(evaluator.values[:, : self._mask_bytes], self._lists)
         self._table.probe(part.number, part.masks)
         end = part.offset + count
         self._due = (part.number, end) if end < self._hello.count else (part.number + 1, 0)

@@ -38,6 +38,7 @@ class Evaluator:
         self._side, self._code, self._person = side, code, person
         self._identities, self._owners = identities, owners
         self.values: Octets = np.zeros((len(identities), VALUE_BYTES), np.uint8)
+        self.complete = False
 
     def __repr__(self) -> str:
         return f"Evaluator(items={len(self.values)}, values=<redacted>)"
@@ -55,6 +56,7 @@ class Evaluator:
             message[:, : self._code.width] = rows[full]
             digests = _hash(message, (full + start).astype(np.uint64), self._code.width, self._person)
             self.values[items] = digests.view(np.uint8).reshape(-1, 32)[:, :VALUE_BYTES]
+            self.complete = start + BLOCK_ROWS >= len(self._owners)  # before the last yield: the answer may be quick
             yield corrections
 
 

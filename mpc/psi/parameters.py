@@ -63,17 +63,20 @@ def mask_bytes_for(sender_items: int, receiver_items: int) -> int:
 def placement_failure_bits(items: int, bins: int) -> float:
     """Return b such that some set of ``items`` fits into no placement with probability at most 2^-b.
 
-    Union bound over minimal violators of Hall's condition: t items whose 3t distinct-per-item positions fall into t-1
-    bins, each bin hit at least twice (else its item could be dropped):
-    C(n,t) C(m,t-1) (3t)! [z^3t] (e^z-1-z)^(t-1) / (m(m-1)(m-2))^t, the coefficient bounded at its saddle point.
+    Union bound over violators of Hall's condition: t items whose positions lie in t-1 bins. Two bounds per t, the
+    smaller counts: all such sets, C(n,t) C(m,t-1) (C(t-1,3) / C(m,3))^t, exact for few items; and only the minimal
+    ones, which hit each of their bins at least twice (else an item could be dropped),
+    C(n,t) C(m,t-1) (3t)! [z^3t] (e^z-1-z)^(t-1) / (m(m-1)(m-2))^t with the coefficient bounded at its saddle point.
     """
     n, m = float(items), float(bins)
     t: Reals = np.arange(4, min(items, bins + 1) + 1, dtype=np.float64)
     if not len(t):
         return float("inf")
     z = _saddle(3 * t / (t - 1))
-    logs = _log_comb(n, t) + _log_comb(m, t - 1) + _log_factorial(3 * t) + (t - 1) * np.log(np.expm1(z) - z)
-    logs -= 3 * t * np.log(z) + t * (np.log(m) + np.log(m - 1) + np.log(m - 2))
+    triples = np.log(m) + np.log(m - 1) + np.log(m - 2)
+    minimal = _log_factorial(3 * t) + (t - 1) * np.log(np.expm1(z) - z) - 3 * t * np.log(z) - t * triples
+    every = t * (np.log(t - 1) + np.log(t - 2) + np.log(t - 3) - triples)
+    logs = _log_comb(n, t) + _log_comb(m, t - 1) + np.minimum(minimal, every)
     peak = float(logs.max())
     return -(peak + float(np.log(np.exp(logs - peak).sum()))) / float(np.log(2))
 
@@ -89,7 +92,7 @@ def _saddle(ratio: Reals) -> Reals:
 
 
 def _log_factorial(k: Reals | float) -> Reals:
-    """Stirling's series with its first correction, an upper bound within 1e-3 of the truth for k >= 0."""
+    """Stirling's series with its first correction: above the truth by less than 0.003 for k >= 0."""
     x = np.asarray(k, np.float64) + 1
     return np.asarray((x - 0.5) * np.log(x) - x + 0.5 * np.log(2 * np.pi) + 1 / (12 * x))
 
