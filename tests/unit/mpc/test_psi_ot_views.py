@@ -53,7 +53,7 @@ def _mean_position(shuffled: bool) -> float:
         parts = list(receiver.receive(S, openings[0].message))
         for mask in (mask for part in parts for mask in sender.receive(R, part.message)):
             value = Masks.decode(mask.message, SESSION)
-            own = receiver._table._masks[0].view(np.uint8)[: value.masks.shape[1]]  # type: ignore[union-attr]
+            own = receiver._evaluator.values[0, : value.masks.shape[1]]  # type: ignore[union-attr]
             positions.extend(np.flatnonzero(np.all(value.masks == own, axis=1)).tolist())
     assert len(positions) == 20
     return float(np.mean(positions))
