@@ -24,13 +24,13 @@ class Prepared:
     hint: Words = field(repr=False)
 
 
-def prepare(table: Table) -> Prepared:
-    """Compute the hint: once per table version, about 30 s for 1 GiB on two cores. Run by the server.
+def prepare(table: Table, threads: int = 1) -> Prepared:
+    """Compute the hint: once per table version, about half a minute for 1 GiB on two cores. Run by the server.
 
     The cells must not change afterwards: a changed table needs a new build, which gets a new version.
     """
     layout = table.layout
-    return Prepared(layout, table.cells, hint(table.cells, layout.seed, layout.profile.dimension))
+    return Prepared(layout, table.cells, hint(table.cells, layout.seed, layout.profile.dimension, threads))
 
 
 class Server:
