@@ -1,0 +1,24 @@
+"""What a worker process does: open the sources, check the version, scan, check it again. Imported by Ray workers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from adapters.open import open_source
+
+from adapters.source import check_unchanged
+from jobs.kinds.statistics import Limits, LocalResult, run_local
+from jobs.plan.types import Plan
+from jobs.runner.port import Input
+from jobs.schema import Scalar
+
+
+def run_step(plan: Plan, parameters: Mapping[str, Scalar], inputs: Mapping[str, Input], limits: Limits) -> LocalResult:
+    """Run one node's step over immutable snapshots. Raises ``SourceChanged``, ``AdapterError`` or ``JobError``."""
+    sources = {name: open_source(item.source) for name, item in inputs.items()}
+    for name, source in sources.items():
+        check_unchanged(source, inputs[name].manifest)
+    result = run_local(plan, parameters, {name: source.read for name, source in sources.items()}, limits)
+    for name, source in sources.items():
+        check_unchanged(source, inputs[name].manifest)
+    return result

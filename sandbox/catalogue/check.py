@@ -1,0 +1,148 @@
+"""Checks data against its dataset file before anyone may use it, and lists every violation at once, without a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from adapters.source import Source
+from jobs.schema import Column, ColumnType, Dataset, Grade
+from sandbox.catalogue.describe import column_type, domain_value
+from sandbox.errors import InvalidSpec
+
+
+@dataclass(frozen=True)
+class CheckedData:
+    """What registration needs to know about data that satisfies its dataset file."""
+
+    rows: int
+    null_units: int
+
+
+class DataRefused(InvalidSpec):
+    """The data is not what the dataset file says; ``violations`` names each column, rule and number of rows."""
+
+    code = "data-refused"
+    advice = "Correct the data or the dataset file; every violation is listed."
+
+    def __init__(self, violations: tuple[str, ...]) -> None:
+        super().__init__(f"{len(violations)} violation(s): " + "; ".join(violations))
+        self.violations = violations
+
+
+def check_data(dataset: Dataset, source: Source) -> CheckedData:
+    """Stream the data once; raises ``DataRefused`` with all violations of types, nulls, bounds, domains and keys."""
+    violations = list(_declaration(dataset, source.schema))
+    if violations:
+        raise DataRefused(tuple(violations))
+    counts: dict[tuple[str, str], int] = {}
+    rows = 0
+    names = [column.name for column in dataset.columns]
+    for batch in source.read(names):
+        rows += batch.num_rows
+        for column, array in zip(dataset.columns, batch.columns, strict=True):
+            for rule, number in _faults(column, array):
+                counts[column.name, rule] = counts.get((column.name, rule), 0) + number
+    null_units = counts.pop((dataset.unit, "has no unit"), 0)
+    violations = [f"{name} {rule} in {number} row(s)" for (name, rule), number in counts.items() if number]
+    if null_units and dataset.null_units == "refuse":
+        violations.append(f"{dataset.unit} is the privacy unit and is null in {null_units} row(s)")
+    violations += [
+        f"key ({', '.join(key)}) is declared unique and is not" for key in dataset.unique_keys if _repeats(source, key)
+    ]
+    if violations:
+        raise DataRefused(tuple(violations))
+    return CheckedData(rows, null_units)
+
+
+def _declaration(dataset: Dataset, schema: pa.Schema) -> Iterator[str]:
+    """What can be refused without reading a row."""
+    if dataset.grade is Grade.CORE or any(column.grade is Grade.CORE for column in dataset.columns):
+        yield "core data (核心数据) is never registered"
+    for column in dataset.columns:
+        if schema.get_field_index(column.name) < 0:
+            yield f"the data has no column {column.name}"
+            continue
+        found = column_type(schema.field(column.name).type, column.name)
+        widened = column.type is ColumnType.DECIMAL and found is ColumnType.INT
+        if found is not column.type and not widened:
+            yield f"{column.name} is declared {column.type}, the data has {found}"
+
+
+def _faults(column: Column, array: pa.Array) -> Iterator[tuple[str, int]]:
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if array.null_count and column.unit_domain is not None:
+        yield "has no unit", array.null_count
+    elif array.null_count and not column.nullable:
+        yield "is null although declared not nullable", array.null_count
+    values = array.drop_null()
+    if pa.types.is_floating(values.type):
+        finite = pc.is_finite(values)
+        yield "is not finite", len(values) - _true(finite)
+        values = values.filter(finite)
+        exact = pc.equal(pc.round(values, column.decimals), values)
+        yield f"has more than {column.decimals} decimals", len(values) - _true(exact)
+    elif pa.types.is_decimal(values.type) and values.type.scale > column.decimals:
+        exact = pc.equal(pc.round(values, column.decimals), values)
+        yield f"has more than {column.decimals} decimals", len(values) - _true(exact)
+    if column.bounds is not None:
+        yield "is outside its bounds", _outside(values, column)
+    if column.domain is not None:
+        yield "is outside its domain", _foreign(values, column)
+
+
+def _outside(values: pa.Array, column: Column) -> int:
+    if column.bounds is None or len(values) == 0:
+        return 0
+    ends = pc.min_max(values).as_py()
+    low, high = _bound(column.bounds.low, column), _bound(column.bounds.high, column)
+    if _comparable(ends["min"]) >= low and _comparable(ends["max"]) <= high:
+        return 0
+    return sum(not low <= _comparable(value) <= high for value in values.to_pylist())
+
+
+def _bound(text: str, column: Column) -> Decimal | datetime:
+    if column.bounds is not None and column.bounds.temporal:
+        return datetime.fromisoformat(text).replace(tzinfo=None)
+    return Decimal(text)
+
+
+def _comparable(value: Any) -> Any:
+    """Numbers as exact decimals; dates and times as naive UTC, the form that bounds are written in."""
+    if isinstance(value, datetime):
+        return (value.astimezone(UTC) if value.tzinfo else value).replace(tzinfo=None)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day)
+    return Decimal(str(value)) if isinstance(value, float | int) else value
+
+
+def _foreign(values: pa.Array, column: Column) -> int:
+    domain = set(map(repr, column.domain or ()))
+    counts = pc.value_counts(values).to_pylist()
+    return sum(item["counts"] for item in counts if repr(domain_value(item["values"])) not in domain)
+
+
+def _true(mask: pa.Array) -> int:
+    return int(pc.sum(mask).as_py() or 0)
+
+
+def _repeats(source: Source, key: tuple[str, ...]) -> bool:
+    """Whether two rows share a key without nulls (as in SQL, a null equals nothing)."""
+    connection = duckdb.connect(config={"python_enable_replacements": "false"})
+    try:
+        connection.register("keys", source.read(list(key)))
+        names = ", ".join('"' + name.replace('"', '""') + '"' for name in key)
+        present = " AND ".join('"' + name.replace('"', '""') + '" IS NOT NULL' for name in key)
+        # column names are quoted by us and were checked against the declared dataset
+        query = f"SELECT 1 FROM keys WHERE {present} GROUP BY {names} HAVING COUNT(*) > 1 LIMIT 1"  # noqa: S608
+        return connection.sql(query).fetchone() is not None
+    finally:
+        connection.close()

@@ -1,0 +1,123 @@
+"""Drafts the dataset file: types, candidate domains, bounds, roles and privacy unit. A person reads and corrects it."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Any, Final
+
+import pyarrow as pa
+
+from adapters.source import Source
+from jobs.schema import Bounds, Column, ColumnType, Dataset, Role, Scalar
+from sandbox.catalogue.profile import ColumnFacts, profile
+from sandbox.errors import InvalidSpec
+
+DOMAIN_LIMIT: Final = 200
+_UNIT_HINT: Final = re.compile(r"(^|_)(id|no|num|number|code|key|tail\w*|person|patient|user|unit|uscc)($|_)|num$|id$")
+
+
+def describe(source: Source, name: str, unit: str | None = None) -> Dataset:
+    """Return a draft that the data satisfies. Bounds are widened to round numbers so that they are not data.
+
+    ``unit`` names the privacy unit; without it the most identifier-like column is taken. Raises ``InvalidSpec`` when
+    no column can be the unit, or a column has a type that no dataset can declare.
+    """
+    rows, facts = profile(source, source.schema.names)
+    types = {field.name: column_type(field.type, field.name) for field in source.schema}
+    unit = unit or _candidate_unit(facts, types, rows)
+    if unit not in types:
+        raise InvalidSpec(f"there is no column {unit!r} to be the privacy unit")
+    columns = tuple(_column(field, types[field], facts[field], unit) for field in types)
+    return Dataset(
+        name=name,
+        title=name,
+        columns=columns,
+        unit=unit,
+        null_units="exclude" if facts[unit].nulls else "refuse",
+        legal_basis="to be stated by the owner",
+    )
+
+
+def column_type(type_: pa.DataType, name: str) -> ColumnType:
+    """The declared type for an Arrow type; raises ``InvalidSpec`` for nested and binary ones."""
+    if pa.types.is_dictionary(type_):
+        type_ = type_.value_type
+    if pa.types.is_integer(type_):
+        return ColumnType.INT
+    if pa.types.is_floating(type_) or pa.types.is_decimal(type_):
+        return ColumnType.DECIMAL
+    if pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_):
+        return ColumnType.STRING
+    if pa.types.is_boolean(type_):
+        return ColumnType.BOOL
+    if pa.types.is_date(type_):
+        return ColumnType.DATE
+    if pa.types.is_timestamp(type_):
+        return ColumnType.TIMESTAMP
+    raise InvalidSpec(f"column {name} has type {type_}, which no dataset can declare: leave it out or convert it")
+
+
+def domain_value(value: Any) -> Scalar:
+    """A value as the dataset file writes it: dates in ISO form, decimals as plain text."""
+    if isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, datetime):
+        return value.isoformat(sep="T")
+    if isinstance(value, date):
+        return value.isoformat()
+    return format(Decimal(str(value)).normalize(), "f")
+
+
+def _candidate_unit(facts: dict[str, ColumnFacts], types: dict[str, ColumnType], rows: int) -> str:
+    """The column with many distinct values whose name sounds like an identifier; strings before numbers."""
+    many = [
+        name
+        for name, fact in facts.items()
+        if types[name] in (ColumnType.STRING, ColumnType.INT) and (fact.distinct is None or len(fact.distinct) > 10)
+    ]
+    ranked = sorted(many, key=lambda name: (not _UNIT_HINT.search(name), types[name] is not ColumnType.STRING))
+    if not ranked:
+        raise InvalidSpec("no column can be the privacy unit: name it with --unit")
+    return ranked[0]
+
+
+def _column(name: str, type_: ColumnType, facts: ColumnFacts, unit: str) -> Column:
+    if name == unit:
+        return Column(name=name, type=type_, role=Role.UNIT, nullable=facts.nulls > 0, unit_domain=unit)
+    few = facts.distinct is not None and 0 < len(facts.distinct) <= DOMAIN_LIMIT
+    number = type_ in (ColumnType.INT, ColumnType.DECIMAL)
+    decimals = _decimals(facts, name) if type_ is ColumnType.DECIMAL else 0
+    domain = None
+    if few and (not number or (type_ is ColumnType.INT and len(facts.distinct or ()) <= 60)):
+        domain = tuple(domain_value(value) for value in sorted(facts.distinct or ()))
+    bounds = None
+    if facts.low is not None and number:
+        bounds = _bounds(facts)
+    elif facts.low is not None and type_ in (ColumnType.DATE, ColumnType.TIMESTAMP):
+        bounds = Bounds(low=f"{facts.low.year:04}-01-01", high=f"{facts.high.year + 1:04}-01-01")
+    known_kind = domain is not None or type_ in (ColumnType.DATE, ColumnType.TIMESTAMP)
+    role = Role.SENSITIVE if known_kind else Role.MEASURE if number else Role.IDENTIFIER
+    return Column(
+        name=name, type=type_, role=role, nullable=facts.nulls > 0, decimals=decimals, domain=domain, bounds=bounds
+    )
+
+
+def _decimals(facts: ColumnFacts, name: str) -> int:
+    if facts.decimals > 9:
+        raise InvalidSpec(f"column {name} has values with more than 9 decimals: round it before registering")
+    return facts.decimals
+
+
+def _bounds(facts: ColumnFacts) -> Bounds:
+    """One significant digit outward: enough for a range proof, and no real minimum or maximum in a public file."""
+    return Bounds(
+        low=_outward(Decimal(str(facts.low)), ROUND_FLOOR), high=_outward(Decimal(str(facts.high)), ROUND_CEILING)
+    )
+
+
+def _outward(value: Decimal, rounding: str) -> str:
+    if value == 0:
+        return "0"
+    return format(value.quantize(Decimal(1).scaleb(value.adjusted()), rounding=rounding), "f")

@@ -1,0 +1,69 @@
+"""One streaming pass over a table: per column nulls, minimum, maximum and a bounded set of distinct values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from adapters.source import Source
+
+MAX_DISTINCT: Final = 512
+
+
+@dataclass
+class ColumnFacts:
+    """``distinct`` is ``None`` beyond ``MAX_DISTINCT``. Stays at the owner's side: these are data values."""
+
+    nulls: int = 0
+    low: Any = None
+    high: Any = None
+    distinct: set[Any] | None = field(default_factory=set)
+    decimals: int = 0
+    not_finite: int = 0
+
+    def __repr__(self) -> str:
+        return f"ColumnFacts(nulls={self.nulls}, <values redacted>)"
+
+
+def profile(source: Source, columns: Sequence[str]) -> tuple[int, dict[str, ColumnFacts]]:
+    """Return the number of rows and the facts of each column."""
+    facts = {name: ColumnFacts() for name in columns}
+    rows = 0
+    for batch in source.read(columns):
+        rows += batch.num_rows
+        for name, array in zip(batch.schema.names, batch.columns, strict=True):
+            _take(facts[name], array)
+    return rows, facts
+
+
+def _take(facts: ColumnFacts, array: pa.Array) -> None:
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    facts.nulls += array.null_count
+    values = array.drop_null()
+    if pa.types.is_floating(values.type):
+        finite = pc.is_finite(values)
+        facts.not_finite += len(values) - int(pc.sum(finite).as_py() or 0)
+        values = values.filter(finite)
+        _take_decimals(facts, values)
+    if len(values) == 0:
+        return
+    ends = pc.min_max(values).as_py()
+    facts.low = ends["min"] if facts.low is None else min(facts.low, ends["min"])
+    facts.high = ends["max"] if facts.high is None else max(facts.high, ends["max"])
+    if facts.distinct is not None:
+        facts.distinct.update(pc.unique(values).to_pylist())
+        if len(facts.distinct) > MAX_DISTINCT:
+            facts.distinct = None
+
+
+def _take_decimals(facts: ColumnFacts, values: pa.Array) -> None:
+    """The fewest decimals (up to 9) that give every value back exactly; 10 if more would be needed."""
+    while facts.decimals < 10 and not bool(
+        pc.all(pc.equal(pc.round(values, facts.decimals), values)).as_py() in (True, None)
+    ):
+        facts.decimals += 1
