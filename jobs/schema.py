@@ -100,6 +100,7 @@ class Column(Model):
     grade: Grade = Grade.GENERAL
     nullable: bool = True
     decimals: Annotated[int, Field(ge=0, le=9)] = 0  # fixed-point scale of a DECIMAL
+    rounded: bool = False  # finer values are rounded to ``decimals`` on reading, by declaration; else they are refused
     domain: tuple[Scalar, ...] | None = None  # every value that may occur, in display order; needed to group by it
     bounds: Bounds | None = None  # needed to aggregate or bucket it
     unit_domain: Name | None = None  # which kind of individual: needed for role unit

@@ -88,9 +88,10 @@ def _faults(column: Column, array: pa.Array) -> Iterator[tuple[str, int]]:
         finite = pc.is_finite(values)
         yield "is not finite", len(values) - _true(finite)
         values = values.filter(finite)
-        exact = pc.equal(pc.round(values, column.decimals), values)
-        yield f"has more than {column.decimals} decimals", len(values) - _true(exact)
-    elif pa.types.is_decimal(values.type) and values.type.scale > column.decimals:
+        if not column.rounded:
+            exact = pc.equal(pc.round(values, column.decimals), values)
+            yield f"has more than {column.decimals} decimals", len(values) - _true(exact)
+    elif pa.types.is_decimal(values.type) and values.type.scale > column.decimals and not column.rounded:
         exact = pc.equal(pc.round(values, column.decimals), values)
         yield f"has more than {column.decimals} decimals", len(values) - _true(exact)
     if column.bounds is not None:
@@ -143,6 +144,6 @@ def _repeats(source: Source, key: tuple[str, ...]) -> bool:
         present = " AND ".join('"' + name.replace('"', '""') + '" IS NOT NULL' for name in key)
         # column names are quoted by us and were checked against the declared dataset
         query = f"SELECT 1 FROM keys WHERE {present} GROUP BY {names} HAVING COUNT(*) > 1 LIMIT 1"  # noqa: S608
-        return connection.sql(query).fetchone() is not None
+        return connection.sql(query).fetchall() != []
     finally:
         connection.close()

@@ -15,6 +15,9 @@ from sandbox.catalogue.profile import ColumnFacts, profile
 from sandbox.errors import InvalidSpec
 
 DOMAIN_LIMIT: Final = 200
+MAX_DECIMALS: Final = 9
+ROUNDED_DECIMALS: Final = 3
+"""What a draft proposes for measurements without a fixed number of decimals."""
 _UNIT_HINT: Final = re.compile(r"(^|_)(id|no|num|number|code|key|tail\w*|person|patient|user|unit|uscc)($|_)|num$|id$")
 
 
@@ -88,7 +91,8 @@ def _column(name: str, type_: ColumnType, facts: ColumnFacts, unit: str) -> Colu
         return Column(name=name, type=type_, role=Role.UNIT, nullable=facts.nulls > 0, unit_domain=unit)
     few = facts.distinct is not None and 0 < len(facts.distinct) <= DOMAIN_LIMIT
     number = type_ in (ColumnType.INT, ColumnType.DECIMAL)
-    decimals = _decimals(facts, name) if type_ is ColumnType.DECIMAL else 0
+    rounded = type_ is ColumnType.DECIMAL and facts.decimals > MAX_DECIMALS
+    decimals = ROUNDED_DECIMALS if rounded else facts.decimals
     domain = None
     if few and (not number or (type_ is ColumnType.INT and len(facts.distinct or ()) <= 60)):
         domain = tuple(domain_value(value) for value in sorted(facts.distinct or ()))
@@ -100,14 +104,15 @@ def _column(name: str, type_: ColumnType, facts: ColumnFacts, unit: str) -> Colu
     known_kind = domain is not None or type_ in (ColumnType.DATE, ColumnType.TIMESTAMP)
     role = Role.SENSITIVE if known_kind else Role.MEASURE if number else Role.IDENTIFIER
     return Column(
-        name=name, type=type_, role=role, nullable=facts.nulls > 0, decimals=decimals, domain=domain, bounds=bounds
+        name=name,
+        type=type_,
+        role=role,
+        nullable=facts.nulls > 0,
+        decimals=decimals,
+        rounded=rounded,
+        domain=domain,
+        bounds=bounds,
     )
-
-
-def _decimals(facts: ColumnFacts, name: str) -> int:
-    if facts.decimals > 9:
-        raise InvalidSpec(f"column {name} has values with more than 9 decimals: round it before registering")
-    return facts.decimals
 
 
 def _bounds(facts: ColumnFacts) -> Bounds:
