@@ -35,7 +35,7 @@ _SHA512_BLOCK: Final = 128
 
 
 def encode(items: Sequence[bytes], tag: bytes, executor: Executor | None = None) -> Points:
-    """Hash each string to the curve (the point Q of RFC 9380 J.4.2) under a domain separation ``tag`` of 1-255 bytes."""
+    """Hash each string to the curve (point Q of RFC 9380 J.4.2) under a domain separation ``tag`` of 1-255 bytes."""
     if not 1 <= len(tag) <= 255:
         raise BadParameters("a domain separation tag has 1 to 255 bytes")
     field = b"".join(_hash_to_field(items, tag))
@@ -43,7 +43,7 @@ def encode(items: Sequence[bytes], tag: bytes, executor: Executor | None = None)
 
 
 def multiply(points: Points, scalar: Scalar, executor: Executor | None = None) -> Points:
-    """Multiply every point by the scalar. Raises ``IntegrityError`` for a point of small order: the result would be 0."""
+    """Multiply every point by the scalar. Raises ``IntegrityError`` for a point of small order, whose product is 0."""
     clamped = scalar.clamped()
     product = _in_chunks(lambda part, out: kernels.ladder(part, clamped, out), points, executor)
     if not product.any(axis=1).all():
@@ -68,6 +68,12 @@ class Scalar:
 
     def __repr__(self) -> str:
         return "Scalar(<secret>)"
+
+
+def in_value_order(points: Points) -> npt.NDArray[np.intp]:
+    """The order of the points by value. Sorting masked points forgets the order of the items behind them, and is what
+    every "shuffle" here is: the masked values are pseudorandom, so their order says nothing."""
+    return np.lexsort(points.view("<u8").T)
 
 
 def check_points(points: Points) -> Points:
