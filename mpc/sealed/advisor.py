@@ -1,0 +1,138 @@
+"""Finds the smallest safe parameters for a described computation, or says what it would need.
+
+"Smallest" is bytes uploaded per value, then the ring degree. Noise is tracked as standard deviations of coefficients
+(the heuristic of Costache and Smart 2016; Iliashenko's and SEAL's constants), bounded at eight deviations; decryption
+checks the remaining noise budget again, so an optimistic estimate ends in a typed error and never in a wrong number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import gmpy2
+
+from mpc.errors import BadParameters
+from mpc.sealed.advisor_real import advise_real, smallest
+from mpc.sealed.circuit import (
+    Approximate,
+    ColumnSum,
+    Computation,
+    Exact,
+    GroupSum,
+    InnerProduct,
+    RowWeightedSum,
+    VectorSum,
+    WeightedSum,
+    check_computation,
+    result_bound,
+)
+from mpc.sealed.parameters import MAX_LIMBS, Opening, Parameters, Scheme
+from mpc.sealed.security import ERROR_DEVIATION, MAX_MODULUS_BITS, MAX_PRIME_BITS, TAIL
+
+SPARE_PRIME_BITS = 30  # SEAL sets the last of several primes aside; without evaluation keys its size is free
+
+
+def advise(
+    circuit: Computation,
+    *,
+    public_key: bool = False,
+    opening: Opening = Opening.MODULAR,
+    statistical_bits: int | None = None,
+) -> Parameters:
+    """The smallest safe parameters; raises ``BadParameters``, ``DepthExceeded`` or ``OutOfRange`` saying what is needed.
+
+    ``public_key``: columns are sealed by someone other than the key-holder (noisier and twice the size).
+    ``statistical_bits``: how well integer masks hide (default 40), and masks and noise of CKKS (default 30).
+    """
+    check_computation(circuit)
+    if statistical_bits is not None and not 20 <= statistical_bits <= 64:
+        raise BadParameters("statistical_bits must be 20 to 64")
+    if isinstance(circuit, Approximate):
+        return advise_real(circuit, public_key, statistical_bits or 30)
+    candidates = list(_candidates(circuit, public_key, opening, statistical_bits or 40))
+    if not candidates:
+        raise BadParameters(
+            f"no safe parameters carry a result of {result_bound(circuit).bit_length()} bits for this circuit up to "
+            f"degree {max(MAX_MODULUS_BITS)}: lower the bounds or split the rows"
+        )
+    return smallest(candidates, circuit.rows)
+
+
+def noise_deviation(circuit: Exact, degree: int, plain_bits: int, public_key: bool) -> float:
+    """Standard deviation of the coefficients' noise in a result, in units of the plaintext's last place."""
+    variance = ERROR_DEVIATION**2
+    # fresh: e (+ the rounding of the scaled message), or e*u + e1 + e2*s with ternary u and s
+    fresh = math.sqrt(variance * (1 + 4 * degree / 3) if public_key else variance + 1 / 12)
+    blocks = math.sqrt(-(-circuit.rows // degree))
+    times_plain = math.sqrt(degree) * 2.0 ** (plain_bits - 1)  # norm of a plaintext with coefficients below t/2
+    match circuit:
+        case VectorSum():
+            return fresh * math.sqrt(circuit.columns)
+        case ColumnSum():
+            return fresh * blocks
+        case WeightedSum():
+            return fresh * circuit.weight_l1
+        case GroupSum() | RowWeightedSum():
+            return fresh * times_plain * blocks
+        case InnerProduct():
+            # t * (k1*e2 + k2*e1), k the multiples of q in c(s): deviation 0.24 * sqrt(N) each; rounded up to 0.5
+            return fresh * 0.5 * degree * 2.0**plain_bits * blocks
+
+
+def _candidates(circuit: Exact, public_key: bool, opening: Opening, statistical: int) -> Iterator[Parameters]:
+    for degree, limit in MAX_MODULUS_BITS.items():
+        need = _ring_size(circuit, degree, opening, statistical)
+        for limbs in range(1, MAX_LIMBS + 1):
+            # plain moduli must differ from the chain's primes; both are the largest of their size, so step over some
+            plain = _plain_moduli(degree, need, limbs, skip=limit // MAX_PRIME_BITS + 1)
+            if plain is None:
+                continue
+            bits = max(plain).bit_length()
+            noise = TAIL * noise_deviation(circuit, degree, bits, public_key) + 2
+            data = math.ceil(math.log2(2 * max(plain) * noise)) + 1  # primes may be half a bit below their size
+            chain = _chain(data, 2 * degree)
+            if chain is not None and sum(chain) <= limit:
+                yield Parameters(Scheme.BFV, degree, chain, opening, plain)
+
+
+def _ring_size(circuit: Exact, degree: int, opening: Opening, statistical: int) -> int:
+    """How large the product of the plain moduli must be."""
+    if opening is Opening.MODULAR:
+        return 2 * result_bound(circuit) + 1
+    # one slot holds a part of the result; its mask must drown it without wrapping, for every slot opened
+    return 2 * result_bound(circuit) << (statistical + degree.bit_length() - 1)
+
+
+def _plain_moduli(degree: int, need: int, limbs: int, skip: int) -> tuple[int, ...] | None:
+    """``limbs`` primes, 1 modulo 2N, as small as their product allows; None if they would be too large or too small."""
+    smallest = (2 * degree).bit_length() + 1
+    bits = max(smallest, -(-need.bit_length() // limbs))
+    if limbs > 1 and bits == smallest and need.bit_length() <= (limbs - 1) * (smallest - 1):
+        return None  # fewer limbs do
+    while bits <= MAX_PRIME_BITS:
+        primes = _primes_below(1 << bits, 2 * degree, limbs, skip)
+        if primes is not None and math.prod(primes) >= need:
+            return primes
+        bits += 1
+    return None
+
+
+def _primes_below(top: int, step: int, count: int, skip: int) -> tuple[int, ...] | None:
+    found: list[int] = []
+    candidate = (top - 2) // step * step + 1
+    while len(found) < count + skip and candidate > top // 2:
+        if gmpy2.is_prime(candidate):
+            found.append(candidate)
+        candidate -= step
+    return tuple(found[skip:]) if len(found) == count + skip else None
+
+
+def _chain(data_bits: int, step: int) -> tuple[int, ...] | None:
+    """Split into primes of at most 60 bits, each wide enough to exist for this degree, and a spare one if several."""
+    least = step.bit_length() + 1
+    count = max(1, -(-data_bits // MAX_PRIME_BITS))
+    size = max(least, -(-data_bits // count))
+    if size > MAX_PRIME_BITS:
+        return None
+    return (size,) if count == 1 else (size,) * count + (SPARE_PRIME_BITS,)
