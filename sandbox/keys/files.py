@@ -52,18 +52,23 @@ def read_private(path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise UnsafeKeyFile(f"cannot open {path.name}: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise UnsafeKeyFile(f"{path.name} is not a plain file")
-        if status.st_uid != os.geteuid():
-            raise UnsafeKeyFile(f"{path.name} belongs to another user")
-        if status.st_mode & 0o077:
-            raise UnsafeKeyFile(f"{path.name} has mode {stat.S_IMODE(status.st_mode):04o}: run chmod 600 on it")
-        data = file.read(_MAX_PEM + 1)
+    try:
+        _check_private(os.fstat(descriptor), path.name)
+        data = os.read(descriptor, _MAX_PEM + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > _MAX_PEM:
         raise UnsafeKeyFile(f"{path.name} is larger than any key file")
     return data
+
+
+def _check_private(status: os.stat_result, name: str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise UnsafeKeyFile(f"{name} is not a plain file")
+    if status.st_uid != os.geteuid():
+        raise UnsafeKeyFile(f"{name} belongs to another user")
+    if status.st_mode & 0o077:
+        raise UnsafeKeyFile(f"{name} has mode {stat.S_IMODE(status.st_mode):04o}: run chmod 600 on it")
 
 
 def _sync_folder(folder: Path) -> None:
