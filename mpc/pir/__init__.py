@@ -16,7 +16,7 @@ from mpc.pir.layout import Layout, StaleHint
 from mpc.pir.messages import Hint
 from mpc.pir.parameters import PROFILES, SIMPLEPIR_2023, WIDE, Profile, failure_log2
 from mpc.pir.server import Prepared, Server, prepare
-from mpc.pir.table import Table, index_table
+from mpc.pir.table import Table, best_columns, index_table
 
 __all__ = [
     "PROFILES",
@@ -30,6 +30,7 @@ __all__ = [
     "Server",
     "StaleHint",
     "Table",
+    "best_columns",
     "failure_log2",
     "index_table",
     "keyword_table",

@@ -44,7 +44,7 @@ class Client:
         self._lookups = max(len(wanted), pad_to)
         if not (wanted and self._lookups <= MAX_LOOKUPS and threads >= 1):
             raise BadParameters(f"a session takes 1 to {MAX_LOOKUPS} lookups on at least one thread")
-        if len({type(item) for item in wanted}) != 1 or not isinstance(wanted[0], int | bytes):
+        if {type(item) for item in wanted} not in ({int}, {bytes}):
             raise BadParameters("wanted items are either all record numbers or all keys in bytes")
         self.name = name
         self.hint: Hint | None = None
@@ -96,9 +96,11 @@ class Client:
         """b = A s + e + Delta u, for each lookup; u marks the columns whose sum is wanted (none for a dummy)."""
         if self._sent:
             raise WrongRound("the query of this session is sent: a second one needs a session of its own")
-        n, shape = layout.profile.dimension, (self._lookups, layout.columns)
+        n = layout.profile.dimension
         secrets = np.frombuffer(self._randomness(4 * n * self._lookups), dtype="<u4").reshape(self._lookups, n)
-        vectors = gaussian.sample(shape[0] * shape[1], self._randomness).reshape(shape).view(np.uint32)
+        vectors = np.empty((self._lookups, layout.columns), dtype=np.uint32)
+        for vector in vectors:
+            vector[:] = gaussian.sample(layout.columns, self._randomness).view(np.uint32)
         for first, block in public_matrix(layout.seed, layout.columns, n):
             vectors[:, first : first + len(block)] += scan(block, secrets, self._threads)
         for vector, (columns, _) in zip(vectors, self._places, strict=False):

@@ -26,9 +26,10 @@ class Layout:
     """Records lie in ``blocks`` blocks of ``item_bytes`` rows; a lookup names columns and reads one block.
 
     ``records`` is the number of records, ``seed`` that of the public matrix, ``version`` a salted digest of all table
-    content (the salt stays with the server, so the digest confirms no guess about the content). Keyword tables have
-    ``segment`` > 0 (length of a fuse filter segment), a ``hash_seed``, and one build ``attempt`` per block.
-    What it tells a client beyond the shape: in a keyword table the attempts depend (negligibly) on the key set.
+    content (the salt is dropped, so whoever sees queries cannot confirm a guess of the content; a client, who has the
+    hint, can confirm a guess of a whole row). Keyword tables have ``segment`` > 0 (length of a fuse filter segment), a
+    ``hash_seed``, and one build ``attempt`` per block. What it tells a client beyond the shape: columns and attempts
+    of a keyword table depend on how its keys fall into blocks.
     """
 
     profile: Profile

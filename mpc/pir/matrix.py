@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -34,10 +34,9 @@ def hint(table: Cells, seed: bytes, dimension: int, threads: int = 1) -> Words:
     rows, columns = table.shape
     out = np.zeros((rows, dimension), dtype=np.uint32)
     for first, block in public_matrix(seed, columns, dimension, _DEPTH):
-        vectors = np.ascontiguousarray(block.T)
+        vectors = _read_only(block.T)
         for top in range(0, rows, _HEIGHT):
-            strip = np.ascontiguousarray(table[top : top + _HEIGHT, first : first + len(block)])
-            _spread(strip, vectors, out[top : top + _HEIGHT], threads)
+            _spread(table[top : top + _HEIGHT, first : first + len(block)], vectors, out[top : top + _HEIGHT], threads)
     return out
 
 
@@ -47,8 +46,7 @@ def scan(table: Cells | Words, vectors: Words, threads: int = 1) -> Words:
     Reads the table from memory once whatever k is; time and memory access depend on shapes only.
     """
     out = np.zeros((table.shape[0], vectors.shape[0]), dtype=np.uint32)
-    own = vectors if vectors.flags.writeable and vectors.flags.c_contiguous else vectors.copy()  # one compiled version
-    _spread(table if table.flags.c_contiguous else table.copy(), own, out, threads)
+    _spread(table, vectors, out, threads)
     return np.ascontiguousarray(out.T)
 
 
@@ -73,9 +71,17 @@ def public_matrix(seed: bytes, columns: int, dimension: int, block: int = _DEPTH
 def _spread(table: Cells | Words, vectors: Words, out: Words, threads: int) -> None:
     """Split the rows over ``threads``; each adds its part to ``out`` (rows, k)."""
     rows = table.shape[0]
+    table, vectors = _read_only(table), _read_only(vectors)
     if threads == 1:
         accumulate(table, vectors, out, 0, rows)
         return
     edges = [rows * part // threads // 4 * 4 for part in range(threads)] + [rows]
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(lambda top, bottom: accumulate(table, vectors, out, top, bottom), edges[:-1], edges[1:]))
+
+
+def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array in C order (copied only if it is not), marked read-only: one kind of argument, one compiled loop."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view

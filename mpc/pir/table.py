@@ -34,8 +34,8 @@ class Table:
 def index_table(records: Cells, randomness: RandomBytes, profile: Profile = WIDE, columns: int | None = None) -> Table:
     """Build a table of ``records``, uint8 of shape (number, bytes each); all records are equally long.
 
-    ``columns`` defaults to the square shape, which makes query plus answer smallest; more columns make the hint smaller
-    and the query larger. Raises ``BadParameters`` for an empty table or one too large for the profile.
+    ``columns`` defaults to the square shape, which makes query plus answer smallest; ``best_columns`` counts the hint
+    in, for clients that look up little. Raises ``BadParameters`` for an empty table or one too large for the profile.
     """
     if records.ndim != 2 or records.dtype != np.uint8 or 0 in records.shape:
         raise BadParameters("records must be a uint8 array of shape (number, bytes each), neither zero")
@@ -62,12 +62,23 @@ def place(layout: Layout, number: int) -> tuple[Sequence[int], int]:
 
 
 def seal(layout: Layout, cells: npt.NDArray[np.uint8], randomness: RandomBytes) -> Table:
-    """Bind layout and cells to a version: SHA-256 under a fresh salt that leaves no trace."""
+    """Bind layout and cells to a version: SHA-256 under a fresh salt that is dropped. The cells become read-only."""
     digest = hashlib.sha256(randomness(SEED_BYTES))
     digest.update(replace(layout, version=bytes(VERSION_BYTES)).write(Writer(0, 0, bytes(SESSION_BYTES))).done())
     for top in range(0, cells.shape[0], 1024):
         digest.update(np.ascontiguousarray(cells[top : top + 1024]).data)
+    cells.flags.writeable = False
     return Table(replace(layout, version=digest.digest()), cells)
+
+
+def best_columns(cells: int, lookups: int, profile: Profile = WIDE) -> int:
+    """Columns that make hint + ``lookups`` * (query + answer) smallest, for a table of ``cells`` bytes.
+
+    With r = cells / columns rows that is 4 (n r + lookups (columns + r)) bytes. Raises ``BadParameters``.
+    """
+    if cells < 1 or lookups < 1:
+        raise BadParameters("a table has at least one byte and a hint serves at least one lookup")
+    return max(1, min(math.isqrt(cells * (profile.dimension + lookups) // lookups), MAX_COLUMNS))
 
 
 def near_square(cells: int, at_most: int) -> int:

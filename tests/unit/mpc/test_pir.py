@@ -186,6 +186,7 @@ def test_what_a_client_may_want(numbers: Prepared, people: Prepared) -> None:
     for wanted, kept, error in (
         ([], None, BadParameters),
         ([1, b"k"], None, BadParameters),
+        ([True], None, BadParameters),
         (["text"], None, BadParameters),
         ([1] * 1025, None, BadParameters),
         ([300], hint, OutOfRange),

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from mpc.errors import BadParameters
-from mpc.pir import PROFILES, SIMPLEPIR_2023, failure_log2, fuse, gaussian, index_table, keyword_table
+from mpc.pir import PROFILES, SIMPLEPIR_2023, best_columns, failure_log2, fuse, gaussian, index_table, keyword_table
 from mpc.pir.matrix import hint, public_matrix, scan
 from mpc.pir.parameters import MAX_COLUMNS, SIGMA, check_shape
 from mpc.pir.security import primal_attack
@@ -158,6 +158,28 @@ def test_every_key_finds_its_sum_of_three_slots(keys: int) -> None:
         at = fuse.positions(int(hashes[key]), attempt, columns, segment)
         assert len(set(at)) == 3
         assert (slots[list(at)].sum(axis=0, dtype=np.uint8) == values[key]).all()
+
+
+@pytest.mark.parametrize("lookups", [1, 10, 100, 10_000, 1_000_000])
+def test_the_best_shape_moves_the_fewest_bytes(lookups: int) -> None:
+    cells = 1 << 28
+
+    def traffic(columns: float) -> float:
+        return 4 * (1408 * cells / columns + lookups * (columns + cells / columns))
+
+    best = best_columns(cells, lookups)
+    assert all(
+        traffic(best) <= traffic(best * other) * 1.0001 for other in (0.5, 0.9, 1.1, 2) if best * other <= MAX_COLUMNS
+    )
+    for wrong in ((0, 1), (1, 0)):
+        with pytest.raises(BadParameters):
+            best_columns(*wrong)
+
+
+def test_sealed_cells_cannot_change_under_their_version() -> None:
+    table = index_table(np.zeros((5, 2), np.uint8), secrets.token_bytes)
+    with pytest.raises(ValueError, match="read-only"):
+        table.cells[0, 0] = 1
 
 
 def test_equal_hashes_and_overfull_filters_are_reported() -> None:
