@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 
 from sandbox.audit import Cosigner, LogEntry, SeenLog, verify_inclusion
 from sandbox.errors import BadProof, LogFailure
+from sandbox.link import claimed_size
 from sandbox.node.context import Context
 from sandbox.node.hub_port import HubRefused
 from sandbox.node.tables import outbox
@@ -60,7 +61,7 @@ class LogFollower:
     def _cosign(self, seen: SeenLog, note: bytes) -> None:
         context = self._context
         cosigner = Cosigner(context.config.node, context.key, context.state.origin, context.state.hub_key())
-        size = _size(note)
+        size = claimed_size(note)
         proof = context.hub.consistency(seen.size, size) if 0 < seen.size < size else ()
         step = cosigner.advance(seen, note, proof, context.clock())
         with context.state.write() as connection:
@@ -78,9 +79,3 @@ class LogFollower:
         if digest not in LogEntry.read(found.entry).digests:
             raise BadProof("the hub proved another entry than the one with this node's message")
         return True
-
-
-def _size(note: bytes) -> int:
-    """The size line, only to ask for a proof; the cosigner parses and verifies the note itself."""
-    lines = note.split(b"\n", 2)
-    return int(lines[1]) if len(lines) > 2 and lines[1].isdigit() and len(lines[1]) < 20 else 0

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from jobs.documents import Envelope
+from sandbox.link import HubAway, HubRefused, Inclusion
+
+__all__ = ["HubAway", "HubPort", "HubRefused", "Inclusion", "Item"]
 
 
 @dataclass(frozen=True)
@@ -19,27 +22,6 @@ class Item:
     body: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Inclusion:
-    """A log entry and the proof that it is in the tree of the size asked for."""
-
-    index: int
-    entry: bytes
-    proof: tuple[bytes, ...]
-
-
-class HubRefused(Exception):
-    """The hub answered with a typed refusal; sending the same again is pointless. ``code`` is its error code."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-
-
-class HubAway(Exception):
-    """The hub could not be reached, or asks to try again later."""
-
-
 class HubPort(Protocol):
     """All methods raise ``HubAway`` or ``HubRefused``."""
 
@@ -47,11 +29,9 @@ class HubPort(Protocol):
 
     def post(self, messages: Sequence[Envelope]) -> None: ...
 
-    def roster(self) -> Envelope: ...
+    def rosters(self) -> list[Any]: ...
 
-    def checkpoint(self, newer_than: int, wait: float) -> bytes | None:
-        """The latest signed checkpoint note, or ``None`` if the log has not grown."""
-        ...
+    def checkpoint(self, newer_than: int, wait: float) -> bytes | None: ...
 
     def consistency(self, first: int, second: int) -> tuple[bytes, ...]: ...
 

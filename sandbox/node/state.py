@@ -112,7 +112,7 @@ class NodeState:
 
     # outbox -----------------------------------------------------------------------------------------------------
 
-    def queue(self, connection: Connection, permit: str, round: str, envelope: Envelope, digest: str, at: str) -> int:
+    def queue(self, connection: Connection, permit: str, round: str, envelope: Envelope, digest: str, at: str) -> None:
         """Store outgoing bytes before they are sent. A second message of a round violates the table's key."""
         row = {
             "permit": permit,
@@ -124,7 +124,7 @@ class NodeState:
             "posted": False,
             "proven": False,
         }
-        return int(connection.execute(insert(outbox).values(row)).inserted_primary_key[0])
+        connection.execute(insert(outbox).values(row))
 
     def rounds(self, connection: Connection, permit: str) -> dict[str, Row[Any]]:
         """What was queued for a job, by round."""

@@ -1,0 +1,168 @@
+"""The owner's local socket: revoke at once, see what runs, list and export what left. One JSON line each way.
+
+It is a Unix socket of mode 0600 in the node's state folder: whoever may open it may read the node's database anyway.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import socketserver
+import threading
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import select
+
+from jobs.documents import Envelope, OutboxEntry, OutboxRecord, SentMessage, verify_revocation
+from jobs.errors import JobError
+from sandbox.errors import InvalidSpec, SandboxError, Unavailable
+from sandbox.node.loop import Node
+from sandbox.node.revoke import store_revocation
+from sandbox.node.tables import ledger, outbox
+
+_NAME: Final = "control.sock"
+_MAX_LINE: Final = 1 << 20
+_EXPORT_LIMIT: Final = 8192
+
+
+class Control:
+    """Answers the owner's commands while the node runs."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._server: socketserver.ThreadingUnixStreamServer | None = None
+
+    def start(self) -> None:
+        folder = self._node.context.config.state_dir
+        (folder / _NAME).unlink(missing_ok=True)
+        control = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                answer = control.answer(self.rfile.readline(_MAX_LINE))
+                self.wfile.write(json.dumps(answer).encode() + b"\n")
+
+        with _ShortPath(folder) as path:
+            before = os.umask(0o177)
+            try:
+                self._server = socketserver.ThreadingUnixStreamServer(path, Handler)
+            finally:
+                os.umask(before)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, name="control", daemon=True).start()
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+
+    def answer(self, line: bytes) -> dict[str, Any]:
+        """One command in, one answer out; refusals are ``{"error": text, "code": slug}``."""
+        try:
+            command = json.loads(line)
+            name = command.get("do") if isinstance(command, dict) else None
+            match name:
+                case "status":
+                    return self._status()
+                case "revoke":
+                    return self._revoke(command.get("revocation"))
+                case "sent":
+                    return {"entries": self._sent()}
+                case "export":
+                    return {"record": self._export().to_json()}
+            raise InvalidSpec("commands: status, revoke, sent, export")
+        except (SandboxError, JobError) as error:
+            return {"error": str(error), "code": error.code}
+        except ValueError:
+            return {"error": "a command is one line of JSON", "code": "invalid-spec"}
+
+    def _status(self) -> dict[str, Any]:
+        context, failure = self._node.context, self._node.follower.failure
+        with context.state.read() as connection:
+            seen = context.state.seen_log(connection)
+            held = context.state.held(connection)
+            waiting = list(connection.execute(select(outbox.c.round).where(~outbox.c.proven)))
+            accounts = connection.execute(select(ledger.c.account, ledger.c.amount, ledger.c.state))
+            spent: dict[str, int] = {}
+            for row in accounts:
+                if row.state != "refunded":
+                    spent[row.account] = spent.get(row.account, 0) + row.amount
+        return {
+            "node": context.config.node,
+            "running": self._node.states(),
+            "log_size": seen.size,
+            "log_failure": str(failure) if failure else None,
+            "not_yet_in_log": len(waiting),
+            "datasets": {name: item.version for name, item in held.items()},
+            "spent": spent,
+        }
+
+    def _revoke(self, value: Any) -> dict[str, Any]:
+        context = self._node.context
+        verified = verify_revocation(Envelope.from_json(value), context.state.trusted.last)
+        owner = context.state.trusted.last.document.owner_of(context.config.node).id
+        if verified.document.owner != owner:
+            raise InvalidSpec("this revocation is another owner's")
+        return {"revoked": verified.document.grant, "new": store_revocation(context.state, verified)}
+
+    def _sent(self) -> list[dict[str, Any]]:
+        with self._node.context.state.read() as connection:
+            return list(self._node.context.record.read(connection))
+
+    def _export(self) -> Envelope:
+        """The signed list of all messages that left, without gap: what the auditor reconciles with the hub's log."""
+        context = self._node.context
+        now = context.clock()
+        with context.state.read() as connection:
+            rows = list(connection.execute(select(outbox).order_by(outbox.c.sequence).limit(_EXPORT_LIMIT)))
+        if not rows:
+            raise Unavailable("nothing has left this node yet")
+        hub = context.state.trusted.last.document.hub.id
+        entries = tuple(
+            OutboxEntry(
+                permit=row.permit,
+                message=SentMessage(
+                    sequence=number, round=row.round, receiver=hub, size=row.size, digest=row.digest, sent_at=row.at
+                ),
+            )
+            for number, row in enumerate(rows, start=1)
+        )
+        record = OutboxRecord(
+            node=context.config.node,
+            owner=context.state.trusted.last.document.owner_of(context.config.node).id,
+            issued=now,
+            first=1,
+            last=len(entries),
+            entries=entries,
+        )
+        return record.sign(context.key)
+
+
+def ask(state_dir: Path, command: dict[str, Any], timeout: float = 30.0) -> dict[str, Any]:
+    """Run by the owner's CLI on the node's machine. Raises ``Unavailable`` if no node runs there."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client, _ShortPath(state_dir) as path:
+        client.settimeout(timeout)
+        try:
+            client.connect(path)
+        except OSError:
+            raise Unavailable("no node is running with this state folder") from None
+        client.sendall(json.dumps(command).encode() + b"\n")
+        with client.makefile("rb") as stream:
+            answer: dict[str, Any] = json.loads(stream.readline())
+    return answer
+
+
+class _ShortPath:
+    """A path to the socket that fits into a Unix address (108 bytes) however deep the state folder lies."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> str:
+        self._descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        return f"/proc/self/fd/{self._descriptor}/{_NAME}"
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)

@@ -1,0 +1,120 @@
+"""Puts a node together from its files and runs it until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from jobs.documents import Envelope
+from jobs.errors import JobError
+from jobs.kinds.statistics import Limits
+from jobs.runner.port import Runner
+from jobs.runner.ray_runner import RayRunner
+from jobs.runner.ray_runtime import RayRuntime, RuntimeOptions
+from sandbox.errors import NotFound
+from sandbox.keys import Trust, create_key, load_key, read_private
+from sandbox.node.config import NodeConfig
+from sandbox.node.context import Context
+from sandbox.node.control import Control
+from sandbox.node.hub_link import HubLink
+from sandbox.node.hub_port import HubAway, HubPort, HubRefused
+from sandbox.node.loop import Node
+from sandbox.node.post import Outbox
+from sandbox.node.record import Record
+from sandbox.node.state import NodeState
+
+_LOG: Final = logging.getLogger("unseen.node")
+NODE_KEY: Final = "node.key"
+RECORD_KEY: Final = "record.key"
+
+
+def serve(config: NodeConfig) -> None:
+    """Recover, then loop until SIGTERM or SIGINT. Ray starts first: a node without workers accepts nothing."""
+    token = read_private(config.token_file).decode().strip()
+    hub = HubLink(config.hub, config.node, token)
+    runner = start_runner(config)
+    node = assemble(config, hub, runner)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: node.stop())
+    fetch_roster(node.context)
+    node.recover()
+    control = Control(node)
+    control.start()
+    _LOG.info("node %s is ready", config.node)
+    try:
+        node.serve()
+    finally:
+        control.stop()
+        runner.close()
+        hub.close()
+
+
+def start_runner(config: NodeConfig) -> RayRunner:
+    ray = config.ray
+    options = RuntimeOptions(config.node, ray.address, ray.token_file, ray.cpus, ray.object_store_bytes)
+    runtime = RayRuntime(options)
+    runtime.start()
+    runner = RayRunner(runtime, Limits(config.memory_bytes, config.threads), config.jobs_at_once)
+    runner.warm()
+    return runner
+
+
+def assemble(config: NodeConfig, hub: HubPort, runner: Runner) -> Node:
+    """A node over these ports; clock and randomness are the real ones."""
+    folder = config.state_dir
+    state = NodeState(folder, Trust.load(config.trust))
+    key = load_key(folder / NODE_KEY)
+    outbox = Outbox(config.node, key, state, hub)
+    record = Record(record_key(folder))
+    context = Context(
+        config=config,
+        key=key,
+        state=state,
+        record=record,
+        hub=hub,
+        outbox=outbox,
+        runner=runner,
+        clock=lambda: datetime.now(UTC),
+        rng=secrets.token_bytes,
+        forget=lambda _permit: None,
+    )
+    return Node(context)
+
+
+def prepare(folder: Path) -> str:
+    """Make the node's signing key and record key if they are not there; returns the public key's text."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = folder / NODE_KEY
+    key = load_key(file) if file.exists() else create_key(file, secrets.token_bytes)
+    record_key(folder)
+    return key.public.text
+
+
+def record_key(folder: Path) -> bytes:
+    """The key of the encrypted record: 32 random bytes, mode 0600. Losing it loses the record, nothing else."""
+    file = folder / RECORD_KEY
+    if not file.exists():
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(secrets.token_bytes(32))
+            stream.flush()
+            os.fsync(stream.fileno())
+    return read_private(file)
+
+
+def fetch_roster(context: Context) -> None:
+    """Take what the hub distributes; only rosters that the pinned root signed are believed."""
+    try:
+        for roster in context.hub.rosters():
+            context.state.trust_roster(Envelope.from_json(roster))
+    except (HubAway, HubRefused) as error:
+        _LOG.warning("no roster from the hub yet: %s", error)
+    try:
+        context.state.trusted.current(context.clock()).document.node(context.config.node)
+    except JobError as error:
+        raise NotFound(f"this node cannot start: {error}") from None
