@@ -48,11 +48,6 @@ class Mul(Model):
     args: Annotated[tuple[RowExpr, ...], Field(min_length=2)]
 
 
-class Neg(Model):
-    kind: Literal["neg"] = "neg"
-    arg: RowExpr
-
-
 class FloorDiv(Model):
     """The largest integer not above ``arg / width``: equal-width buckets."""
 
@@ -124,7 +119,7 @@ class Case(Model):
 
 
 RowExpr = Annotated[
-    Lit | Par | Col | Add | Mul | Neg | FloorDiv | DatePart | DateTrunc | Compare | In | IsNull | Not | And | Or | Case,
+    Lit | Par | Col | Add | Mul | FloorDiv | DatePart | DateTrunc | Compare | In | IsNull | Not | And | Or | Case,
     Field(discriminator="kind"),
 ]
 
@@ -153,7 +148,7 @@ class Op(Model):
 
 OutExpr = Annotated[Lit | Par | Dim | Agg | Op, Field(discriminator="kind")]
 
-for _model in (Add, Mul, Neg, FloorDiv, Compare, In, IsNull, Not, And, Or, Branch, Case, Op):
+for _model in (Add, Mul, FloorDiv, Compare, In, IsNull, Not, And, Or, Branch, Case, Op):
     _model.model_rebuild()
 
 
@@ -162,7 +157,7 @@ def children(expr: RowExpr) -> tuple[RowExpr, ...]:
     match expr:
         case Add() | Mul() | And() | Or():
             return expr.args
-        case Neg() | FloorDiv() | DatePart() | DateTrunc() | IsNull() | Not():
+        case FloorDiv() | DatePart() | DateTrunc() | IsNull() | Not():
             return (expr.arg,)
         case Compare():
             return (expr.left, expr.right)
