@@ -16,6 +16,20 @@ from jobs.errors import BadDocument
 KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 PREFIX: Final = "ed25519:"
+# Encodings of the points of order 1, 2, 4 and 8 without the sign bit, and those of 0 and 1 plus the field prime. Under
+# such a key one signature fits many messages, so its owner could deny all of them.
+_SMALL_ORDER: Final = frozenset(
+    bytes.fromhex(text)
+    for text in (
+        "00" * 32,
+        "01" + "00" * 31,
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 30 + "7f",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +41,8 @@ class PublicKey:
     def __post_init__(self) -> None:
         if len(self.raw) != KEY_BYTES:
             raise BadDocument(f"an Ed25519 public key has {KEY_BYTES} bytes, not {len(self.raw)}")
+        if self.raw[:-1] + bytes((self.raw[-1] & 0x7F,)) in _SMALL_ORDER:
+            raise BadDocument("a public key of small order: anybody could sign for it")
 
     @classmethod
     def parse(cls, text: str) -> PublicKey:

@@ -1,7 +1,8 @@
 """Cosigners: nodes and witnesses that vouch for one append-only history (C2SP tlog-cosignature v1, Ed25519).
 
 ``Cosigner.advance`` is a pure step: last state, new checkpoint and proof in; next state and signature line out. The
-caller stores the state durably BEFORE it lets the signature out, so that a crash can never lead to a second root.
+caller stores the state durably, and only if the stored one still is the one it gave in, BEFORE it lets the signature
+out: then neither a crash nor two threads can lead to a second root for one size.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from jobs.documents.ed25519 import PublicKey, SigningKey
 from sandbox.audit.checkpoint import Checkpoint, verify_checkpoint
 from sandbox.audit.merkle import EMPTY_ROOT, verify_consistency
 from sandbox.audit.note import COSIGNATURE, Note, NoteKey, NoteSignature
 from sandbox.errors import BadLogSignature, BadProof, ForeignLog, LogForked, LogRolledBack
+
+_LAST_STAMP: Final = 1 << 37  # year 6325: what ``datetime`` can still say
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class SeenLog:
 
 @dataclass(frozen=True)
 class Step:
-    """Store ``seen`` first, then release ``signature``."""
+    """Store ``seen`` first (compare and set), then release ``signature``."""
 
     seen: SeenLog
     signature: NoteSignature
@@ -97,7 +101,7 @@ def cosigned_message(text: str, stamp: int) -> bytes:
 
 def _verified_time(note: Note, key: NoteKey, line: NoteSignature) -> datetime:
     stamp = int.from_bytes(line.body[:8], "big")
-    if len(line.body) != 72 or stamp >= 1 << 40:
+    if len(line.body) != 72 or stamp >= _LAST_STAMP:
         raise BadLogSignature(f"the cosignature by {key.name} is no timestamped signature")
     if not key.key.verifies(line.body[8:], cosigned_message(note.text, stamp)):
         raise BadLogSignature(f"the cosignature by {key.name} does not belong to this checkpoint")

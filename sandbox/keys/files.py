@@ -47,7 +47,7 @@ def load_key(path: Path) -> SigningKey:
 
 
 def read_private(path: Path) -> bytes:
-    """Read a small file that only its owner may read; raises ``UnsafeKeyFile``. Checks the file opened, not its name."""
+    """Read a small file that only its owner may read; raises ``UnsafeKeyFile``. Checks the open file, not its name."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -41,9 +42,17 @@ class Trust(Part):
     @classmethod
     def load(cls, path: Path) -> Trust:
         """Read the file; raises ``UnsafeKeyFile`` if others may write it: who writes it decides what is believed."""
-        if path.stat().st_mode & 0o022:
+        try:
+            with path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                data = file.read(_MAX_BYTES + 1)
+        except OSError as error:
+            raise UnsafeKeyFile(f"cannot read {path.name}: {error.strerror}") from None
+        if status.st_mode & 0o022:
             raise UnsafeKeyFile(f"{path.name} can be written by others: run chmod go-w on it")
-        return cls.parse(path.read_bytes())
+        if status.st_uid not in (0, os.geteuid()):
+            raise UnsafeKeyFile(f"{path.name} belongs to another user, who could change it")
+        return cls.parse(data)
 
     def encode(self) -> bytes:
         return canonical(self.model_dump(mode="json")) + b"\n"

@@ -22,6 +22,7 @@ from sandbox.audit import (
     verify_checkpoint,
     verify_cosignature,
 )
+from sandbox.audit.cosign import cosigned_message
 from sandbox.errors import BadLogSignature, ForeignLog, IntegrityFailure, LogForked, LogRolledBack, MalformedNote
 
 ORIGIN = "log.example/joint"
@@ -190,3 +191,12 @@ def test_extension_lines_are_kept_and_signed():
     note = Note(text).signed(ORIGIN, HUB)
     step = cosigner().advance(SeenLog.nothing(ORIGIN), note.encode(), (), NOW)
     assert verify_cosignature(note.added(step.signature), KEY) == NOW
+
+
+def test_a_signed_time_beyond_the_calendar_is_refused():
+    """The witness's own key signed it: still no other error than the typed one."""
+    note = HONEST.checkpoint(3)
+    for stamp in (1 << 39, (1 << 63) - 1):
+        body = stamp.to_bytes(8, "big") + WITNESS.sign(cosigned_message(note.text, stamp))
+        with pytest.raises(BadLogSignature):
+            verify_cosignature(note.added(NoteSignature("witness-1", KEY.key_id, body)), KEY)

@@ -90,6 +90,8 @@ def test_trust_reads_what_it_writes_and_any_spelling(tmp_path):
 def test_a_trust_file_that_others_can_write_is_refused(tmp_path):
     path = tmp_path / "trust.json"
     path.write_bytes(trust().encode())
+    with pytest.raises(UnsafeKeyFile, match="cannot read"):
+        Trust.load(tmp_path / "missing.json")
     for mode in (0o664, 0o646):
         path.chmod(mode)
         with pytest.raises(UnsafeKeyFile, match="go-w"):

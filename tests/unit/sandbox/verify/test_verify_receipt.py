@@ -1,0 +1,297 @@
+"""The offline verifier: an honest receipt passes, every class of field that could be bent is refused by name."""
+
+import dataclasses
+import json
+import random
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jobs.documents import Envelope, RootKeys, SigningKey, canonical, digest
+from sandbox.audit import Checkpoint, Cosigner, SeenLog
+from sandbox.errors import ReceiptRefused
+from sandbox.verify import VerifiedReceipt, verify_receipt
+
+OTHER = digest(b"another")
+
+
+@pytest.fixture(scope="module")
+def honest(worlds):
+    return worlds.World()
+
+
+def refused(receipt, trust, step, words="", **more):
+    with pytest.raises(ReceiptRefused) as error:
+        verify_receipt(receipt, trust, **more)
+    assert (error.value.step, words in str(error.value)) == (step, True), f"{error.value.step}: {error.value}"
+
+
+def test_an_honest_receipt_passes_and_says_what_it_proves(worlds, honest):
+    verified = verify_receipt(honest.receipt(), honest.trust, worlds.NOW + worlds.DAY, worlds.CONTENT, worlds.SALT)
+    assert isinstance(verified, VerifiedReceipt)
+    assert verified.output.media_type == "text/csv"
+    assert verified.cosigned.participants == worlds.NODES
+    assert verified.cosigned.witnesses == ("witness-1",)
+    assert len(verified.checks) == 8
+    assert "11 cells, 1 suppressed; its content matches" in "\n".join(verified.checks)
+    assert "not given" in "\n".join(verify_receipt(honest.receipt(), honest.trust).checks)
+
+
+def test_any_json_spelling_of_the_receipt_is_the_receipt(honest):
+    pretty = json.dumps(json.loads(honest.receipt()), indent=2, ensure_ascii=True).encode() + b"\n"
+    assert verify_receipt(pretty, honest.trust).release.digest == honest.release.digest
+
+
+BENDS = [
+    # name of the document, fields, the step that must refuse, words that must be said
+    ("commitment", {"scenario": "x"}, "scope", "scenario"),
+    ("commitment", {"operator": "op-token"}, "commitment", "signature"),
+    ("commitment", {"datasets": ("planes",)}, "scope", "does not list"),
+    ("grant:jfk", {"scenario": "x"}, "scope", "scenario"),
+    ("grant:jfk", {"algorithm": OTHER}, "scope", "algorithm"),
+    ("grant:jfk", {"plan_template": OTHER}, "scope", "plan_template"),
+    ("grant:jfk", {"roster": OTHER}, "scope", "roster"),
+    ("grant:jfk", {"parameters": ()}, "scope", "parameters"),
+    ("grant:jfk", {"participants": ("node-jfk",)}, "scope", "participants"),
+    ("grant:jfk", {"owner": "ewr"}, "grant", "signature"),
+    ("record:ewr", {"version": OTHER}, "scope", "no record by ewr"),
+    ("record:ewr", {"node": "node-jfk"}, "record", "domain"),
+    ("permit", {"scenario": "x"}, "scope", "scenario"),
+    ("permit", {"operator": "op-token"}, "scope", "operator"),
+    ("permit", {"algorithm": OTHER}, "scope", "algorithm"),
+    ("permit", {"plan_template": OTHER}, "scope", "plan_template"),
+    ("permit", {"plan_hash": OTHER}, "permit", "plan_hash"),
+    ("permit", {"parameters": {"year": 2014}}, "scope", "year"),
+    ("permit", {"commitment": OTHER}, "scope", "commitment"),
+    ("permit", {"grants": (OTHER,)}, "scope", "grants"),
+    ("permit", {"roster": OTHER}, "permit", "another roster"),
+    ("permit", {"participants": ("node-jfk", "node-ewr", "node-lga")}, "scope", "participants"),
+    ("sent:node-lga", {"permit": OTHER}, "sent", "another permit"),
+    ("sent:node-lga", {"nonce": "cd" * 32}, "sent", "another permit"),
+    ("sent:node-lga", {"messages": ()}, "sent", "nothing"),
+    ("sent:node-lga", {"node": "node-jfk"}, "sent", "signature"),
+    ("release", {"permit": OTHER}, "release", "another permit"),
+    ("release", {"job": "job-2"}, "release", "another job"),
+    ("release", {"operator": "op-token"}, "release", "another operator"),
+    ("release", {"plan_hash": OTHER}, "release", "another plan"),
+    ("release", {"commitment": OTHER}, "release", "another commitment"),
+    ("release", {"grants": (OTHER,)}, "release", "another grants"),
+    ("release", {"roster": OTHER}, "release", "another roster"),
+    ("release", {"sent": (OTHER,)}, "release", "another sent messages"),
+    ("entry", {"event": "job.submitted"}, "entry", "does not record"),
+    ("entry", {"digests": (OTHER,)}, "entry", "does not record"),
+]
+
+
+@pytest.mark.parametrize(("name", "fields", "step", "words"), BENDS)
+def test_a_bent_document_is_refused_even_when_all_else_is_made_over_it(worlds, name, fields, step, words):
+    """Everything after the bend is signed again by its rightful signer: only the contradiction is left."""
+    world = worlds.World(bend={name: worlds.change(**fields)})
+    refused(world.receipt(), world.trust, step, words)
+
+
+def test_a_release_whose_verdict_did_not_pass_or_used_another_profile(worlds):
+    verdict = lambda **f: lambda r: r.model_copy(update={"verdict": r.verdict.model_copy(update=f)})  # noqa: E731
+    for fields, words in (
+        ({"passed": False}, "did not pass"),
+        ({"output": worlds.RULE.model_copy(update={"digest": OTHER})}, "output rule"),
+    ):
+        world = worlds.World(bend={"release": verdict(**fields)})
+        refused(world.receipt(), world.trust, "release", words)
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "step"),
+    [
+        ("roster", ("root-1",), "roster"),
+        ("roster", ("hub", "root-1"), "roster"),
+        ("commitment", ("hub",), "commitment"),
+        ("grant:ewr", ("ewr-1",), "grant"),
+        ("grant:lga", ("hub",), "grant"),
+        ("grant:lga", ("jfk-1",), "grant"),
+        ("record:jfk", ("node-jfk",), "record"),
+        ("permit", ("ewr-1",), "permit"),
+        ("sent:node-jfk", ("node-ewr",), "sent"),
+        ("sent:node-jfk", ("jfk-1",), "sent"),
+        ("release", ("node-ewr",), "release"),
+        ("checkpoint", ("witness-1",), "checkpoint"),
+    ],
+)
+def test_a_wrong_signer_is_refused(worlds, name, keys, step):
+    world = worlds.World(signer={name: tuple(map(worlds.key, keys))})
+    refused(world.receipt(), world.trust, step)
+
+
+FIELDS = ["rosters", "commitment", "grants", "records", "permit", "sent", "release"]
+STEPS = {"rosters": "roster", "grants": "grant", "records": "record"}
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("part", ["payload", "payloadType", "sig", "unsigned"])
+def test_an_envelope_altered_after_signing_is_refused(honest, field, part):
+    plain = json.loads(honest.receipt())
+    envelope = plain[field] if isinstance(plain[field], dict) else plain[field][0]
+    if part == "payload":
+        payload = Envelope.from_json(envelope).payload
+        envelope["payload"] = Envelope("", payload.replace(b":", b" :", 1), ()).to_json()["payload"]
+    elif part == "payloadType":
+        envelope["payloadType"] = "application/vnd.unseen.grant+json;v=2"
+    elif part == "sig":
+        envelope["signatures"][0]["sig"] = "A" * 86 + "=="
+    else:
+        envelope["signatures"] = []
+    refused(canonical(plain), honest.trust, STEPS.get(field, field))
+
+
+def test_documents_left_out_doubled_or_swapped(honest):
+    for field, bend, step in (
+        ("rosters", lambda x: [], "receipt"),
+        ("grants", lambda x: x[:2], "scope"),
+        ("grants", lambda x: [*x, x[0]], "scope"),
+        ("records", lambda x: x[1:], "scope"),
+        ("sent", lambda x: x[:2], "sent"),
+        ("sent", lambda x: [x[1], x[0], x[2]], "sent"),
+        ("sent", lambda x: [x[0], x[0], x[2]], "sent"),
+    ):
+        plain = json.loads(honest.receipt())
+        plain[field] = bend(plain[field])
+        refused(canonical(plain), honest.trust, step)
+
+
+def test_another_document_in_the_place_of_one(honest):
+    for field in ("commitment", "permit", "release"):
+        plain = json.loads(honest.receipt())
+        plain[field] = plain["grants"][0]
+        refused(canonical(plain), honest.trust, field, "expected a")
+
+
+def test_the_log_proof_is_bound_to_index_size_entry_and_root(honest):
+    plain = json.loads(honest.receipt())
+    for change in ({"index": 2}, {"index": 5}, {"proof": plain["proof"][:-1]}, {"proof": plain["proof"][::-1]}):
+        refused(canonical(plain | change), honest.trust, "inclusion")
+    refused(canonical(plain | {"proof": ["x"]}), honest.trust, "inclusion", "base64")
+    refused(canonical(plain | {"entry": "AAAA"}), honest.trust, "entry")
+
+
+def lines(note, drop=(), keep=None):
+    kept = tuple(s for s in note.signatures if s.name not in drop and (keep is None or s.name in keep))
+    return dataclasses.replace(note, signatures=kept)
+
+
+def test_every_participant_and_an_independent_witness_must_have_cosigned(worlds):
+    for node in worlds.NODES:
+        world = worlds.World()
+        world.note = lines(world.note, drop=(node,))
+        refused(world.receipt(), world.trust, "cosignature", node)
+    world = worlds.World()
+    world.note = lines(world.note, drop=("witness-1",))
+    refused(world.receipt(), world.trust, "witness", "0 witness(es)")
+
+
+def test_hub_or_participant_keys_make_no_witness(worlds):
+    """The same cosignature under a witness's name does not count, whoever else's key made it."""
+    for signer in ("hub", "node-ewr", "ewr-1", "stranger"):
+        world = worlds.World()
+        bare = lines(world.note, keep=(worlds.ORIGIN,))
+        forged = Cosigner("witness-1", worlds.key(signer), worlds.ORIGIN, worlds.key("hub").public)
+        step = forged.advance(SeenLog.nothing(worlds.ORIGIN), bare.encode(), (), worlds.NOW + worlds.DAY)
+        world.note = lines(world.note, drop=("witness-1",)).added(step.signature)
+        refused(world.receipt(), world.trust, "witness", "0 witness(es)")
+
+
+def test_the_witness_policy_of_the_trust_file_counts(worlds, honest):
+    refused(honest.receipt(), honest.trust.model_copy(update={"witnesses_needed": 2}), "witness", "2 needed")
+    world = worlds.World()
+    bare = lines(world.note, keep=(worlds.ORIGIN,))
+    second = Cosigner("witness-2", worlds.key("witness-2"), worlds.ORIGIN, worlds.key("hub").public)
+    step = second.advance(SeenLog.nothing(worlds.ORIGIN), bare.encode(), (), worlds.NOW + worlds.DAY)
+    world.note = world.note.added(step.signature)
+    trust = world.trust.model_copy(update={"witnesses_needed": 2})
+    assert verify_receipt(world.receipt(), trust).cosigned.witnesses == ("witness-1", "witness-2")
+
+
+def test_cosignatures_of_another_history_do_not_carry_over(worlds):
+    """The hub signs a second root for the same size: the cosignatures belong to the first."""
+    world = worlds.World()
+    forked = Checkpoint(worlds.ORIGIN, 5, digest(b"fork").encode()[:32]).sign(worlds.key("hub"))
+    world.note = forked.added(*world.note.signatures[1:])
+    refused(world.receipt(), world.trust, "inclusion")
+
+
+def test_a_cosignature_before_the_release_or_after_the_roster_is_refused(worlds):
+    for at in (worlds.NOW - worlds.DAY, worlds.NOW + 400 * worlds.DAY):
+        world = worlds.World()
+        bare = lines(world.note, keep=(worlds.ORIGIN,))
+        cosigner = Cosigner("witness-1", worlds.key("witness-1"), worlds.ORIGIN, worlds.key("hub").public)
+        step = cosigner.advance(SeenLog.nothing(worlds.ORIGIN), bare.encode(), (), at)
+        world.note = lines(world.note, drop=("witness-1",)).added(step.signature)
+        refused(world.receipt(), world.trust, "witness", "cosigned before the release, or after")
+
+
+def test_only_the_pinned_root_and_origin_are_believed(worlds, honest):
+    """A whole world of the attacker's own, perfectly signed: its keys come from the receipt and count for nothing."""
+    own = RootKeys(keys=(worlds.key("evil").public.text,), threshold=1)
+    evil = worlds.World(bend={"roster": worlds.change(root=own)}, signer={"roster": (worlds.key("evil"),)})
+    refused(evil.receipt(), honest.trust, "roster", "trusted root")
+    refused(honest.receipt(), honest.trust.model_copy(update={"origin": "log.example/other"}), "roster", "another log")
+    refused(honest.receipt(), honest.trust.model_copy(update={"oldest_roster": 2}), "roster", "before version 2")
+
+
+def test_times_are_judged_by_the_roster_the_permit_and_now(worlds, honest):
+    refused(honest.receipt(), honest.trust, "time", now=worlds.NOW - worlds.DAY)
+    later = worlds.roster().expires + worlds.DAY
+    assert verify_receipt(honest.receipt(), honest.trust, later)  # a receipt does not expire with its roster
+    world = worlds.World(bend={"roster": worlds.change(expires=worlds.NOW)})
+    refused(world.receipt(), world.trust, "permit", "roster's period")
+    world = worlds.World(bend={"release": worlds.change(released_at=worlds.NOW + worlds.DAY)})
+    refused(world.receipt(), world.trust, "release", "outside the permit's time")
+
+
+def test_the_content_is_compared_under_its_salt(worlds, honest):
+    receipt, trust = honest.receipt(), honest.trust
+    for content, salt, words in (
+        (worlds.CONTENT.replace(b"120", b"121"), worlds.SALT, "not what was released"),
+        (worlds.CONTENT, bytes(32), "not what was released"),
+        (worlds.CONTENT, None, "needs its salt"),
+        (worlds.CONTENT, b"short", "32 bytes"),
+        (b"", worlds.SALT, "not what was released"),
+    ):
+        refused(receipt, trust, "output", words, content=content, salt=salt)
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"null", b"[" * 10_000, b"x" * (17 << 20)])
+def test_what_is_no_receipt_is_refused(honest, data):
+    refused(data, honest.trust, "receipt")
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_no_single_byte_can_change(worlds, data):
+    """Any other byte anywhere gives a typed refusal: nothing in a receipt is decoration."""
+    world = CACHE.setdefault("world", worlds.World())
+    whole = CACHE.setdefault("receipt", world.receipt())
+    at = data.draw(st.integers(0, len(whole) - 1))
+    new = data.draw(st.integers(32, 126).filter(lambda byte: byte != whole[at]))
+    with pytest.raises(ReceiptRefused):
+        verify_receipt(bytes((*whole[:at], new, *whole[at + 1 :])), world.trust)
+
+
+CACHE = {}
+
+
+def test_a_key_from_inside_the_receipt_is_never_used(worlds):
+    """Swap a node's key in the roster for the attacker's: the root did not sign that."""
+    world = worlds.World()
+    plain = json.loads(world.receipt())
+    envelope = Envelope.from_json(plain["rosters"][0])
+    stranger = SigningKey.from_seed(random.Random(7).randbytes(32))
+    payload = envelope.payload.replace(worlds.key("hub").public.text.encode(), stranger.public.text.encode())
+    assert payload != envelope.payload
+    plain["rosters"][0] = Envelope(envelope.payload_type, payload, envelope.signatures).to_json()
+    refused(canonical(plain), world.trust, "roster", "0 valid signature")
+
+
+def test_now_a_little_ahead_is_tolerated(worlds, honest):
+    assert verify_receipt(honest.receipt(), honest.trust, worlds.NOW - timedelta(minutes=3))
