@@ -5,9 +5,11 @@ unchanged until the hub has them. Nothing else in a node sends a job's message.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from jobs.documents import Envelope, SentMessage, SentRecord, SigningKey, digest, moment_text
 from jobs.schema import Digest
@@ -25,6 +27,9 @@ ROUNDS: dict[type[NodeMessage], str] = {
 }
 INFORMATIVE = ("flags", "values")
 """Rounds that tell the hub something about the data: after the first of them a charge is never given back."""
+
+_NOT_ABOUT_THE_MESSAGE = ("not-authenticated", "not-permitted")
+"""Refusals of the node's token, not of what it sends: keep the message and try again."""
 
 
 class Outbox:
@@ -57,18 +62,28 @@ class Outbox:
                 waiting = select(outbox).where(~outbox.c.posted).order_by(outbox.c.sequence)
                 rows = list(connection.execute(waiting))
             for permit in dict.fromkeys(row.permit for row in rows):
-                batch = [row for row in rows if row.permit == permit]
-                try:
-                    self._hub.post([Envelope.parse(row.envelope) for row in batch])
-                    proven = False
-                except HubRefused:
-                    # The hub will never take it (the job is over there); what it refused is not in its log either.
-                    proven = True
-                except HubAway:
+                if not self._post_batch([row for row in rows if row.permit == permit]):
                     return False
-                numbers = [row.sequence for row in batch]
-                with self._state.write() as connection:
-                    connection.execute(
-                        update(outbox).where(outbox.c.sequence.in_(numbers)).values(posted=True, proven=proven)
-                    )
         return True
+
+    def _post_batch(self, rows: Sequence[Row[Any]]) -> bool:
+        """One post for all that a job has to say; where the hub refuses the batch, message by message."""
+        try:
+            self._hub.post([Envelope.parse(row.envelope) for row in rows])
+        except HubAway:
+            return False
+        except HubRefused as refused:
+            if refused.code in _NOT_ABOUT_THE_MESSAGE:
+                return False
+            if len(rows) > 1:
+                return all(self._post_batch([row]) for row in rows)
+            # The job is over at the hub: it will never take this message, so its log will never show it either.
+            self._mark(rows, proven=True)
+            return True
+        self._mark(rows, proven=False)
+        return True
+
+    def _mark(self, rows: Sequence[Row[Any]], proven: bool) -> None:
+        numbers = [row.sequence for row in rows]
+        with self._state.write() as connection:
+            connection.execute(update(outbox).where(outbox.c.sequence.in_(numbers)).values(posted=True, proven=proven))
