@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from jobs.documents import canonical_json, digest
+from jobs.documents import json_digest
 from jobs.schema import Digest, Model
 from sandbox.errors import InvalidSpec
 
@@ -33,7 +33,7 @@ class Profile(Model):
 
     @property
     def digest(self) -> Digest:
-        return Digest(digest(canonical_json(self.model_dump(mode="json"))))
+        return json_digest(self.model_dump(mode="json"))
 
 
 def load_profile(profile_id: str) -> Profile:
