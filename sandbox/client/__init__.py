@@ -1,0 +1,27 @@
+"""The SDK: what an operator, owner or auditor does from Python. Needs neither server nor Ray.
+
+from sandbox.client import Client
+hub = Client("http://127.0.0.1:8440", token)
+job = hub.submit("SELECT carrier, COUNT(*) AS flights FROM flights GROUP BY carrier", commitment=signed)
+table = hub.wait(job).table          # shows itself in a notebook; .to_pandas(), .to_arrow()
+receipt = hub.receipt(job.id)        # verify it offline with sandbox.verify
+"""
+
+from sandbox.client.client import Client, Problem
+from sandbox.client.operator import build_commitment
+from sandbox.client.owner import Review, build_denial, build_grant, build_revocation
+from sandbox.client.table import Table
+from sandbox.client.views import Job, Preview
+
+__all__ = [
+    "Client",
+    "Job",
+    "Preview",
+    "Problem",
+    "Review",
+    "Table",
+    "build_commitment",
+    "build_denial",
+    "build_grant",
+    "build_revocation",
+]

@@ -1,0 +1,239 @@
+"""Calls the hub's public API. One method per call, typed results, problem+json as ``Problem``. Thread-safe."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from jobs.documents import Envelope, Roster, Verified
+from sandbox.client.owner import Review
+from sandbox.client.table import Table
+from sandbox.client.views import Job, Preview
+from sandbox.keys import Trust
+
+
+class Problem(Exception):
+    """A typed refusal of the hub (RFC 9457): ``code`` is stable, the text says what to change."""
+
+    def __init__(self, status: int, code: str, detail: str, advice: str, raw: Mapping[str, Any]) -> None:
+        super().__init__(f"{detail} {advice}".strip())
+        self.status, self.code, self.detail, self.advice, self.raw = status, code, detail, advice, raw
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A job that was waited for. ``table`` is there when it was released."""
+
+    job: Job
+    table: Table | None
+
+
+class Client:
+    """``trust`` pins the authority's root: without it nothing that needs a roster (reviews, grants) is possible."""
+
+    def __init__(
+        self, url: str, token: str, trust: Trust | None = None, timeout: float = 30.0, verify: bool | str = True
+    ) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=url.rstrip("/") + "/v1", headers=headers, timeout=timeout, verify=verify)
+        self._trust = trust
+
+    # operators --------------------------------------------------------------------------------------------------
+
+    def preview(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Preview:
+        """Compile and explain; nothing is stored and nothing is spent."""
+        return Preview.read(self._call("POST", "/plans", json={"sql": sql, "parameters": dict(parameters or {})}))
+
+    def submit(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        commitment: Envelope,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Submit under a signed commitment. The same idempotency key never makes a second job."""
+        body = {"sql": sql, "parameters": dict(parameters or {}), "commitment": commitment.to_json()}
+        headers = {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}
+        return Job.read(self._call("POST", "/jobs", json=body, headers=headers))
+
+    def job(self, job_id: str) -> Job:
+        return Job.read(self._call("GET", f"/jobs/{job_id}"))
+
+    def jobs(self, **filters: Any) -> Iterator[Job]:
+        return (Job.read(item) for item in self._pages("/jobs", **filters))
+
+    def cancel(self, job_id: str) -> Job:
+        return Job.read(self._call("POST", f"/jobs/{job_id}/cancel"))
+
+    def events(self, job_id: str) -> Iterator[Mapping[str, Any]]:
+        """Server-sent events of one job until it is over."""
+        with self._http.stream("GET", f"/jobs/{job_id}/events", timeout=httpx.Timeout(30.0, read=None)) as stream:
+            if stream.status_code >= 400:
+                stream.read()
+                raise _problem(stream)
+            for line in stream.iter_lines():
+                if line.startswith("data:"):
+                    yield json.loads(line[5:])
+
+    def wait(self, job: Job | str, timeout: float = 300.0, on_change: Callable[[Job], None] | None = None) -> Finished:
+        """Follow the job to its end; raises ``TimeoutError``."""
+        job_id = job if isinstance(job, str) else job.id
+        end = time.monotonic() + timeout
+        for _ in self.events(job_id):
+            current = self.job(job_id)
+            if on_change is not None:
+                on_change(current)
+            if current.is_final:
+                return Finished(current, self.table(job_id) if current.state == "released" else None)
+            if time.monotonic() > end:
+                break
+        current = self.job(job_id)
+        if current.is_final:
+            return Finished(current, self.table(job_id) if current.state == "released" else None)
+        raise TimeoutError(f"job {job_id} is still {current.state} ({current.fine})")
+
+    def release(self, job_id: str) -> Mapping[str, Any]:
+        """The released table with verdict, outputs, salt and source line, as the hub sends it."""
+        found: Mapping[str, Any] = self._call("GET", f"/jobs/{job_id}/release")
+        return found
+
+    def table(self, job_id: str) -> Table:
+        return Table.read(self.release(job_id))
+
+    def download(self, job_id: str, form: str) -> bytes:
+        """The exact committed bytes; ``form`` is ``csv`` or ``arrow``."""
+        response = self._http.get(f"/jobs/{job_id}/release.{form}")
+        if response.status_code >= 400:
+            raise _problem(response)
+        return response.content
+
+    def receipt(self, job_id: str, wait: float = 10.0) -> bytes:
+        """The receipt's bytes. Cosignatures may take a moment: asks again for ``wait`` seconds."""
+        end = time.monotonic() + wait
+        while True:
+            response = self._http.get(f"/jobs/{job_id}/receipt")
+            if response.status_code == 200:
+                return response.content
+            problem = _problem(response)
+            if problem.code != "not-yet" or time.monotonic() > end:
+                raise problem
+            time.sleep(0.1)
+
+    # owners -----------------------------------------------------------------------------------------------------
+
+    def register(self, dataset: Mapping[str, Any], record: Envelope) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._call(
+            "POST", "/datasets", json={"dataset": dict(dataset), "record": record.to_json()}
+        )
+        return found
+
+    def requests(self) -> list[Mapping[str, Any]]:
+        """What waits for this owner, as the hub relays it; nothing of it is believed before ``review``."""
+        return list(self._pages("/requests"))
+
+    def reviews(self) -> list[Review]:
+        """What waits for this owner, verified against the pinned root."""
+        roster, now = self.roster(), datetime.now(UTC)
+        return [Review.read(item, roster, now) for item in self.requests()]
+
+    def grant(self, envelope: Envelope) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._call("POST", "/grants", json=envelope.to_json())
+        return found
+
+    def deny(self, envelope: Envelope) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._call("POST", "/denials", json=envelope.to_json())
+        return found
+
+    def revoke(self, envelope: Envelope) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._call("POST", "/revocations", json=envelope.to_json())
+        return found
+
+    def grants(self) -> list[Mapping[str, Any]]:
+        return list(self._pages("/grants"))
+
+    # everyone ---------------------------------------------------------------------------------------------------
+
+    def datasets(self) -> list[Mapping[str, Any]]:
+        return list(self._pages("/datasets"))
+
+    def dataset(self, name: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._call("GET", f"/datasets/{name}")
+        return found
+
+    def usage(self) -> list[Mapping[str, Any]]:
+        return list(self._pages("/usage"))
+
+    def health(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._call("GET", "/health")
+        return found
+
+    def publish_roster(self, envelope: Envelope) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._call("POST", "/roster", json=envelope.to_json())
+        return found
+
+    def rosters(self) -> list[Envelope]:
+        return [Envelope.from_json(item) for item in self._call("GET", "/roster")["rosters"]]
+
+    def roster(self) -> Verified[Roster]:
+        """The roster in force, verified from the pinned root on; raises a ``JobError``."""
+        if self._trust is None:
+            raise ValueError("pass trust= to the client: rosters are only believed under a pinned root")
+        trusted = self._trust.rosters()
+        for envelope in self.rosters():
+            trusted.update(envelope)
+        return trusted.current(datetime.now(UTC))
+
+    def log_entries(self, **filters: Any) -> Iterator[Mapping[str, Any]]:
+        return self._pages("/log/entries", **filters)
+
+    def log_get(self, path: str, **params: Any) -> Any:
+        return self._call("GET", f"/log/{path}", params=params)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _pages(self, path: str, **filters: Any) -> Iterator[Any]:
+        """All items of a paged list: pages of 200, following the hub's ``next`` cursor."""
+        after: Any = None
+        while True:
+            params = {name: value for name, value in filters.items() if value is not None} | {"limit": 200}
+            page = self._call("GET", path, params=params if after is None else params | {"after": after})
+            yield from page["items"]
+            after = page.get("next")
+            if after is None:
+                return
+
+    def _call(self, method: str, path: str, **options: Any) -> Any:
+        response = self._http.request(method, path, **options)
+        if response.status_code >= 400:
+            raise _problem(response)
+        return response.json() if response.content else None
+
+
+def _problem(response: httpx.Response) -> Problem:
+    try:
+        value = response.json()
+    except ValueError:
+        value = {}
+    value = value if isinstance(value, dict) else {}
+    return Problem(
+        response.status_code,
+        str(value.get("code", response.status_code)),
+        str(value.get("detail") or value.get("title") or "the hub refused the request"),
+        str(value.get("advice", "")),
+        value,
+    )

@@ -1,0 +1,37 @@
+"""The operator's side of an approval: the signed use commitment (承诺书)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+
+from jobs.documents import Commitment, Envelope, Period, SigningKey
+
+
+def build_commitment(
+    operator: str,
+    datasets: Sequence[str],
+    scenario: str,
+    purpose: str,
+    start: datetime,
+    end: datetime,
+    key: SigningKey,
+    *,
+    security_measures: str = "Results are kept on the operator's own systems, readable by the named project only.",
+    disposal: str = "Results are deleted when the period ends.",
+    feedback: str = "A usage report is sent to the owners when the period ends.",
+) -> Envelope:
+    """Return the commitment signed with the operator's own key, which never leaves its machine (R6)."""
+    return Commitment(
+        id=f"commitment-{secrets.token_hex(6)}",
+        operator=operator,
+        issued=start,
+        datasets=tuple(datasets),
+        scenario=scenario,
+        purpose=purpose,
+        security_measures=security_measures,
+        period=Period(start=start, end=end),
+        disposal=disposal,
+        feedback=feedback,
+    ).sign(key)

@@ -1,0 +1,63 @@
+"""What the hub says about a job, typed. Fields that this client does not know are kept in ``raw``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+FINAL = frozenset({"released", "failed", "denied", "cancelled", "expired"})
+
+
+@dataclass(frozen=True)
+class Job:
+    id: str
+    state: str
+    fine: str
+    operator: str
+    plan: Mapping[str, Any] = field(repr=False)
+    plan_digest: str = ""
+    words: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    reasons: tuple[Mapping[str, Any], ...] = ()
+    failure: Mapping[str, Any] | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any]) -> Job:
+        return cls(
+            id=str(value["id"]),
+            state=str(value["state"]),
+            fine=str(value.get("fine", "")),
+            operator=str(value.get("operator", "")),
+            plan=value.get("plan") or {},
+            plan_digest=str(value.get("plan_digest", "")),
+            words=value.get("words") or {},
+            reasons=tuple(value.get("reasons") or ()),
+            failure=value.get("failure"),
+            raw=value,
+        )
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What would happen if this were submitted now; nothing was stored."""
+
+    plan: Mapping[str, Any] = field(repr=False)
+    words: Mapping[str, Any]
+    decision: str
+    reasons: tuple[Mapping[str, Any], ...]
+    raw: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any]) -> Preview:
+        return cls(
+            value.get("plan") or {},
+            value.get("words") or {},
+            str(value.get("decision", "")),
+            tuple(value.get("reasons") or ()),
+            value,
+        )
