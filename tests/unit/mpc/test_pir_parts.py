@@ -2,8 +2,10 @@
 
 import hashlib
 import math
+import re
 import secrets
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -196,3 +198,24 @@ def test_tables_are_near_square_and_the_filter_costs_little() -> None:
     keyword = keyword_table(values, secrets.token_bytes).layout
     assert 0.3 < keyword.rows / keyword.columns < 3
     assert keyword.rows * keyword.columns < 1.7 * 60_000 * 40
+
+
+def test_the_page_states_what_the_code_computes() -> None:
+    page = (Path(__file__).parents[3] / "docs/adr/mpc-pir.md").read_text()
+    rows = re.findall(
+        r"^\| ([\d.]+) (MiB|GiB) \| 2\^(\d+) \| (-[\d.]+) \| .* \| ([\d.]+) (MiB|GiB) \| .* \|$", page, re.M
+    )
+    assert len(rows) == 7
+    unit = {"MiB": 2**20, "GiB": 2**30}
+    for size, size_unit, log_columns, failure, hint_size, hint_unit in rows:
+        columns = 1 << int(log_columns)
+        assert float(size) * unit[size_unit] == columns**2
+        assert float(failure) == pytest.approx(failure_log2(columns, 64), abs=0.05)
+        assert float(hint_size) * unit[hint_unit] == pytest.approx(columns * 1408 * 4, rel=0.005)
+    for profile in PROFILES.values():
+        stated = rf"\| {profile.dimension} \| .* \| {profile.security_core_svp} \| {profile.security_sieve} \|$"
+        assert re.search(stated, page, re.M)
+    shapes = re.findall(r"^\| (\d+) \| (\d+) \| [\d.]+ \| \d+ \| [\d.]+ \| [\d.]+ \|$", page, re.M)
+    assert [(int(lookups), int(columns)) for lookups, columns in shapes] == [
+        (lookups, best_columns(1 << 30, lookups)) for lookups in (1, 100, 10_000)
+    ]
