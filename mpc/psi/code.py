@@ -1,4 +1,4 @@
-"""The pseudorandom code of KKRT 2016, section 3.2: C(x) = AES_k1(x) | AES_k2(x) | AES_k3(x) | AES_k4(x), cut to width.
+"""The pseudorandom code of KKRT 2016: C(x) = AES_k1(x) | AES_k2(x) | AES_k3(x) | AES_k4(x), cut to width.
 
 The keys are public to both parties and chosen after their inputs. Distances: ``parameters.code_words_for``.
 """

@@ -1,7 +1,7 @@
 """Two-party set intersection by oblivious pseudorandom functions from OT extension.
 
 Source: Kolesnikov, Kumaresan, Rosulek, Trieu, "Efficient Batched Oblivious PRF with Applications to Private Set
-Intersection" (CCS 2016), section 5, with the stash-free cuckoo hashing of Pinkas, Schneider, Zohner (TOPS 2018).
+Intersection" (CCS 2016), with the stash-free cuckoo hashing of Pinkas, Schneider, Zohner (ACM TOPS 2018).
 
 Who runs it: ``Receiver`` learns which of its items the other side holds too; ``Sender`` learns nothing but sizes.
     1  both     sizes, base transfers (``mpc.ot.endemic``; the receiver of the set is their sender), salt, code key
@@ -48,6 +48,7 @@ from mpc.psi.shuffle import secret_permutation
 from mpc.wire import header
 
 Flags = npt.NDArray[np.bool_]
+Octets = npt.NDArray[np.uint8]
 
 
 class Sender:
@@ -64,9 +65,10 @@ class Sender:
         self.name, self._peer, self._session = name, receiver, session
         self._salt, self._code_key = random(SALT_BYTES), random(CODE_KEY_BYTES)
         digests = digest_items(items, self._salt)
-        digests = digests[distinct(digests)[0]]
-        self._digests = digests[secret_permutation(len(digests), random)]
-        self._code = Code(self._code_key, code_words_for(len(digests)))
+        firsts, _ = distinct(digests)
+        self._order = firsts[secret_permutation(len(firsts), random)]
+        self._digests = digests[self._order]
+        self._code = Code(self._code_key, code_words_for(len(firsts)))
         self._choices = np.unpackbits(np.frombuffer(random(8 * self._code.width), np.uint8))
         self._transfers = EndemicReceiver(session, self._choices, random)
         self._keys: KeyHolder | None = None
@@ -86,16 +88,19 @@ class Sender:
             self._begin(ReceiverHello.decode(message, self._session))
             return []
         self._take(Correction.decode(message, self._session))
-        return self._masks() if self.finished else []
+        return self._answer(self._keys.values) if self._keys is not None and self.finished else []
 
     def _begin(self, hello: ReceiverHello) -> None:
         if self._keys is not None:
             raise DuplicateMessage("the receiver has opened this run before")
         side = ChoiceSide(self._choices, self._transfers.seeds(hello.point))
-        bins, size = bins_for(hello.count), mask_bytes_for(len(self._digests), hello.count)
+        bins, size = bins_for(hello.count), self._value_bytes(hello.count)
         positions = positions_of(self._digests, bins)
         identities = np.ascontiguousarray(self._digests[:, :2])
         self._keys = KeyHolder(side, self._code, identities, positions, bins, self._session[:8], size)
+
+    def _value_bytes(self, receiver_items: int) -> int:
+        return mask_bytes_for(len(self._digests), receiver_items)
 
     def _take(self, correction: Correction) -> None:
         if self._keys is None:
@@ -109,10 +114,7 @@ class Sender:
         self._keys.take(correction.rows)
         self.finished = self._keys.taken == self._keys.blocks
 
-    def _masks(self) -> Iterator[Send]:
-        if self._keys is None:
-            raise WrongRound("no masks before the corrections")
-        values = self._keys.values
+    def _answer(self, values: Octets) -> Iterator[Send]:
         for number in range(HASHES):
             for at in range(0, values.shape[1], MASKS_AT_ONCE):
                 part = Masks(number, at, values[number, at : at + MASKS_AT_ONCE])
@@ -160,7 +162,7 @@ class Receiver:
         if header(message).kind == SENDER_HELLO:
             self._evaluator = self._begin(SenderHello.decode(message, self._session))
             return self._corrections(self._evaluator)
-        self._take(Masks.decode(message, self._session))
+        self._take_answer(message)
         return []
 
     def _begin(self, hello: SenderHello) -> Evaluator:
@@ -174,7 +176,6 @@ class Receiver:
         positions = positions_of(digests, bins)
         owners = place(positions, bins)
         self._lists = lists_of(positions, owners)
-        self._mask_bytes = mask_bytes_for(hello.count, self._count)
         identities = np.ascontiguousarray(digests[:, :2])
         evaluator = Evaluator(side, Code(hello.code_key, width), identities, owners, self._session[:8])
         self._hello = hello
@@ -184,20 +185,25 @@ class Receiver:
         for block, rows in enumerate(evaluator.blocks()):
             yield Send(self._peer, Correction(block, rows).encode(self._session))
 
-    def _take(self, part: Masks) -> None:
-        evaluator = self._evaluator
-        if self._hello is None or evaluator is None or not evaluator.complete or self.finished:
-            raise WrongRound("masks before all corrections were sent, or after the end")
+    def _take_answer(self, message: bytes) -> None:
+        part = Masks.decode(message, self._session)
+        hello, evaluator = self._ready()
         if (part.number, part.offset) < self._due:
             raise DuplicateMessage("these masks were taken before")
         if (part.number, part.offset) > self._due:
             raise WrongRound("masks come in the order of their lists")
-        count = min(MASKS_AT_ONCE, self._hello.count - part.offset)
-        if part.masks.shape != (count, self._mask_bytes):
+        count = min(MASKS_AT_ONCE, hello.count - part.offset)
+        size = mask_bytes_for(hello.count, self._count)
+        if part.masks.shape != (count, size):
             raise MalformedMessage("a part of the masks of another size than the agreed one")
         if self._table is None:
-            self._table = MaskTable(evaluator.values[:, : self._mask_bytes], self._lists)
+            self._table = MaskTable(evaluator.values[:, :size], self._lists)
         self._table.probe(part.number, part.masks)
         end = part.offset + count
-        self._due = (part.number, end) if end < self._hello.count else (part.number + 1, 0)
-        self.finished = self._due[0] == HASHES or not self._hello.count
+        self._due = (part.number, end) if end < hello.count else (part.number + 1, 0)
+        self.finished = self._due[0] == HASHES or not hello.count
+
+    def _ready(self) -> tuple[SenderHello, Evaluator]:
+        if self._hello is None or self._evaluator is None or not self._evaluator.complete or self.finished:
+            raise WrongRound("an answer before all corrections were sent, or after the end")
+        return self._hello, self._evaluator

@@ -17,8 +17,9 @@ from mpc.psi.parameters import HASHES, MAX_ITEMS, code_words_for
 from mpc.wire import Reader, Writer
 
 PROTOCOL: Final = 6
-RECEIVER_HELLO, SENDER_HELLO, CORRECTION, MASKS = 1, 2, 3, 4
+RECEIVER_HELLO, SENDER_HELLO, CORRECTION, MASKS, HINT, KEY_SHARE = 1, 2, 3, 4, 5, 6
 MASKS_AT_ONCE: Final = 1 << 18
+HINT_ROWS_AT_ONCE: Final = 1 << 17
 _LONGEST_CODE: Final = 8
 _LONGEST_MASK: Final = 16
 

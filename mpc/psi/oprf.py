@@ -1,9 +1,9 @@
-"""BaRK-OPRF, KKRT 2016 section 3 (figure 2): one pseudorandom function per bin, each evaluated once by the receiver.
+"""BaRK-OPRF of Kolesnikov, Kumaresan, Rosulek, Trieu (CCS 2016): one pseudorandom function per bin, each evaluated once by the receiver.
 
 The receiver of the intersection owns at most one item y per bin j and learns F_j(y) = H(j, t_j); the sender can compute
 F_j(x) = H(j, q_j ^ (C(x) & s)) for any x, which equals F_j(y) if x = y and is hidden behind at least 128 unknown bits
 of s otherwise. H is BLAKE2s keyed by nothing, salted with the bin and personalised with the session; it must be
-correlation robust under Hamming distance (KKRT definition 1). Bins come in blocks of ``extension.BLOCK_ROWS``.
+d-Hamming correlation robust (KKRT's assumption, d = 128). Bins come in blocks of ``extension.BLOCK_ROWS``.
 Empty bins carry the all-zero word: corrections hide the code words, so the sender cannot tell them.
 """
 
@@ -36,7 +36,7 @@ class Evaluator:
 
     def __init__(self, side: CodeSide, code: Code, identities: Longs, owners: Owners, person: bytes) -> None:
         self._side, self._code, self._person = side, code, person
-        self._identities, self._owners = identities, owners
+        self.identities, self._owners = identities, owners
         self.values: Octets = np.zeros((len(identities), VALUE_BYTES), np.uint8)
         self.complete = False
 
@@ -50,7 +50,7 @@ class Evaluator:
             full = np.flatnonzero(owners >= 0)
             items = owners[full]
             words = np.zeros((len(owners), self._code.width), np.uint64)
-            words[full] = self._code.words(self._identities[items])
+            words[full] = self._code.words(self.identities[items])
             rows, corrections = self._side.next(words)
             message = np.zeros((len(full), 8), np.uint64)
             message[:, : self._code.width] = rows[full]

@@ -1,10 +1,10 @@
 """Sizes of one intersection, each with the failure probability it keeps below 2^-40.
 
-- ``bins_for``: cuckoo bins for three hash functions and no stash. Pinkas, Schneider, Zohner (TOPS 2018, table 1) find
+- ``bins_for``: cuckoo bins for three hash functions and no stash. Pinkas, Schneider, Zohner (TOPS 2018) find
   1.27 n by experiment; we take 1.3 n, for which ``placement_failure_bits`` is a proof.
-- ``code_words_for``: width of the pseudorandom code, KKRT 2016 section 3.2: any code word of the sender is at Hamming
+- ``code_words_for``: width of the pseudorandom code, KKRT 2016: any code word of the sender is at Hamming
   distance at least 128 from the receiver's in the same bin.
-- ``mask_bytes_for``: length of the sender's masks, KKRT 2016 section 5: no two masks of different items agree.
+- ``mask_bytes_for``: length of the sender's masks, KKRT 2016: no two masks of different items agree.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def placement_failure_bits(items: int, bins: int) -> float:
     triples = np.log(m) + np.log(m - 1) + np.log(m - 2)
     minimal = _log_factorial(3 * t) + (t - 1) * np.log(np.expm1(z) - z) - 3 * t * np.log(z) - t * triples
     every = t * (np.log(t - 1) + np.log(t - 2) + np.log(t - 3) - triples)
-    logs = _log_comb(n, t) + _log_comb(m, t - 1) + np.minimum(minimal, every)
+    logs = log_comb(n, t) + log_comb(m, t - 1) + np.minimum(minimal, every)
     peak = float(logs.max())
     return -(peak + float(np.log(np.exp(logs - peak).sum()))) / float(np.log(2))
 
@@ -97,5 +97,5 @@ def _log_factorial(k: Reals | float) -> Reals:
     return np.asarray((x - 0.5) * np.log(x) - x + 0.5 * np.log(2 * np.pi) + 1 / (12 * x))
 
 
-def _log_comb(n: float, k: Reals) -> Reals:
+def log_comb(n: float, k: Reals) -> Reals:
     return _log_factorial(n) - _log_factorial(k) - _log_factorial(n - k)
