@@ -57,7 +57,7 @@ class Receipt(Document):
 
     KIND: ClassVar[str] = "receipt"
     type: Literal["application/vnd.unseen.receipt+json;v=1"] = "application/vnd.unseen.receipt+json;v=1"
-    rosters: Annotated[tuple[JsonObject, ...], Field(min_length=1, max_length=64)]
+    rosters: Annotated[tuple[JsonObject, ...], Field(min_length=1, max_length=1024)]
     """Oldest first: from one that the pinned root signed to the one the job ran under."""
     commitment: JsonObject
     grants: Annotated[tuple[JsonObject, ...], Field(min_length=1, max_length=256)]

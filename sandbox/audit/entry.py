@@ -37,3 +37,5 @@ class LogEntry(Document):
 
 RELEASED = "job.released"
 """The event whose leaf a receipt proves; its digests hold the ``Release``'s."""
+MESSAGE_RECEIVED = "message.received"
+"""The hub took a node's message; the actor is ``node:ID``, the first digest is over the message's payload bytes."""

@@ -1,4 +1,4 @@
-"""Check receipts offline, with nothing but trust.json.
+"""Check receipts and the log's history offline, with nothing but trust.json.
 
     verified = verify_receipt(Path("receipt.json").read_bytes(), Trust.load(Path("trust.json")), now)
     verified = verify_receipt(receipt, trust, now, content=csv_bytes, salt=salt)    # also compares the table itself
@@ -6,9 +6,13 @@
 
 A receipt that does not hold raises ``ReceiptRefused``: ``step`` is one of receipt, roster, commitment, grant, record,
 permit, scope, sent, release, entry, checkpoint, inclusion, cosignature, witness, time, output; the text says why.
+
+    entries = verify_entries(exported_leaves, checkpoint)           # an auditor: all entries, none edited
+    reconcile(verified_outbox_record.document, entries).agrees      # a node's own record against the log
 """
 
 from sandbox.verify.assemble import assemble_receipt
+from sandbox.verify.history import Reconciliation, reconcile, verify_entries
 from sandbox.verify.receipt import VerifiedReceipt, verify_receipt
 
-__all__ = ["VerifiedReceipt", "assemble_receipt", "verify_receipt"]
+__all__ = ["Reconciliation", "VerifiedReceipt", "assemble_receipt", "reconcile", "verify_entries", "verify_receipt"]

@@ -1,0 +1,92 @@
+"""What an auditor checks over the whole log: are these all its entries, and do the nodes' own records agree with them?
+
+Pure and offline: the entries are whatever the hub exported, believed only if they give the root of a checkpoint that
+others cosigned. ``check_extends`` (``sandbox.audit``) is how two checkpoints are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from jobs.documents import OutboxRecord
+from jobs.documents.execution import OutboxEntry
+from jobs.schema import Digest
+from sandbox.audit.checkpoint import Checkpoint
+from sandbox.audit.entry import MESSAGE_RECEIVED, LogEntry
+from sandbox.audit.merkle import EMPTY_ROOT, leaf_hash, node_hash
+from sandbox.errors import BadProof
+
+
+def verify_entries(leaves: Iterable[bytes], checkpoint: Checkpoint) -> tuple[LogEntry, ...]:
+    """Return the entries if they are all of the checkpoint's, unchanged and in order; else raises ``BadProof``.
+
+    ``leaves`` are the entries' exact bytes from index 0 on. Raises ``BadDocument`` for a leaf that is no log entry.
+    """
+    tree, entries = _Frontier(), []
+    for leaf in leaves:
+        if tree.size == checkpoint.size:
+            raise BadProof(f"there are more entries than the {checkpoint.size} of the checkpoint")
+        tree.add(leaf)
+        entries.append(leaf)
+    if tree.size != checkpoint.size:
+        raise BadProof(f"there are {tree.size} entries where the checkpoint has {checkpoint.size}: some were left out")
+    if tree.root() != checkpoint.root:
+        raise BadProof("the entries do not give the checkpoint's root: at least one was changed, replaced or moved")
+    return tuple(map(LogEntry.read, entries))
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """A node's own account of what left it against the hub's log. ``agrees`` when neither knows more than the other."""
+
+    matched: int
+    not_logged: tuple[OutboxEntry, ...]
+    """Sent according to the node, but not in the log."""
+    not_sent: tuple[LogEntry, ...]
+    """Received from the node according to the log, but not in the node's record."""
+
+    @property
+    def agrees(self) -> bool:
+        return not self.not_logged and not self.not_sent
+
+
+def reconcile(record: OutboxRecord, entries: Iterable[LogEntry]) -> Reconciliation:
+    """Compare a verified outbox record that starts at the node's first message with the entries of the log.
+
+    Pass a record and entries of about the same time: what was sent after the checkpoint is reported as not logged.
+    """
+    logged: dict[Digest, LogEntry] = {}
+    for entry in entries:
+        if entry.event == MESSAGE_RECEIVED and entry.actor == f"node:{record.node}" and entry.digests:
+            logged[entry.digests[0]] = entry
+    sent = {item.message.digest: item for item in record.entries}
+    return Reconciliation(
+        matched=len(sent.keys() & logged.keys()),
+        not_logged=tuple(item for name, item in sent.items() if name not in logged),
+        not_sent=tuple(entry for name, entry in logged.items() if name not in sent),
+    )
+
+
+class _Frontier:
+    """The roots of the complete subtrees at the right edge: all that is needed to go on, log2(size) hashes."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._edge: list[bytes] = []  # largest subtree first
+
+    def add(self, leaf: bytes) -> None:
+        value, size = leaf_hash(leaf), self.size
+        while size & 1:
+            value, size = node_hash(self._edge.pop(), value), size >> 1
+        self._edge.append(value)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """RFC 9162 section 2.1.1: fold the subtrees from the smallest to the largest."""
+        if not self._edge:
+            return EMPTY_ROOT
+        value = self._edge[-1]
+        for left in reversed(self._edge[:-1]):
+            value = node_hash(left, value)
+        return value

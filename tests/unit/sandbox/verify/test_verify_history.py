@@ -1,0 +1,91 @@
+"""The auditor's checks: an edited, shortened, lengthened or reordered log, and records that disagree with it."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.documents import OutboxEntry, OutboxRecord, SentMessage, digest
+from jobs.errors import BadDocument
+from sandbox.audit import MESSAGE_RECEIVED, Checkpoint, LogEntry, append, root
+from sandbox.errors import BadProof
+from sandbox.verify import reconcile, verify_entries
+
+
+def entries_of(worlds, count):
+    return [
+        LogEntry(event=MESSAGE_RECEIVED, at=worlds.NOW, actor="node:node-ewr", subject=f"node-ewr:{n}",
+                 digests=(digest(b"%d" % n), digest(b"envelope %d" % n)))
+        for n in range(count)
+    ]  # fmt: skip
+
+
+def checkpoint_of(worlds, leaves):
+    nodes, size = worlds.Nodes(), 0
+    for leaf in leaves:
+        size = append(nodes, size, leaf)
+    return Checkpoint(worlds.ORIGIN, size, root(nodes, size))
+
+
+@given(st.integers(0, 40))
+def test_all_entries_give_the_root(worlds, count):
+    entries = entries_of(worlds, count)
+    leaves = [entry.leaf() for entry in entries]
+    assert verify_entries(iter(leaves), checkpoint_of(worlds, leaves)) == tuple(entries)
+
+
+@pytest.mark.parametrize(
+    ("bend", "words"),
+    [
+        (lambda x: [x[0], x[1].replace(b"node-ewr:1", b"node-ewr:9"), *x[2:]], "changed"),
+        (lambda x: [x[1], x[0], *x[2:]], "moved"),
+        (lambda x: x[:-1], "left out"),
+        (lambda x: x[1:], "left out"),
+        (lambda x: [*x, x[0]], "more entries"),
+        (lambda x: [*x[:3], *x[4:], x[3]], "moved"),
+    ],
+)
+def test_a_bent_history_is_refused(worlds, bend, words):
+    leaves = [entry.leaf() for entry in entries_of(worlds, 7)]
+    with pytest.raises(BadProof, match=words):
+        verify_entries(bend(leaves), checkpoint_of(worlds, leaves))
+
+
+def test_another_root_for_the_same_entries_and_leaves_that_are_no_entries(worlds):
+    leaves = [entry.leaf() for entry in entries_of(worlds, 3)]
+    head = checkpoint_of(worlds, leaves)
+    with pytest.raises(BadProof):
+        verify_entries(leaves, dataclasses.replace(head, root=bytes(32)))
+    with pytest.raises(BadDocument):
+        verify_entries([b"junk"], checkpoint_of(worlds, [b"junk"]))
+
+
+def record(worlds, numbers):
+    entries = tuple(
+        OutboxEntry(
+            permit=digest(b"permit"),
+            message=SentMessage(sequence=at, round="values", receiver="hub", size=1, digest=digest(b"%d" % n),
+                                sent_at=worlds.NOW),
+        )
+        for at, n in enumerate(numbers, start=1)
+    )  # fmt: skip
+    return OutboxRecord(
+        node="node-ewr", owner="ewr", issued=worlds.NOW, first=1, last=len(entries), entries=entries
+    )  # fmt: skip
+
+
+def test_records_that_agree_and_that_do_not(worlds):
+    entries = entries_of(worlds, 4)
+    assert reconcile(record(worlds, range(4)), entries).agrees
+    found = reconcile(record(worlds, [0, 1, 2, 7]), entries)
+    assert not found.agrees
+    assert found.matched == 3
+    assert [item.message.digest for item in found.not_logged] == [digest(b"7")]
+    assert found.not_sent == (entries[3],)
+
+
+def test_only_this_nodes_messages_count(worlds):
+    foreign = entries_of(worlds, 2)[1].model_copy(update={"actor": "node:node-jfk"})
+    other = entries_of(worlds, 2)[1].model_copy(update={"event": "message.conflicting"})
+    assert reconcile(record(worlds, [0]), [entries_of(worlds, 1)[0], foreign, other]).agrees
