@@ -19,7 +19,7 @@ from jobs.plan.infer import infer_parameters
 from jobs.plan.joins import check_joins, ordered_joins
 from jobs.plan.outputs import normal_output, output_type
 from jobs.plan.scope import Scope, check_condition, check_depth
-from jobs.plan.types import MAX_CELLS, Dimension, Order, Output, Plan, UnitColumn, Where
+from jobs.plan.types import MAX_CELLS, Dimension, Order, Output, Plan, PlannedColumn, UnitColumn, Where
 from jobs.schema import Column, ColumnType, Dataset, Role
 
 
@@ -51,6 +51,7 @@ def assemble(draft: Draft, datasets: dict[str, Dataset], rows_bound: int, holder
     order_by = tuple(
         Order(expr=output(o.expr), descending=o.descending, nulls_first=o.nulls_first) for o in draft.order_by
     )
+    units = _unit_columns(scope)
     rows = (*conjuncts, *(d.expr for d in dimensions), *(a.filter for a in planned if a.filter))
     results = (*(o.expr for o in outputs), *(o.expr for o in order_by), *([having] if having else []))
     return Plan(
@@ -66,7 +67,8 @@ def assemble(draft: Draft, datasets: dict[str, Dataset], rows_bound: int, holder
         having=having,
         order_by=order_by,
         limit=draft.limit,
-        unit_columns=_unit_columns(scope),
+        unit_columns=units,
+        columns=_columns(scope, units, (*rows, *(a.column for a in planned if a.column))),
         rows_bound=rows_bound,
         holders=holders,
         ring_bits=ring_bits(channels),
@@ -195,5 +197,26 @@ def _unit_columns(scope: Scope) -> tuple[UnitColumn, ...]:
                 for key in scope.joins[table - 1].on
             ):
                 continue
-            found.append(UnitColumn(column=col, unit_domain=str(column.unit_domain)))
+            found.append(UnitColumn(column=col, unit_domain=str(column.unit_domain), nulls=dataset.null_units))
+    return tuple(found)
+
+
+def _columns(scope: Scope, units: tuple[UnitColumn, ...], exprs: tuple[RowExpr, ...]) -> tuple[PlannedColumn, ...]:
+    """Every column that is read, with what its dataset declares about it, by table and name."""
+    read = {unit.column for unit in units} | {col for expr in exprs for col in columns_of(expr)}
+    for table, join in enumerate(scope.joins, start=1):
+        read |= {key.left for key in join.on} | {Col(table=table, name=key.right) for key in join.on}
+    found = []
+    for col in sorted(read, key=lambda c: (c.table, c.name)):
+        column = scope.column(col)
+        found.append(
+            PlannedColumn(
+                column=col,
+                type=column.type,
+                decimals=column.decimals,
+                nullable=column.nullable or column.role is Role.UNIT,
+                low=column.bounds.low if column.bounds else None,
+                high=column.bounds.high if column.bounds else None,
+            )
+        )
     return tuple(found)

@@ -203,7 +203,8 @@ class _Statement:
             if not any(column.name == name for table in self.scope.tables for column in table.columns):
                 for output in self.select.expressions:
                     if isinstance(output, exp.Alias) and str(output.alias).lower() == name:
-                        return output.this
+                        inner: exp.Expr = output.this
+                        return inner
         return node
 
     def _ordinal(self, node: exp.Literal) -> exp.Expr:

@@ -38,7 +38,7 @@ def dimension(name: str, expr: RowExpr, scope: Scope, conjuncts: Sequence[RowExp
     values = _trimmed(expr, _values(expr, scope), conjuncts)
     if not values:
         raise UnsupportedSql("the WHERE clause leaves no group")
-    decimals = scope.number(expr).scale if _is_number(expr, scope) else 0
+    decimals = scope.number(expr).scale if scope.type_of(expr) == "number" else 0
     return Dimension(
         name=name,
         expr=expr,
@@ -46,10 +46,6 @@ def dimension(name: str, expr: RowExpr, scope: Scope, conjuncts: Sequence[RowExp
         decimals=decimals,
         domain=tuple(scalar(value) for value in values),
     )
-
-
-def _is_number(expr: RowExpr, scope: Scope) -> bool:
-    return scope.type_of(expr) == "number" and not isinstance(expr, Case)
 
 
 def _values(expr: RowExpr, scope: Scope) -> list[Value | None]:
@@ -95,7 +91,9 @@ def _mapped(expr: Add | Mul, scope: Scope) -> list[Value | None]:
     if len(atoms) != 1:
         raise UnsupportedSql("GROUP BY arithmetic on several columns: group by each, or use CASE")
     atom = atoms.pop()
-    values = [] if isinstance(atom, Case) else _values(atom, scope)
+    if isinstance(atom, Case):
+        raise UnsupportedSql("GROUP BY arithmetic on a CASE: write the results as literals")
+    values = _values(atom, scope)
 
     def mapped(value: Value | None) -> Value | None:
         return evaluate(_replaced(expr, atom, value), lambda _: None)

@@ -52,10 +52,7 @@ def _parameter(name: str, other: RowExpr, scope: Scope) -> Parameter:
     type_ = scope.type_of(other)
     if type_ != "number":
         return Parameter(name=name, type=type_)
-    try:
-        found = scope.number(other)
-    except TypeMismatch:  # a CASE with numeric results
-        return Parameter(name=name, type="number", decimals=6)
+    found = scope.number(other)
     return Parameter(
         name=name,
         type="number",

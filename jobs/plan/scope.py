@@ -180,6 +180,10 @@ class Scope:
                     ends = (low * a, low * b, high * a, high * b)
                     scale, low, high = scale + s, min(ends), max(ends)
                 return _checked(scale, low, high)
+            case Case():
+                results = [self.number(b.then) for b in expr.branches]
+                results += [self.number(expr.otherwise)] if expr.otherwise else []
+                return Number(max(result.scale for result in results))
             case _:
                 raise TypeMismatch("arithmetic on something that is no number")
 

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints
 
 from jobs.documents.canonical import json_digest
-from jobs.plan.expr import Col, OutExpr, RowExpr, ValueType, columns_of
-from jobs.schema import Digest, Model, Name, Scalar
+from jobs.plan.expr import Col, OutExpr, RowExpr, ValueType
+from jobs.schema import ColumnType, Digest, Model, Name, Scalar
 
 Function = Literal[
     "count_rows", "count", "sum", "avg", "var_samp", "var_pop", "stddev_samp", "stddev_pop", "count_distinct_unit"
@@ -111,10 +111,22 @@ class Order(Model):
 
 
 class UnitColumn(Model):
-    """A privacy unit that every cell must protect on its own."""
+    """A privacy unit that every cell must protect on its own; its dataset says what a row without one means."""
 
     column: Col
     unit_domain: Name
+    nulls: Literal["exclude", "refuse"]
+
+
+class PlannedColumn(Model):
+    """A column that the plan reads, as declared: nodes check every value they read against this."""
+
+    column: Col
+    type: ColumnType
+    decimals: Annotated[int, Field(ge=0, le=9)] = 0
+    nullable: bool
+    low: str | None = None
+    high: str | None = None
 
 
 class Plan(Model):
@@ -132,6 +144,7 @@ class Plan(Model):
     order_by: Annotated[tuple[Order, ...], Field(max_length=32)] = ()
     limit: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     unit_columns: Annotated[tuple[UnitColumn, ...], Field(min_length=1, max_length=32)]
+    columns: Annotated[tuple[PlannedColumn, ...], Field(min_length=1, max_length=512)]
     rows_bound: Annotated[int, Field(ge=1, le=1 << 50)]
     """No fewer rows than all holders declare together, rounded up to a power of two so that growth voids no grant."""
     holders: Annotated[int, Field(ge=1, le=10_000)]
@@ -162,14 +175,8 @@ class Plan(Model):
 
     def columns_touched(self) -> dict[str, tuple[str, ...]]:
         """Per dataset, sorted names of every column the plan reads: what a grant's scope must cover."""
-        columns = {unit.column for unit in self.unit_columns}
-        for dimension in self.dimensions:
-            columns |= columns_of(dimension.expr)
-        for conjunct in self.where.conjuncts:
-            columns |= columns_of(conjunct)
-        for aggregate in self.aggregates:
-            columns |= columns_of(aggregate.filter) | ({aggregate.column} if aggregate.column else set())
-        for index, join in enumerate(self.joins, start=1):
-            columns |= {key.left for key in join.on} | {Col(table=index, name=key.right) for key in join.on}
-        names = sorted({self.dataset_of(column.table) for column in columns})
-        return {name: tuple(sorted({c.name for c in columns if self.dataset_of(c.table) == name})) for name in names}
+        names = sorted({self.dataset_of(planned.column.table) for planned in self.columns})
+        return {
+            name: tuple(sorted({p.column.name for p in self.columns if self.dataset_of(p.column.table) == name}))
+            for name in names
+        }

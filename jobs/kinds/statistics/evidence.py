@@ -1,0 +1,62 @@
+"""What the disclosure rules need to know about one part: how many units stand behind a number, and how unevenly.
+
+Nothing here leaves the node; a node turns it into flags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from jobs.plan.types import ChannelKind
+
+
+@dataclass(frozen=True, repr=False)
+class Contributions:
+    """Per cell, over rows where the aggregate's filter is true and its column not null, for one unit column.
+
+    A unit's contribution is the absolute value of its sum (``sum``), its sum of squares (``sumsq``), its number of rows
+    (``rows``), or 1 (``distinct``), all at the channel's scale. ``units`` counts the units with at least one row.
+    """
+
+    units: npt.NDArray[np.int64]
+    top1: list[int]
+    top2: list[int]
+    total: list[int]
+    unit: str
+    measure: ChannelKind
+
+
+@dataclass(frozen=True, repr=False)
+class LocalResult:
+    """One part, exactly. ``values``: per channel, per cell, integers at the channel's scale; sums over parts are sums.
+
+    ``evidence``: per aggregate, one ``Contributions`` for each pair of unit column and channel that the hub would open.
+    """
+
+    values: tuple[list[int], ...]
+    evidence: tuple[tuple[Contributions, ...], ...]
+    rows_scanned: int
+
+
+class ChannelTally:
+    """Running totals of one channel for one unit column, over partitions."""
+
+    def __init__(self, cells: int) -> None:
+        self.value = [0] * cells
+        self.units = [0] * cells
+        self.top1 = [0] * cells
+        self.top2 = [0] * cells
+        self.total = [0] * cells
+
+    def add(self, cell: int, value: int | None, units: int, largest: Sequence[int] | None, total: int | None) -> None:
+        """Add what one partition found in a cell; units of two partitions are never the same."""
+        self.value[cell] += value or 0
+        self.units[cell] += units
+        self.total[cell] += total or 0
+        if largest:
+            top = sorted((self.top1[cell], self.top2[cell], *largest), reverse=True)
+            self.top1[cell], self.top2[cell] = top[0], top[1]

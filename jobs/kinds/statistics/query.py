@@ -1,0 +1,92 @@
+"""The one query of a step: group by (cell, unit) once for all aggregates, then by cell; evidence comes with the values.
+
+Grouping by unit first makes every rule a plain aggregate over few rows: distinct units are a count, dominance is the
+two largest sums. The window-function form of the same evidence costs several times more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jobs.kinds.statistics.render import Columns, condition, scaled, staged
+from jobs.plan.bind import bind
+from jobs.plan.expr import Col, Lit, RowExpr
+from jobs.plan.types import Channel, Plan, UnitColumn
+
+
+def cell_query(
+    plan: Plan, values: Mapping[str, Lit], columns: Columns, unit: UnitColumn, partition: tuple[int, int] = (0, 1)
+) -> str:
+    """SQL that yields per present cell: its dimension values, then per channel (total, units, largest two, absolute).
+
+    ``partition`` (i, n) keeps units whose hash is i modulo n: results of all partitions add up to the whole.
+    Expects the staged tables ``t0``, ``t1``, ... to exist.
+    """
+    dims = [scaled(bind(dimension.expr, values), columns)[0] for dimension in plan.dimensions]
+    filters = sorted({c.filter for c in plan.channels if c.filter is not None}, key=repr)
+    summed = sorted({c.column for c in plan.channels if c.column is not None}, key=repr)
+    base = [f"{sql} AS d{i}" for i, sql in enumerate(dims)]
+    base.append(f"{staged(unit.column)} AS u")
+    base += [f"{condition(bind(f, values), columns)} AS f{i}" for i, f in enumerate(filters)]
+    base += [f"{staged(column)} AS x{i}" for i, column in enumerate(summed)]
+    keys = [f"d{i}" for i in range(len(dims))]
+    measures = [
+        f"{_measure(channel, filters, summed, plan.ring_bits)} AS m{i}" for i, channel in enumerate(plan.channels)
+    ]
+    cells = [part for i, channel in enumerate(plan.channels) for part in _evidence(i, channel)]
+    group, by_unit = ", ".join(keys), ", ".join((*keys, "u"))
+    where = _where(plan, values, columns, unit, partition)
+    # every part below was rendered from the typed plan: quoted names, escaped literals, generated aliases
+    rows = f"SELECT {', '.join(base)} FROM {_from(plan)} WHERE {where}"  # noqa: S608
+    units = f"SELECT {by_unit}, {', '.join(measures)} FROM base GROUP BY {by_unit}"  # noqa: S608
+    last = f"SELECT {', '.join((*keys, *cells))} FROM units" + (f" GROUP BY {group}" if keys else "")  # noqa: S608
+    return f"WITH base AS ({rows}), units AS ({units}) {last}"
+
+
+def _from(plan: Plan) -> str:
+    tables = "t0"
+    for number, join in enumerate(plan.joins, start=1):
+        on = " AND ".join(f"{staged(key.left)} = {staged(Col(table=number, name=key.right))}" for key in join.on)
+        tables += f" {'LEFT ' if join.side == 'left' else ''}JOIN t{number} ON {on}"
+    return tables
+
+
+def _where(
+    plan: Plan, values: Mapping[str, Lit], columns: Columns, unit: UnitColumn, partition: tuple[int, int]
+) -> str:
+    parts = [condition(bind(conjunct, values), columns) for conjunct in plan.where.conjuncts]
+    parts += [
+        f"{staged(u.column)} IS NOT NULL" for u in plan.unit_columns if u.column.table == 0 and u.nulls == "exclude"
+    ]
+    if partition[1] > 1:
+        parts.append(f"hash({staged(unit.column)}) % {partition[1]} = {partition[0]}")
+    return " AND ".join(parts) or "TRUE"
+
+
+def _measure(channel: Channel, filters: list[RowExpr], summed: list[Col], ring_bits: int) -> str:
+    when = "" if channel.filter is None else f" FILTER (WHERE f{filters.index(channel.filter)})"
+    if channel.kind == "distinct" or channel.column is None:
+        return f"count(*){when}"
+    x = f"x{summed.index(channel.column)}"
+    if channel.kind == "rows":
+        return f"count({x}){when}"
+    if channel.kind == "sumsq":
+        # the square of one value is within 63 bits wherever the total of them all is proven to be
+        x = f"{x} * {x}" if ring_bits == 64 else f"CAST({x} AS HUGEINT) * {x}"
+    total = f"coalesce(sum({x}){when}, 0)"
+    return f"CAST({total} AS BIGINT)" if ring_bits == 64 else total
+
+
+def _evidence(index: int, channel: Channel) -> tuple[str, str, str, str]:
+    m = f"m{index}"
+    if channel.kind == "distinct":
+        present = f"count(*) FILTER (WHERE {m} > 0 AND u IS NOT NULL)"
+        return present, present, "[]", present
+    known = "FILTER (WHERE u IS NOT NULL)"
+    size = m if channel.kind in ("rows", "sumsq") else f"abs({m})"
+    return (
+        f"sum({m})",
+        f"count(*) FILTER (WHERE {m} > 0 AND u IS NOT NULL)" if channel.kind == "rows" else "0",
+        f"max({size}, 2) {known}",
+        f"sum({size}) {known}",
+    )

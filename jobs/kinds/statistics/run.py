@@ -1,0 +1,178 @@
+"""One node's step of a joint statistic: a permitted plan and the owner's tables in, exact values and evidence out.
+
+Run by a Ray worker inside the owner's domain. The plan has been checked (``jobs.plan.check``); the tables are immutable
+snapshots. Raises a kind of ``StatisticsError``, or ``InvalidParameter``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from jobs.kinds.statistics.engine import Engine, Limits
+from jobs.kinds.statistics.errors import DataViolatesDeclaration, OutOfLocalMemory, SourceMismatch
+from jobs.kinds.statistics.evidence import ChannelTally, Contributions, LocalResult
+from jobs.kinds.statistics.query import cell_query
+from jobs.kinds.statistics.render import quoted
+from jobs.kinds.statistics.staging import staged_select
+from jobs.plan.expr import Lit
+from jobs.plan.parameters import parameter_literals
+from jobs.plan.types import Aggregate, Dimension, Plan, PlannedColumn, UnitColumn
+from jobs.schema import Scalar
+
+OpenTable = Callable[[Sequence[str]], pa.RecordBatchReader]
+MAX_PARTITIONS = 64
+
+
+def run_local(
+    plan: Plan, parameters: Mapping[str, Scalar], tables: Mapping[str, OpenTable], limits: Limits | None = None
+) -> LocalResult:
+    """Compute every channel and its evidence over one part. ``tables``: dataset name to a function that opens a fresh
+    reader with only the named columns; a table may be opened several times.
+    """
+    values = parameter_literals(plan, parameters)
+    step = _Step(plan, values, tables, limits or Limits())
+    tallies = [step.tally(unit) for unit in plan.unit_columns]
+    of_channel = [_values(plan, index, tallies) for index in range(len(plan.channels))]
+    evidence = tuple(
+        tuple(
+            contribution
+            for unit, tally in zip(plan.unit_columns, tallies, strict=True)
+            for contribution in _contributions(aggregate, plan, unit, tally)
+        )
+        for aggregate in plan.aggregates
+    )
+    return LocalResult(tuple(of_channel), evidence, step.rows_scanned)
+
+
+def _values(plan: Plan, index: int, tallies: list[list[ChannelTally]]) -> list[int]:
+    """A channel's values: any pass has them, but distinct units are those of the channel's own unit column."""
+    channel = plan.channels[index]
+    for unit, tally in zip(plan.unit_columns, tallies, strict=True):
+        if channel.kind != "distinct" or channel.column == unit.column:
+            return tally[index].value
+    raise SourceMismatch("the plan counts a unit that it does not list")
+
+
+def _contributions(
+    aggregate: Aggregate, plan: Plan, unit: UnitColumn, tally: list[ChannelTally]
+) -> Iterator[Contributions]:
+    units = np.array(tally[aggregate.channels[0]].units, dtype=np.int64)  # the rows (or distinct) channel comes first
+    for index in aggregate.channels:
+        found, kind = tally[index], plan.channels[index].kind
+        if kind == "distinct":
+            ones, twos = [min(n, 1) for n in found.units], [int(n > 1) for n in found.units]
+            yield Contributions(units, ones, twos, list(found.units), unit.column.name, kind)
+        else:
+            yield Contributions(units, found.top1, found.top2, found.total, unit.column.name, kind)
+
+
+class _Step:
+    def __init__(self, plan: Plan, values: Mapping[str, Lit], tables: Mapping[str, OpenTable], limits: Limits) -> None:
+        self.plan = plan
+        self.values = values
+        self.tables = tables
+        self.limits = limits
+        self.columns = {planned.column: planned for planned in plan.columns}
+        self.cells = [_positions(dimension) for dimension in plan.dimensions]
+        self.rows_scanned = 0
+        self.partitions = 1
+
+    def tally(self, unit: UnitColumn) -> list[ChannelTally]:
+        """One pass per unit column; where memory is short, several passes over disjoint sets of units."""
+        while True:
+            try:
+                return self._pass(unit)
+            except OutOfLocalMemory:
+                if self.partitions >= MAX_PARTITIONS:
+                    raise
+                self.partitions *= 4
+
+    def _pass(self, unit: UnitColumn) -> list[ChannelTally]:
+        tallies = [ChannelTally(self.plan.cells) for _ in self.plan.channels]
+        for part in range(self.partitions):
+            with Engine(self.limits) as engine:
+                self._stage(engine)
+                query = cell_query(self.plan, self.values, self.columns, unit, (part, self.partitions))
+                for row in engine.run(query):
+                    self._add(tallies, row)
+        return tallies
+
+    def _add(self, tallies: list[ChannelTally], row: tuple[Any, ...]) -> None:
+        width = len(self.cells)
+        cell = 0
+        for positions, dimension, value in zip(self.cells, self.plan.dimensions, row[:width], strict=True):
+            if value not in positions:
+                raise DataViolatesDeclaration(
+                    f"group {dimension.name} holds a value outside its declared domain: register the data again"
+                )
+            cell = cell * len(positions) + positions[value]
+        for number, tally in enumerate(tallies):
+            tally.add(cell, *row[width + 4 * number : width + 4 * number + 4])
+
+    def _stage(self, engine: Engine) -> None:
+        """``t0``, ``t1``, ... of typed, checked columns. The right sides of joins are held in memory."""
+        for number in range(len(self.plan.joins) + 1):
+            wanted = [planned for planned in self.plan.columns if planned.column.table == number]
+            reader = self._open(number, wanted)
+            engine.register(f"raw{number}", reader)
+            select = staged_select(wanted, reader.schema, f"raw{number}")
+            if number == 0:
+                engine.run(f"CREATE TEMP VIEW t0 AS {select}")
+            else:
+                self._stage_right(engine, number, select)
+
+    def _stage_right(self, engine: Engine, number: int, select: str) -> None:
+        units = [
+            quoted("c_" + unit.column.name)
+            for unit in self.plan.unit_columns
+            if unit.column.table == number and unit.nulls == "exclude"
+        ]
+        keep = " AND ".join(f"{name} IS NOT NULL" for name in units) or "TRUE"
+        engine.run(f"CREATE TEMP TABLE t{number} AS SELECT * FROM ({select}) WHERE {keep}")  # noqa: S608 - rendered
+        keys = ", ".join(quoted("c_" + key.right) for key in self.plan.joins[number - 1].on)
+        known = " AND ".join(f"{quoted('c_' + key.right)} IS NOT NULL" for key in self.plan.joins[number - 1].on)
+        twice = f"SELECT 1 FROM t{number} WHERE {known} GROUP BY {keys} HAVING count(*) > 1 LIMIT 1"  # noqa: S608
+        if engine.run(twice):
+            raise DataViolatesDeclaration(
+                f"dataset {self.plan.dataset_of(number)} has several rows for one join key: register the data again"
+            )
+
+    def _open(self, number: int, wanted: list[PlannedColumn]) -> pa.RecordBatchReader:
+        dataset = self.plan.dataset_of(number)
+        if dataset not in self.tables:
+            raise SourceMismatch(f"this node has no dataset {dataset}")
+        reader = self.tables[dataset]([planned.column.name for planned in wanted])
+        if number:
+            return reader
+        self.rows_scanned = 0
+        return pa.RecordBatchReader.from_batches(reader.schema, self._counted(reader))
+
+    def _counted(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        for batch in reader:
+            self.rows_scanned += batch.num_rows
+            yield batch
+
+
+def _positions(dimension: Dimension) -> dict[Any, int]:
+    """From what the query returns for a dimension (numbers scaled) to the position in its domain."""
+    return {_raw(dimension, value): place for place, value in enumerate(dimension.domain)}
+
+
+def _raw(dimension: Dimension, value: Scalar | None) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    match dimension.type:
+        case "number":
+            return int(Fraction(value) * 10**dimension.decimals)
+        case "date":
+            return date.fromisoformat(str(value))
+        case "timestamp":
+            return datetime.fromisoformat(str(value))
+        case _:
+            return value
