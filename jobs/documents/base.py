@@ -6,6 +6,7 @@ bytes: what was signed is exactly what the reader understood.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Final, Generic, Self, TypeVar
@@ -31,6 +32,12 @@ CLOCK_SKEW: Final = timedelta(minutes=5)
 """How far two honest clocks may differ."""
 
 _MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
+# C0 but newline, DEL, C1, soft hyphen, and all that reorders or hides text. A fixed list, not the Unicode tables of this
+# Python: every version must read the same documents.
+_HIDDEN: Final = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 
 def moment_text(value: datetime) -> str:
@@ -61,6 +68,18 @@ def _known_key(text: str) -> str:
     return text
 
 
+def _shown_as_is(text: str) -> str:
+    if _HIDDEN.search(text):
+        raise ValueError("control, direction and invisible characters are not allowed: a reader would see another text")
+    return text
+
+
+def _one_line(text: str) -> str:
+    if "\n" in text:
+        raise ValueError("a name has one line")
+    return _shown_as_is(text)
+
+
 def _json_object(value: dict[str, Any]) -> dict[str, Any]:
     try:
         canonical(value)
@@ -74,8 +93,10 @@ DigestText = Annotated[Digest, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$
 KeyText = Annotated[str, StringConstraints(max_length=64), AfterValidator(_known_key)]
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
 """Ids of owners, nodes, operators, witnesses and documents: no space, no plus, so they can name a log signature."""
-Label = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-Words = Annotated[str, StringConstraints(max_length=4000)]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_one_line)]
+"""A short name on one line."""
+Words = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_shown_as_is)]
+"""Text that people read before they sign: no character that a terminal or page acts on instead of showing it."""
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 Version = Annotated[int, Field(ge=1, le=2**31)]
 Nonce = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

@@ -163,3 +163,24 @@ def test_an_outbox_record_has_no_gap_and_the_right_owner(world, worlds, document
         verify_outbox_record(gap.sign(worlds.key("node-ewr")), roster)
     empty = OutboxRecord(node="node-ewr", owner="ewr", issued=worlds.NOW, first=1, last=0, entries=())
     assert verify_outbox_record(empty.sign(worlds.key("node-ewr")), roster).document == empty
+
+
+@pytest.mark.parametrize(
+    "text", ["\x1b[2Kharmless", "a\rb", "a\u202egnp.exe", "a\u200bb", "\ufeffa", "a\x9b2Kb", "a\U000e0041b"]
+)
+def test_text_that_people_read_before_signing_hides_nothing(world, text):
+    plain = json.loads(Commitment.open(world.commitment).payload())
+    for name in ("purpose", "scenario"):
+        with pytest.raises(BadDocument, match=name) as refused:
+            Commitment.parse(canonical(plain | {name: text}))
+        assert text not in str(refused.value)
+    assert Commitment.parse(canonical(plain | {"purpose": "统计 à la carte\nsecond line"}))
+    with pytest.raises(BadDocument, match="one line"):
+        Commitment.parse(canonical(plain | {"scenario": "a\nb"}))
+
+
+@pytest.mark.parametrize("value", ["a b", "a+b", "", "a\n", "-a", "a" * 129, "\u0430"])
+def test_ids_can_stand_on_a_signature_line(world, value):
+    plain = json.loads(Commitment.open(world.commitment).payload())
+    with pytest.raises(BadDocument, match="operator"):
+        Commitment.parse(canonical(plain | {"operator": value}))
