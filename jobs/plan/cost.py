@@ -1,0 +1,36 @@
+"""What a run will take, before it is run: proven upper bounds for what travels, an estimate for time."""
+
+from __future__ import annotations
+
+from jobs.plan.types import Plan
+from jobs.schema import Model
+
+ROWS_PER_SECOND = 4_000_000
+"""One node with two cores, evidence included: the order of magnitude of benchmarks/statistics/evidence.py."""
+_FIXED_SECONDS = 0.3
+
+
+class Cost(Model):
+    """Per run. Bytes are exact upper bounds; seconds assume two cores at each node."""
+
+    rows_at_most: int
+    columns_read: int
+    passes: int
+    flag_bytes_per_node: int
+    value_bytes_per_node: int
+    seconds_about: str
+
+
+def estimate(plan: Plan) -> Cost:
+    """The cost of one run, from the plan alone; ``rows_at_most`` is the declared bound of all holders together."""
+    passes = len(plan.unit_columns)
+    per_node = plan.rows_bound / plan.holders
+    seconds = _FIXED_SECONDS + passes * per_node / ROWS_PER_SECOND
+    return Cost(
+        rows_at_most=plan.rows_bound,
+        columns_read=len(plan.columns),
+        passes=passes,
+        flag_bytes_per_node=2 * 8 * len(plan.aggregates) * plan.cells,
+        value_bytes_per_node=plan.ring_bits // 8 * len(plan.channels) * plan.cells,
+        seconds_about=f"{seconds:.1f}",
+    )
