@@ -32,8 +32,8 @@ CLOCK_SKEW: Final = timedelta(minutes=5)
 """How far two honest clocks may differ."""
 
 _MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
-# C0 but newline, DEL, C1, soft hyphen, and all that reorders or hides text. A fixed list, not the Unicode tables of this
-# Python: every version must read the same documents.
+# C0 but newline, DEL, C1, soft hyphen, and all that reorders or hides text. A fixed list, not this Python's Unicode
+# tables: every version must read the same documents.
 _HIDDEN: Final = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e"
     "\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
