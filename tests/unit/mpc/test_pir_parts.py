@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from mpc.errors import BadParameters
 from mpc.pir import PROFILES, SIMPLEPIR_2023, best_columns, failure_log2, fuse, gaussian, index_table, keyword_table
 from mpc.pir.matrix import hint, public_matrix, scan
-from mpc.pir.parameters import MAX_COLUMNS, SIGMA, check_shape
+from mpc.pir.parameters import MAX_COLUMNS, MAX_ROWS, SIGMA, check_shape
 from mpc.pir.security import primal_attack
 
 RNG = np.random.default_rng(3)
@@ -119,7 +119,8 @@ def test_the_failure_bound_covers_the_noise_that_a_full_table_makes() -> None:
 
 
 def test_shapes_beyond_the_sources_are_refused() -> None:
-    check_shape(1 << 18, MAX_COLUMNS, 1 << 18)
+    check_shape(MAX_ROWS, MAX_COLUMNS, MAX_ROWS)
+    assert failure_log2(MAX_COLUMNS, MAX_ROWS) < -53  # the worst of all admitted shapes: one record fills all rows
     for rows, columns, cells in ((1, MAX_COLUMNS + 1, 1), ((1 << 18) + 1, 1, 1), (0, 1, 0), (1, 0, 1), (1, 1, 2)):
         with pytest.raises(BadParameters):
             check_shape(rows, columns, cells)

@@ -14,6 +14,7 @@ from mpc.party import PartyName
 from mpc.pir import Client, Prepared, index_table, keyword_table, prepare
 from mpc.pir.gaussian import sample
 from mpc.pir.keyword import place, unmask
+from mpc.pir.matrix import public_matrix
 from mpc.pir.messages import Hint, Query
 
 SESSION = bytes(16)
@@ -22,7 +23,7 @@ SESSION = bytes(16)
 def query(table: Prepared, wanted: list[int], randomness: Callable[[int], bytes]) -> np.ndarray:
     hint = Hint(SESSION, table.layout, table.hint)
     asker = Client(PartyName("alice"), PartyName("bob"), SESSION, wanted, randomness, hint=hint)
-    return Query.decode(asker.start()[0].message).vectors
+    return Query.decode(asker.start()[0].message).vectors.copy()
 
 
 def deviations(words: np.ndarray) -> float:
@@ -57,6 +58,30 @@ def test_queries_look_uniform_and_the_test_convicts_a_zero_secret() -> None:
     secretless = query(prepared, [3999] * 8, lambda size: bytes(size))
     assert deviations(secretless) > 1000
     assert (secretless.argmax(axis=1) == 3999).all()
+
+
+def residue(randomness: Callable[[int], bytes], noisy: bool) -> np.ndarray:
+    """b - A s - Delta u of a query, from its own randomness; without its errors if not ``noisy``."""
+    prepared, taken = table(), []
+
+    def recorded(size: int) -> bytes:
+        taken.append(randomness(size) if noisy or not taken else bytes(size))
+        return taken[-1]
+
+    (vector,) = query(prepared, [7], recorded)
+    secret = np.frombuffer(taken[0], "<u4")
+    for first, block in public_matrix(prepared.layout.seed, prepared.layout.columns, len(secret)):
+        vector[first : first + len(block)] -= (block * secret).sum(axis=1, dtype=np.uint32)
+    vector[[7]] -= np.uint32(1 << 24)
+    return vector.view(np.int32)
+
+
+def test_every_column_of_a_query_carries_its_error() -> None:
+    """Without errors LWE is linear algebra: this is the check that convicts a client that leaves them out."""
+    errors = residue(shaken(b"noisy"), noisy=True)
+    assert 6.0 < errors.std() < 6.8
+    assert abs(errors).max() < 60
+    assert not residue(shaken(b"silent"), noisy=False).any()
 
 
 def test_two_queries_for_one_record_differ_everywhere_and_reused_randomness_is_convicted() -> None:
