@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable, insert
@@ -21,7 +22,7 @@ from sqlalchemy import Connection, CursorResult, Engine, Executable, insert
 from sandbox.audit.merkle import leaf_hash
 from sandbox.store.engine import reading, writing
 from sandbox.store.event import Event
-from sandbox.store.tables import checkpoints, cosignatures, log_entries, receipts
+from sandbox.store.tables import checkpoints, cosignatures, log_digests, log_entries, receipts
 from sandbox.store.tree import append_leaves, lock_size
 
 Clock = Callable[[], datetime]
@@ -96,11 +97,12 @@ class Change:
     def also(self, event: Event) -> int:
         """Add a further event and return the index that its leaf will have."""
         self._events.append(event)
-        return lock_size(self.connection) + len(self._events) - 1
+        return self.first_index + len(self._events) - 1
 
-    def restate(self, event: Event) -> None:
-        """Replace the first event, when what happened is known only now (a message that completed a round)."""
-        self._events[0] = event
+    @cached_property
+    def first_index(self) -> int:
+        """The index that the first event's leaf will have."""
+        return lock_size(self.connection)
 
     def wake(self, *topics: str) -> None:
         """Tell followers of these topics, after the commit."""
@@ -125,3 +127,6 @@ class Change:
             for place, (leaf, entry, event) in enumerate(zip(leaves, entries, self._events, strict=True))
         ]
         self.connection.execute(insert(log_entries), rows)
+        named = {(digest, first + place) for place, entry in enumerate(entries) for digest in entry.digests}
+        if named:
+            self.connection.execute(insert(log_digests), [{"digest": d, "index": i} for d, i in sorted(named)])

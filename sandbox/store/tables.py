@@ -64,6 +64,12 @@ log_entries: Final = Table(
     Index(None, "kind"),
     Index(None, "hash"),
 )
+log_digests: Final = Table(  # which entries name a document or message
+    "log_digests",
+    metadata,
+    _digest("digest", primary_key=True),
+    _key("index"),
+)
 log_nodes: Final = Table(  # roots of complete subtrees of 2^level leaves
     "log_nodes",
     metadata,
@@ -153,7 +159,8 @@ jobs: Final = Table(
     _digest("plan_digest"),
     _digest("commitment"),
     _digest("roster"),
-    Column("request", Text, nullable=False),  # what was asked, planned and bound: ``sandbox.hub.request``
+    Column("request", Text, nullable=False),  # sql, parameters, words: ``sandbox.hub.request``
+    Column("plan", Text, nullable=False),
     Column("commitment_envelope", LargeBinary, nullable=False),
     Column("reasons", Text, nullable=False),
     Column("passed", LargeBinary, nullable=True),  # pass bits, packed, once the flags are added
@@ -275,6 +282,7 @@ usage: Final = Table(
 
 APPEND_ONLY: Final = (
     "log_entries",
+    "log_digests",
     "log_nodes",
     "checkpoints",
     "cosignatures",

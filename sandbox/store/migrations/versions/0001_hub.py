@@ -64,6 +64,7 @@ def upgrade() -> None:
         sa.Column("commitment", sa.String(length=71), nullable=False),
         sa.Column("roster", sa.String(length=71), nullable=False),
         sa.Column("request", sa.Text(), nullable=False),
+        sa.Column("plan", sa.Text(), nullable=False),
         sa.Column("commitment_envelope", sa.LargeBinary(), nullable=False),
         sa.Column("reasons", sa.Text(), nullable=False),
         sa.Column("passed", sa.LargeBinary(), nullable=True),
@@ -83,6 +84,12 @@ def upgrade() -> None:
     op.create_index("ix_jobs_operator", "jobs", ["operator"], unique=False)
     op.create_index("ix_jobs_state", "jobs", ["state"], unique=False)
 
+    op.create_table(
+        "log_digests",
+        sa.Column("digest", sa.String(length=71), nullable=False),
+        sa.Column("index", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("digest", "index", name="pk_log_digests"),
+    )
     op.create_table(
         "log_entries",
         sa.Column("index", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
@@ -247,6 +254,16 @@ def upgrade() -> None:
     )
     op.create_index("ix_usage_operator", "usage", ["operator"], unique=False)
     op.execute("INSERT INTO log_head (id, size) VALUES (1, 0)")
-    tables = ("log_entries", "log_nodes", "checkpoints", "cosignatures", "records", "messages", "releases", "usage")
+    tables = (
+        "log_entries",
+        "log_digests",
+        "log_nodes",
+        "checkpoints",
+        "cosignatures",
+        "records",
+        "messages",
+        "releases",
+        "usage",
+    )
     for statement in append_only_ddl(op.get_bind().dialect.name, *tables):
         op.execute(statement)

@@ -1,0 +1,84 @@
+"""The hub as an ASGI application, and the process that serves it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
+
+from sandbox.hub import problem
+from sandbox.hub.config import HubConfig, check_listen
+from sandbox.hub.deadlines import tick
+from sandbox.hub.hub import Hub
+from sandbox.hub.limits import BodyLimit
+from sandbox.hub.routes import log, nodes, owners, platform, work
+from sandbox.hub.version import VERSION
+
+_log = logging.getLogger("unseen.hub")
+
+
+def create_app(config: HubConfig, hub: Hub | None = None) -> FastAPI:
+    """The application over an opened hub (tests), or over one that it opens from the configuration."""
+    opened = hub or Hub.open(config)
+    app = FastAPI(
+        title="unseen hub",
+        version=VERSION,
+        summary="Usable, not visible: permitted statistics over data that stays with its owners.",
+        lifespan=_lifespan,
+        openapi_url="/v1/openapi.json",
+        docs_url=None,  # its pages would load scripts from elsewhere
+        redoc_url=None,
+    )
+    app.state.hub = opened
+    problem.install(app)
+    app.add_middleware(BodyLimit, at_most=config.max_body_bytes)
+    for part in (platform, work, owners, nodes, log):
+        app.include_router(part.router, prefix="/v1", responses=problem.RESPONSES)
+    return app
+
+
+def serve(config: HubConfig) -> None:
+    """Run until interrupted. Raises ``InvalidSpec`` for an address beyond loopback without TLS."""
+    check_listen(config.host, config.tls is not None)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(config),
+            host=config.host,
+            port=config.port,
+            ssl_certfile=config.tls.certificate if config.tls else None,
+            ssl_keyfile=config.tls.key if config.tls else None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+    )
+    server.run()
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    hub: Hub = app.state.hub
+    hub.notifier.start()
+    ticker = asyncio.create_task(_ticking(hub))
+    try:
+        yield
+    finally:
+        hub.notifier.stop()
+        ticker.cancel()
+        with suppress(asyncio.CancelledError):
+            await ticker
+
+
+async def _ticking(hub: Hub) -> None:
+    while True:
+        try:
+            await run_in_threadpool(tick, hub)
+        except Exception:  # a failed tick must not end the clock; the next one tries again
+            _log.exception("the hub's clock failed once")
+        await asyncio.sleep(hub.config.tick_seconds)

@@ -1,0 +1,69 @@
+"""The hub's configuration: one small YAML file, and the rule that nothing but loopback is served without TLS."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from jobs.documents.base import faults
+from sandbox.errors import InvalidSpec
+
+
+class Tls(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    certificate: Path
+    key: Path
+
+
+class HubConfig(BaseModel):
+    """Paths are relative to the file's folder. ``state`` holds ``hub.sqlite`` and ``hub.key``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    state: Path
+    trust: Path
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8440
+    tls: Tls | None = None
+    database: str | None = None  # another SQLAlchemy URL than the SQLite file
+    permit_seconds: Annotated[int, Field(ge=10, le=300)] = 300  # nodes refuse to start a job after this
+    job_seconds: Annotated[int, Field(ge=10, le=86_400)] = 600  # a running job fails, typed, after this
+    request_days: Annotated[int, Field(ge=1, le=366)] = 30  # a request nobody answers expires
+    checkpoint_seconds: Annotated[float, Field(ge=0, le=60)] = 0.2  # followers get at most one checkpoint in this time
+    tick_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
+    max_wait_seconds: Annotated[float, Field(gt=0, le=120)] = 30.0  # of a long poll
+    max_body_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 30)] = 32 << 20
+
+    @classmethod
+    def load(cls, file: Path) -> HubConfig:
+        """Read the YAML file; raises ``InvalidSpec`` with the place of each fault."""
+        try:
+            value = yaml.safe_load(file.read_text())
+            config = cls.model_validate(value)
+        except yaml.YAMLError:
+            raise InvalidSpec(f"{file.name} is not YAML") from None
+        except ValidationError as error:
+            raise InvalidSpec(f"{file.name}: {faults(error)}") from None
+        base = file.resolve().parent
+        tls = config.tls and Tls(certificate=base / config.tls.certificate, key=base / config.tls.key)
+        return config.model_copy(update={"state": base / config.state, "trust": base / config.trust, "tls": tls})
+
+
+def check_listen(host: str, tls: bool) -> None:
+    """Raise ``InvalidSpec`` for an address beyond loopback without TLS: tokens and plans would travel in the clear."""
+    if tls or is_loopback(host):
+        return
+    raise InvalidSpec(
+        f"the hub does not listen on {host} without TLS: set tls.certificate and tls.key, or use 127.0.0.1"
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """A literal loopback address or ``localhost``; any other name may resolve to anything."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,184 @@
+"""May this request run now? A pure decision over documents; the hub asks before it issues, nodes ask themselves again.
+
+``Denied`` when a rule forbids it whatever owners sign, ``NeedsApproval`` when grants are missing (one reason for each
+owner, saying why the grants at hand do not fit), else ``Allowed`` with the grants to run under.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from jobs.documents import (
+    Commitment,
+    DatasetRecord,
+    Grant,
+    Permit,
+    Roster,
+    Verified,
+    check_grant_covers,
+)
+from jobs.documents.verify import check_period
+from jobs.errors import Expired, OutOfScope
+from jobs.plan.types import Plan
+from jobs.schema import Dataset, Grade
+from sandbox.policy.negative import NegativeList
+
+
+@dataclass(frozen=True)
+class Reason:
+    """``code`` for programs, ``text`` for people; ``owner`` who can change it, ``entry`` of the negative list."""
+
+    code: str
+    text: str
+    owner: str | None = None
+    entry: str | None = None
+
+    def to_json(self) -> dict[str, str]:
+        given = {"code": self.code, "text": self.text, "owner": self.owner, "entry": self.entry}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Allowed:
+    grants: tuple[Verified[Grant], ...]
+
+
+@dataclass(frozen=True)
+class NeedsApproval:
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True)
+class Denied:
+    reasons: tuple[Reason, ...]
+
+
+Decision = Allowed | NeedsApproval | Denied
+
+
+@dataclass(frozen=True)
+class Use:
+    """What one grant has been used for so far."""
+
+    grant: Verified[Grant]
+    runs: int
+    revoked: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """A request as it would run now: ``order`` is the permit that would be issued, for comparison only."""
+
+    order: Verified[Permit]
+    commitment: Verified[Commitment] | None  # None: asked before the operator committed to anything
+    records: tuple[Verified[DatasetRecord], ...]
+    roster: Verified[Roster]
+
+
+def decide(
+    plan: Plan,
+    case: Case,
+    datasets: Sequence[Dataset],
+    grants: Sequence[Use],
+    negative_list: NegativeList,
+    now: datetime,
+    *,
+    replay: bool = False,
+) -> Decision:
+    """Decide on one request. With ``replay`` the cached release would be shown again, which uses no run."""
+    if forbidden := tuple(_forbidden(plan, case, datasets, negative_list, now)):
+        return Denied(forbidden)
+    found = [_choose(owner, case, grants, now, replay) for owner in owners_of(case)]
+    if missing := tuple(item for item in found if isinstance(item, Reason)):
+        return NeedsApproval(missing)
+    return Allowed(tuple(item for item in found if not isinstance(item, Reason)))
+
+
+def missing_grant(owner: str, case: Case, grants: Sequence[Use], now: datetime) -> Reason | None:
+    """Why this owner's grants do not cover the request; None if one does."""
+    found = _choose(owner, case, grants, now, replay=False)
+    return found if isinstance(found, Reason) else None
+
+
+def owners_of(case: Case) -> tuple[str, ...]:
+    """Whose data the request reads, each once, in the order of the participants."""
+    roster = case.roster.document
+    return tuple(dict.fromkeys(roster.owner_of(node).id for node in case.order.document.participants))
+
+
+def _forbidden(
+    plan: Plan, case: Case, datasets: Sequence[Dataset], negative_list: NegativeList, now: datetime
+) -> list[Reason]:
+    order, touched = case.order.document, plan.columns_touched()
+    scenario = case.commitment.document.scenario if case.commitment else None
+    found = [
+        Reason("negative-listed", negative_list.cite(entry), entry=entry.id)
+        for entry in negative_list.entries
+        if entry.matches(touched, scenario, order.operator)
+    ]
+    for dataset in datasets:
+        if Grade.CORE in (dataset.grade, *(column.grade for column in dataset.columns)):
+            found.append(Reason("core-data", f"{dataset.name} is graded core: it is not processed here"))
+        if dataset.open_attribute == "not_open":
+            found.append(
+                Reason("not-open", f"{dataset.name} is not open to authorised operation: {dataset.legal_basis}")
+            )
+    if len(order.participants) < 2:
+        found.append(
+            Reason("too-few-holders", f"{plan.dataset} has one holder: masks hide a part only among at least two parts")
+        )
+    return [*found, *_outside_commitment(case, touched, now)]
+
+
+def _outside_commitment(case: Case, touched: dict[str, tuple[str, ...]], now: datetime) -> list[Reason]:
+    if case.commitment is None:
+        return []
+    commitment = case.commitment.document
+    found = [
+        Reason("outside-commitment", f"the commitment {commitment.id} does not list dataset {name}")
+        for name in sorted(set(touched) - set(commitment.datasets))
+    ]
+    try:
+        check_period(commitment.period, now, f"commitment {commitment.id}")
+    except Expired as error:
+        found.append(Reason("outside-commitment", str(error)))
+    return found
+
+
+def _choose(owner: str, case: Case, grants: Sequence[Use], now: datetime, replay: bool) -> Verified[Grant] | Reason:
+    """The owner's first grant that fits, else the reason why its latest one does not."""
+    why = Reason("no-grant", f"{owner} has not granted this plan to this operator", owner)
+    for use in grants:
+        if use.grant.document.owner != owner:
+            continue
+        refusal = _unfit(use, case, now, replay)
+        if refusal is None:
+            return use.grant
+        why = refusal
+    return why
+
+
+def _unfit(use: Use, case: Case, now: datetime, replay: bool) -> Reason | None:
+    grant = use.grant.document
+    if use.revoked:
+        return Reason("grant-revoked", f"{grant.owner} has revoked grant {grant.id}", grant.owner)
+    if own_review(use.grant, case.roster, case.order.document.operator):
+        return Reason("self-review", f"grant {grant.id} is signed by the operator that asks for it", grant.owner)
+    try:
+        check_period(grant.period, now, f"grant {grant.id}")
+        check_grant_covers(grant, case.order, case.records, case.roster)
+    except OutOfScope as error:
+        return Reason(f"grant-differs-{error.field.replace('_', '-')}", f"grant {grant.id}: {error}", grant.owner)
+    except Expired as error:
+        return Reason("grant-expired", str(error), grant.owner)
+    if use.runs >= grant.runs and not replay:
+        return Reason("grant-used-up", f"all {grant.runs} run(s) of grant {grant.id} are used", grant.owner)
+    return None
+
+
+def own_review(grant: Verified[Grant], roster: Verified[Roster], operator: str) -> bool:
+    """Self-review: the operator that asks is the owner that grants, or one of its keys is among the signers."""
+    keys = set(roster.document.operator(operator).keys)
+    return grant.document.owner == operator or any(key.text in keys for key in grant.signers)
