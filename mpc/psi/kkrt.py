@@ -10,11 +10,13 @@ Who runs it: ``Receiver`` learns which of its items the other side holds too; ``
     4  Receiver looks its own F_j(y) up in the list that belongs to y's bin.
 Each side learns: the receiver the intersection and the sender's number of distinct items; the sender the receiver's
 number of items (duplicates included). Model: semi-honest. A *malicious* sender could choose what matches per bin and
-thereby, given the outcome, learn about the receiver's placement; a malicious receiver could query one item per bin,
-1.3 n in all, that it does not hold. Wrong result: below 2^-40 for each of code distance, masks and placement
-(``parameters``), 2^-88 for identities of a million items.
-Items are any bytes. Low-entropy items are safe from offline guessing (F is keyed by both), but the receiver may of
-course put guesses in its set: its size is what a rule has to limit.
+thereby, given the outcome, learn about the receiver's placement; a malicious receiver could ask about one item per bin
+that it does not hold, ``bins_for(n)`` in all: never fewer than 2,048.
+Wrong result: below 2^-40 for each of code distance, masks and placement (``parameters``), 2^-88 for identities of a
+million items.
+Items are any bytes. Low-entropy items are safe from offline guessing (F is keyed by both), but the receiver may put
+guesses in its set: ``receiver_at_most`` limits what it can ask, and rules have to limit how often.
+Not constant-time: how long a block takes depends on how many items fall into its 65,536 bins.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from mpc.errors import DuplicateMessage, MalformedMessage, UnknownParty, WrongRound
+from mpc.errors import DuplicateMessage, MalformedMessage, OutOfRange, UnknownParty, WrongRound
 from mpc.ot.endemic import EndemicReceiver, EndemicSender
 from mpc.ot.extension import ChoiceSide, CodeSide
 from mpc.party import PartyName, RandomBytes, Send
@@ -43,7 +45,7 @@ from mpc.psi.messages import (
     SenderHello,
 )
 from mpc.psi.oprf import Evaluator, KeyHolder
-from mpc.psi.parameters import HASHES, bins_for, check_count, code_words_for, mask_bytes_for
+from mpc.psi.parameters import HASHES, MAX_ITEMS, bins_for, check_count, code_words_for, mask_bytes_for
 from mpc.psi.shuffle import secret_permutation
 from mpc.wire import header
 
@@ -61,8 +63,9 @@ class Sender:
         session: bytes,
         items: Items,
         random: RandomBytes = secrets.token_bytes,
+        receiver_at_most: int = MAX_ITEMS,
     ) -> None:
-        self.name, self._peer, self._session = name, receiver, session
+        self.name, self._peer, self._session, self._at_most = name, receiver, session, receiver_at_most
         self._salt, self._code_key = random(SALT_BYTES), random(CODE_KEY_BYTES)
         digests = digest_items(items, self._salt)
         firsts, _ = distinct(digests)
@@ -93,6 +96,8 @@ class Sender:
     def _begin(self, hello: ReceiverHello) -> None:
         if self._keys is not None:
             raise DuplicateMessage("the receiver has opened this run before")
+        if hello.count > self._at_most:
+            raise OutOfRange("the receiver announces more items than this run allows")
         side = ChoiceSide(self._choices, self._transfers.seeds(hello.point))
         bins, size = bins_for(hello.count), self._value_bytes(hello.count)
         positions = positions_of(self._digests, bins)

@@ -5,7 +5,7 @@ Techniques" (CCS 2017), the star-shaped variant for the augmented semi-honest mo
     1  all      every two parties i, j agree on a key k_ij (ristretto255 Diffie-Hellman)
     2  each     s_i(x) = xor over j of AES_k_ij(x), so that the shares of all parties cancel for every x
     3  Member   programs its share of each of its items (``opprf``), the leader queries its own items
-    4  Leader   decides that y is in every set exactly if all answers and its own share cancel (else chance 2^-128 per item).
+    4  Leader   takes y to be in every set if all answers and its own share cancel (by chance: 2^-128 an item).
 Who learns what: the ``Leader`` the intersection of all sets and every member's number of distinct items; a ``Member``
 the leader's number of items and who takes part. Nothing about intersections of fewer sets, as long as two members do
 not collude with the leader.
@@ -30,6 +30,7 @@ from mpc.party import PartyName, RandomBytes, Send
 from mpc.psi import opprf
 from mpc.psi.items import Items
 from mpc.psi.messages import KEY_SHARE, SENDER_HELLO
+from mpc.psi.parameters import MAX_ITEMS
 from mpc.psi.zero import KeyShare, PairKeys, pair_session, zero_shares
 from mpc.wire import header
 
@@ -71,10 +72,14 @@ class Member(_Keyed):
         session: bytes,
         items: Items,
         random: RandomBytes = secrets.token_bytes,
+        leader_at_most: int = MAX_ITEMS,
     ) -> None:
-        """``members`` are all members, this one included; every party must be given the same names."""
+        """``members`` are all members, this one included; every party must be given the same names.
+
+        ``leader_at_most`` bounds the leader's set, and so what it can ask about.
+        """
         super().__init__(name, _others(name, leader, members), session, random)
-        self._leader, self._items = leader, items
+        self._leader, self._items, self._at_most = leader, items, leader_at_most
         self._sender: opprf.Sender | None = None
 
     def __repr__(self) -> str:
@@ -86,7 +91,9 @@ class Member(_Keyed):
                 return []
             values = zero_shares(self._items, self._session, self._pairs.keys)
             session = pair_session(self._session, self._leader, self.name)
-            self._sender = opprf.Sender(self.name, self._leader, session, self._items, values, self._random)
+            self._sender = opprf.Sender(
+                self.name, self._leader, session, self._items, values, self._random, self._at_most
+            )
             return self._sender.start()
         if self._sender is None:
             raise WrongRound("keys come first")

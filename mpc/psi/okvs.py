@@ -1,9 +1,10 @@
 """An oblivious key-value store: a table that answers programmed keys with their values and looks random otherwise.
 
 Source: Garimella, Pinkas, Rosulek, Trieu, Yanai, "Oblivious Key-Value Stores and Amplification for Private Set
-Intersection" (CRYPTO 2021), 3-hash garbled cuckoo table: three sparse cells per key, solved by peeling, plus dense columns that every
-key uses at random. A value is the exclusive-or of its three cells and of the dense cells that its 64-bit word selects.
-If the values are uniform and independent, so is the table: it hides which keys were programmed, not how many.
+Intersection" (CRYPTO 2021), their 3-hash garbled cuckoo table: three sparse cells per key, solved by peeling, plus
+dense columns that every key uses at random. A value is the exclusive-or of its three cells and of those dense cells
+that its 64-bit word selects. If the values are uniform and independent, so is the table: it hides which keys were
+programmed, not how many.
 
 Encoding fails only if the key rows are linearly dependent. The expected number of dependencies among sparse rows is
 2^-m sum_w C(m,w) (1+K(w))^n - 1 (K: normalised Krawtchouk polynomial of degree 3), and the dense word keeps each with

@@ -29,7 +29,7 @@ from mpc.psi.items import Items
 from mpc.psi.messages import HINT, HINT_ROWS_AT_ONCE, PROTOCOL
 from mpc.psi.okvs import DENSE_CELLS, decode, encode, sparse_cells_for
 from mpc.psi.oprf import VALUE_BYTES
-from mpc.psi.parameters import HASHES
+from mpc.psi.parameters import HASHES, MAX_ITEMS
 from mpc.wire import Reader, Writer
 
 Longs = npt.NDArray[np.uint64]
@@ -67,8 +67,9 @@ class Sender(kkrt.Sender):
         items: Items,
         values: Longs,
         random: RandomBytes = secrets.token_bytes,
+        receiver_at_most: int = MAX_ITEMS,
     ) -> None:
-        super().__init__(name, receiver, session, items, random)
+        super().__init__(name, receiver, session, items, random, receiver_at_most)
         if values.shape != (len(items), 2):
             raise BadParameters("one value of two words per item is programmed")
         self._programmed, self._random = values[self._order], random

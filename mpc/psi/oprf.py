@@ -1,4 +1,4 @@
-"""BaRK-OPRF of Kolesnikov, Kumaresan, Rosulek, Trieu (CCS 2016): one pseudorandom function per bin, each evaluated once by the receiver.
+"""BaRK-OPRF (KKRT, CCS 2016): one pseudorandom function per bin, each evaluated once by the receiver.
 
 The receiver of the intersection owns at most one item y per bin j and learns F_j(y) = H(j, t_j); the sender can compute
 F_j(x) = H(j, q_j ^ (C(x) & s)) for any x, which equals F_j(y) if x = y and is hidden behind at least 128 unknown bits

@@ -1,6 +1,7 @@
 """Secure result == plaintext result; decoders give a value or an ``MpcError`` for any bytes."""
 
 import contextlib
+import secrets
 
 import hypothesis.strategies as st
 import numpy as np
@@ -12,6 +13,9 @@ from mpc.errors import MpcError
 from mpc.party import PartyName
 from mpc.psi.kkrt import Receiver, Sender
 from mpc.psi.messages import Correction, Masks, ReceiverHello, SenderHello
+from mpc.psi.multi import Leader, Member
+from mpc.psi.opprf import Hint
+from mpc.psi.zero import KeyShare, PairKeys
 
 S, R = PartyName("sender"), PartyName("receiver")
 SESSION = bytes(range(16))
@@ -26,13 +30,25 @@ def test_the_intersection_is_the_plain_one(x: list[bytes], y: list[bytes], both:
     assert receiver.result.tolist() == [item in {*x, *both} for item in both + y]
 
 
+@settings(max_examples=10, deadline=None)
+@given(sets=st.lists(st.lists(st.binary(max_size=1), max_size=30), min_size=2, max_size=4), both=ITEMS)
+def test_the_intersection_of_many_is_the_plain_one(sets: list[list[bytes]], both: list[bytes]) -> None:
+    sets = [held + both for held in sets]
+    names = [PartyName(str(number)) for number in range(1, len(sets))]
+    leader = Leader(R, names, SESSION, sets[0])
+    run([leader, *(Member(name, R, names, SESSION, held) for name, held in zip(names, sets[1:], strict=True))])
+    assert leader.result.tolist() == [all(item in held for held in sets[1:]) for item in sets[0]]
+
+
 VALID = [
     ReceiverHello(7, bytes(range(32))).encode(SESSION),
     SenderHello(9, bytes(16), bytes(16), bytes(64 * 448)).encode(SESSION),
     Correction(3, np.arange(14, dtype=np.uint64).reshape(2, 7)).encode(SESSION),
     Masks(2, 5, np.arange(20, dtype=np.uint8).reshape(2, 10)).encode(SESSION),
+    Hint(6, np.arange(8, dtype=np.uint64).reshape(4, 2)).encode(SESSION),
+    KeyShare(bytes(PairKeys(S, [R], SESSION, secrets.token_bytes).point)).encode(SESSION),
 ]
-DECODERS = [ReceiverHello, SenderHello, Correction, Masks]
+DECODERS = [ReceiverHello, SenderHello, Correction, Masks, Hint, KeyShare]
 
 
 @pytest.mark.parametrize(("decoder", "message"), list(zip(DECODERS, VALID, strict=True)))

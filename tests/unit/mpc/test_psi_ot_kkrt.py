@@ -11,6 +11,7 @@ from mpc.errors import (
     DuplicateMessage,
     MalformedMessage,
     MpcError,
+    OutOfRange,
     UnknownParty,
     WrongRound,
     WrongSession,
@@ -69,6 +70,12 @@ def test_a_matrix_of_bytes_serves_as_items() -> None:
 def test_no_result_before_the_end() -> None:
     with pytest.raises(WrongRound):
         _ = _pair([b"a"], [b"a"])[1].result
+
+
+def test_a_receiver_that_announces_too_much_is_refused() -> None:
+    sender = Sender(S, R, SESSION, [b"a"], receiver_at_most=2)
+    with pytest.raises(OutOfRange):
+        run([sender, Receiver(R, S, SESSION, [b"a", b"b", b"c"])])
 
 
 def test_secrets_stay_out_of_repr() -> None:
