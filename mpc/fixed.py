@@ -106,12 +106,13 @@ class FixedPoint:
         if values.ndim != 1 or values.dtype.kind not in "iuf":
             raise BadParameters("a vector of whole numbers or floats is needed")
         if values.dtype.kind == "f" and bound < _EXACT_FLOAT and self.factor < _EXACT_FLOAT:
-            scaled = np.rint(values.astype(np.float64) * self.factor)
+            scaled: npt.NDArray[Any] = values.astype(np.float64) * self.factor
+            np.rint(scaled, out=scaled)
         elif values.dtype.kind in "iu" and bound < 1 << 62 and self._fits(values, bound // self.factor):
             scaled = values.astype(np.int64) * self.factor
         else:  # beyond what 64-bit arithmetic does exactly
             return self.to_integers(values.tolist())
-        if not bool(((scaled >= self.range.low) & (scaled <= self.range.high)).all()):  # NaN compares false
+        if scaled.size and not (self.range.low <= scaled.min() and scaled.max() <= self.range.high):  # NaN: false
             raise OutOfRange("a value lies outside the declared bounds, or is NaN or infinite")
         return scaled.astype(np.int64)
 

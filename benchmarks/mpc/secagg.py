@@ -19,6 +19,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from benchmarks import report
@@ -76,7 +77,7 @@ def notes(mine: dict[str, list[dict[str, float]]], peer: list[dict[str, float]])
         core = [p["seconds"] - p["quantizing"] for p in peer]
         ratio = report.median_ratio(core, [run["seconds"] - run["quantizing"] for run in mine["plain"]])
         lines[0] += f" Flower's {theirs:.2f} s. Without it the ratio of the plain variant is {ratio:.1f}."
-    return [*lines, "Peak memory contains the inputs of all clients; masked vectors are added as they arrive."]
+    return [*lines, "In both drivers one client at a time quantises and masks, and its vector is added as it arrives."]
 
 
 def compare(
@@ -112,15 +113,18 @@ def ours(length: int, signed: bool) -> dict[str, float]:
         identities={name: key.public_key().public_bytes_raw() for name, key in identities.items()},
     )
     update = np.linspace(-1, 1, length)
-    lost = dict.fromkeys(names[:: CLIENTS // DROPOUTS], MaskedInput.KIND)
-    start = time.perf_counter()
-    clients = []
     quantizing = 0.0
-    for name in names:
+
+    def quantize() -> npt.NDArray[np.int64]:
+        nonlocal quantizing
         before = time.perf_counter()
         values = np.asarray(encoding.to_integers(update))
         quantizing += time.perf_counter() - before
-        clients.append(Client(parameters, name, values, identities.get(name), threads=2))
+        return values
+
+    lost = dict.fromkeys(names[:: CLIENTS // DROPOUTS], MaskedInput.KIND)
+    start = time.perf_counter()
+    clients = [Client(parameters, name, quantize, identities.get(name), threads=2) for name in names]
     server = Server(parameters, threads=2)
     sent = simulate.run(server, clients, lost)
     result = encoding.decode(server.result[:1], parameters.ring)

@@ -17,7 +17,7 @@ Different models at different clients (the server sending each its own) end the 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +38,7 @@ from mpc.errors import (
 from mpc.masks import MaskKey
 from mpc.party import PartyName, RandomBytes, Send
 from mpc.prg import SEED_BYTES, Signed, add_streams
+from mpc.ring import Vector
 from mpc.secagg import keys as k
 from mpc.secagg.messages import (
     SHARE,
@@ -58,10 +59,14 @@ from mpc.secagg.parameters import Parameters
 from mpc.sharing.shamir import split_bytes
 from mpc.wire import header
 
+Values = Sequence[int] | npt.NDArray[np.integer[Any]]
+
 
 class Client:
     """One client. ``values`` are ``parameters.length`` whole numbers within ``parameters.values``.
 
+    They may come later: a function is called once, in round 2, so that keys are exchanged while a model still trains
+    (and what is wrong with its numbers is raised then).
     ``identity`` is the private key of the client's pinned identity, in the signed variant only. Raises
     ``UnknownParty``, ``BadParameters`` or ``OutOfRange`` for a wrong name, length, identity or value.
     """
@@ -70,25 +75,19 @@ class Client:
         self,
         parameters: Parameters,
         name: PartyName,
-        values: Sequence[int] | npt.NDArray[np.integer[Any]],
+        values: Values | Callable[[], Values],
         identity: Ed25519PrivateKey | None = None,
         rng: RandomBytes = secrets.token_bytes,
         threads: int = 1,
     ) -> None:
         parameters.position(name)
-        if len(values) != parameters.length:
-            raise BadParameters(f"{len(values)} values where the aggregation has {parameters.length}")
-        encoded = parameters.ring.encode(values)
-        low, high = (values.min(), values.max()) if isinstance(values, np.ndarray) else (min(values), max(values))
-        if low < parameters.values.low or high > parameters.values.high:
-            raise OutOfRange("a value lies outside the range that the parameters declare")
         if parameters.signed and (
             identity is None or identity.public_key().public_bytes_raw() != parameters.identities[name]
         ):
             raise BadParameters("the signed variant needs the private key of this client's pinned identity")
         self.name = name
         self._p = parameters
-        self._input = encoded
+        self._input: Vector | Callable[[], Values] = values if callable(values) else _encode(parameters, values)
         self._identity = identity
         self._rng = rng
         self._threads = threads
@@ -167,7 +166,7 @@ class Client:
         for name in held:
             public = self._keys[name].mask
             streams.append(k.pair_stream(self._p, self._mask_key, self.name, self._mask_key.public, name, public))
-        masked = self._input
+        masked = _encode(self._p, self._input()) if callable(self._input) else self._input
         add_streams(self._p.ring, masked, streams, threads=self._threads)
         # the input is masked in place: neither it nor a second message under these masks can be produced any more
         self._input = self._p.ring.zeros(0)
@@ -224,3 +223,13 @@ class Client:
 
     def __repr__(self) -> str:
         return f"Client({self.name}, input, keys and shares redacted)"
+
+
+def _encode(parameters: Parameters, values: Values) -> Vector:
+    if len(values) != parameters.length:
+        raise BadParameters(f"{len(values)} values where the aggregation has {parameters.length}")
+    encoded = parameters.ring.encode(values)
+    low, high = (values.min(), values.max()) if isinstance(values, np.ndarray) else (min(values), max(values))
+    if low < parameters.values.low or high > parameters.values.high:
+        raise OutOfRange("a value lies outside the range that the parameters declare")
+    return encoded

@@ -20,7 +20,7 @@ _MASK: Final = b"unseen/mpc/secagg/v1/mask"
 _BOX: Final = b"unseen/mpc/secagg/v1/box"
 _KEYS: Final = b"unseen/mpc/secagg/v1/keys"
 _SURVIVORS: Final = b"unseen/mpc/secagg/v1/survivors"
-_NONCE: Final = bytes(12)  # each key seals one message: it binds session, direction and both fresh public keys
+_NONCE: Final = bytes(12)  # each key seals one message: it comes from two fresh keys and binds parameters and direction
 
 
 def pair_stream(

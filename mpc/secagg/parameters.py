@@ -23,7 +23,7 @@ SERVER: Final = PartyName("server")
 class Parameters:
     """One aggregation: n clients each give ``length`` whole numbers in ``values``; the sum over survivors is opened.
 
-    ``session`` is never used twice: signatures are bound to it.
+    ``session`` is never used twice, and a client that lost its state does not rejoin: signatures are bound to it.
 
     ``model_digest`` is what every client computed itself over the model it received: clients with different models do
     not aggregate. ``identities`` pins each client's Ed25519 public key and turns on the variant with signatures
