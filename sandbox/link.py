@@ -66,7 +66,7 @@ class LogLink:
 
     def rosters(self) -> list[Any]:
         """The chain of signed rosters, oldest first, as JSON."""
-        return list_of(self.get("/roster", {}), "rosters")
+        return list_of(self.get("/rosters", {}), "rosters")
 
     def close(self) -> None:
         self._http.close()

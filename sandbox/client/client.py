@@ -180,7 +180,7 @@ class Client:
         return found
 
     def rosters(self) -> list[Envelope]:
-        return [Envelope.from_json(item) for item in self._call("GET", "/roster")["rosters"]]
+        return [Envelope.from_json(item) for item in self._call("GET", "/rosters")["rosters"]]
 
     def roster(self) -> Verified[Roster]:
         """The roster in force, verified from the pinned root on; raises a ``JobError``."""

@@ -11,7 +11,6 @@ from typing import Any
 from jobs.documents import (
     Commitment,
     DataScope,
-    DatasetRecord,
     Denial,
     Envelope,
     ExactVersion,
@@ -24,8 +23,8 @@ from jobs.documents import (
     Terms,
     Verified,
     VersionSeries,
+    canonical,
     verify_commitment,
-    verify_dataset_record,
 )
 from jobs.documents.ed25519 import SigningKey
 from jobs.errors import OutOfScope
@@ -50,14 +49,15 @@ STANDARD_TERMS = Terms(
 
 @dataclass(frozen=True)
 class Review:
-    """One request as the owner's own machine understands it: verified commitment, plan, own records, roster."""
+    """One request as the owner's own machine understands it: verified commitment, plan, own data, roster."""
 
     job: str
     operator: str
     plan: Plan
     parameters: Mapping[str, Scalar]
     commitment: Verified[Commitment]
-    records: tuple[Verified[DatasetRecord], ...]
+    data: tuple[DataUse, ...]
+    """What this owner's nodes would read: dataset, columns, version."""
     participants: tuple[str, ...]
     output: OutputRule
     roster: Verified[Roster]
@@ -67,16 +67,16 @@ class Review:
         """Check what the hub relays; raises a ``JobError``. The plan is parsed anew, its digest computed here."""
         plan = Plan.model_validate(value["plan"])
         commitment = verify_commitment(Envelope.from_json(value["commitment"]), roster, now)
-        records = tuple(verify_dataset_record(Envelope.from_json(item), roster) for item in value["records"])
+        data = tuple(DataUse.model_validate_json(canonical(item)) for item in value["data"])
         if plan.holders != len(value["participants"]):
             raise OutOfScope("participants", "the plan adds another number of parts than the request has participants")
         return cls(
-            job=str(value["id"]),
+            job=str(value["job"]),
             operator=commitment.document.operator,
             plan=plan,
             parameters=dict(value.get("parameters") or {}),
             commitment=commitment,
-            records=records,
+            data=data,
             participants=tuple(value["participants"]),
             output=OutputRule.model_validate(value["output"]),
             roster=roster,
@@ -92,16 +92,14 @@ def build_grant(
     runs: int,
     *,
     allowed: Mapping[str, Sequence[Scalar]] | None = None,
-    series_until: datetime | None = None,
+    series: Mapping[str, VersionSeries] | None = None,
     terms: Terms = STANDARD_TERMS,
 ) -> Envelope:
     """Return the owner's grant for exactly this request, signed on this machine.
 
-    ``allowed`` widens parameters beyond the values asked for; ``series_until`` grants every later version with the
-    same schema and frequency, instead of this version alone (a choice to make knowingly).
+    ``allowed`` widens parameters beyond the values asked for; ``series`` grants, by dataset, every version of a
+    schema and frequency up to a date, instead of the present version alone (a choice to make knowingly).
     """
-    own = {node.id for node in review.roster.document.owner(owner).nodes}
-    records = {r.document.dataset: r.document for r in review.records if r.document.node in own}
     parameters = {name: tuple((allowed or {}).get(name, (value,))) for name, value in review.parameters.items()}
     grant = Grant(
         id=f"grant-{secrets.token_hex(6)}",
@@ -115,7 +113,7 @@ def build_grant(
         plan_template=review.plan.digest(),
         parameters=tuple(ParameterRule(name=name, allowed=values) for name, values in sorted(parameters.items())),
         data=tuple(
-            DataScope(dataset=name, columns=columns, version=_version(records, name, series_until))
+            DataScope(dataset=name, columns=columns, version=_version(review, name, series or {}))
             for name, columns in review.plan.columns_touched().items()
         ),
         period=Period(start=now, end=end),
@@ -150,12 +148,10 @@ def build_revocation(owner: str, grant: Digest, keys: Sequence[SigningKey], now:
     ).sign(*keys)
 
 
-def _version(
-    records: Mapping[str, DatasetRecord], name: str, series_until: datetime | None
-) -> ExactVersion | VersionSeries:
-    record = records.get(name)
-    if record is None:
-        raise OutOfScope("data", f"the request names no version of {name} that this owner registered")
-    if series_until is None:
-        return ExactVersion(commitment=record.version)
-    return VersionSeries(schema_digest=record.schema_digest, frequency=record.frequency, until=series_until)
+def _version(review: Review, name: str, series: Mapping[str, VersionSeries]) -> ExactVersion | VersionSeries:
+    if name in series:
+        return series[name]
+    versions = {use.version for use in review.data if use.dataset == name}
+    if len(versions) != 1:
+        raise OutOfScope("data", f"the request names no single version of {name} that this owner holds")
+    return ExactVersion(commitment=versions.pop())

@@ -26,12 +26,15 @@ class Table:
 
     @classmethod
     def read(cls, value: Mapping[str, Any]) -> Table:
-        """From the API's JSON: columns, rows, per-row suppressed names, source line."""
+        """From the API's JSON: columns, rows, per-row marks, source line."""
         columns = tuple(str(column["name"]) for column in value["columns"])
         kinds = [str(column["type"]) for column in value["columns"]]
         rows = tuple(tuple(_typed(cell, kind) for cell, kind in zip(row, kinds, strict=True)) for row in value["rows"])
-        suppressed = tuple(frozenset(names) for names in value["suppressed"])
-        return cls(columns, rows, suppressed, str(value.get("source_line", "")))
+        suppressed = tuple(
+            frozenset(name for name, hidden in zip(columns, marks, strict=True) if hidden)
+            for marks in value["suppressed"]
+        )
+        return cls(columns, rows, suppressed, str(value.get("source", "")))
 
     def to_pandas(self) -> pd.DataFrame:
         """Suppressed cells are ``<NA>``; decimals become floats."""

@@ -1,0 +1,65 @@
+"""The authority's offline desk: root key, trust file, rosters. Run on a machine that is not the hub's."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.documents import RootKeys, Roster, TrustedRoster
+from sandbox.cli.context import DEFAULT_HUB, HubUrl, TokenFile, connect, out
+from sandbox.keys import Trust, create_key, load_key
+
+app = typer.Typer(help="Root of trust: create it, sign rosters (authority, offline).", no_args_is_help=True)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new folder for the root key.")],
+    origin: Annotated[str, typer.Option(help="Name of the platform's log, e.g. data.example.cn/log.")],
+) -> None:
+    """Make the root key and the trust.json that everybody pins."""
+    folder.mkdir(mode=0o700, parents=True)
+    key = create_key(folder / "root.key", secrets.token_bytes)
+    trust = Trust(root=RootKeys(keys=(key.public.text,), threshold=1), origin=origin)
+    (folder / "trust.json").write_bytes(trust.encode())
+    out.print(f"root key {key.public.key_id}; hand {folder / 'trust.json'} to every party out of band")
+
+
+@app.command("key")
+def key_(path: Annotated[Path, typer.Argument(help="File to create (0600).")]) -> None:
+    """Make a signing key for an owner, operator, hub or witness and print its public half."""
+    out.print(create_key(path, secrets.token_bytes).public.text)
+
+
+@app.command()
+def sign(
+    roster: Annotated[Path, typer.Argument(help="The roster as canonical JSON.")],
+    key: Annotated[Path, typer.Option("--key", help="The root key.")],
+    to: Annotated[Path, typer.Option("--out", help="Where the signed roster goes.")],
+) -> None:
+    """Sign a roster with the root key."""
+    from jobs.documents import canonical, parse_json
+
+    document = Roster.parse(canonical(parse_json(roster.read_bytes())))
+    root = load_key(key)
+    envelope = document.sign(root)
+    TrustedRoster(document.root).update(envelope)
+    to.write_bytes(envelope.encode())
+    out.print(f"roster version {document.version} signed: {envelope.digest}")
+
+
+@app.command()
+def publish(
+    roster: Annotated[Path, typer.Argument(help="The signed roster.")],
+    hub: HubUrl = DEFAULT_HUB,
+    token_file: TokenFile = None,
+) -> None:
+    """Give the signed roster to the hub, which distributes it."""
+    from jobs.documents import Envelope
+
+    with connect(hub, token_file) as client:
+        client.publish_roster(Envelope.parse(roster.read_bytes()))
+    out.print("published")

@@ -1,0 +1,113 @@
+"""What all commands share: where the hub is, whose token, JSON or tables, and how an error is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn
+
+import httpx
+import typer
+from rich.console import Console
+
+from adapters.errors import AdapterError
+from jobs.errors import JobError
+from mpc.errors import MpcError
+from sandbox.client import Client, Problem
+from sandbox.errors import SandboxError
+from sandbox.keys import Trust, read_private
+
+out: Final = Console(highlight=False)
+err: Final = Console(stderr=True, highlight=False)
+
+HubUrl = Annotated[str, typer.Option("--hub", envvar="UNSEEN_HUB", help="The hub's address.")]
+TokenFile = Annotated[
+    Path | None, typer.Option("--token-file", envvar="UNSEEN_TOKEN_FILE", help="File with your bearer token (0600).")
+]
+TrustFile = Annotated[
+    Path | None, typer.Option("--trust", envvar="UNSEEN_TRUST", help="trust.json with the authority's pinned root.")
+]
+KeyFile = Annotated[Path, typer.Option("--key", envvar="UNSEEN_KEY", help="Your own signing key; it never leaves.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+DEFAULT_HUB: Final = "http://127.0.0.1:8440"
+
+
+def connect(hub: str, token_file: Path | None, trust: Path | None = None) -> Client:
+    """A client for this call. The token comes from a private file, never from the command line."""
+    token = read_private(token_file).decode().strip() if token_file else ""
+    ca = os.environ.get("UNSEEN_CA_FILE")
+    return Client(hub, token, Trust.load(trust) if trust else None, verify=ca or True)
+
+
+def need_trust(trust: Path | None) -> Path:
+    """Raise a usage error without a pinned root: what the hub says is not enough here."""
+    if trust is None:
+        raise typer.BadParameter("name your trust.json: --trust or UNSEEN_TRUST", param_hint="--trust")
+    return trust
+
+
+def show_json(value: Any) -> None:
+    out.print_json(json.dumps(value, default=str, ensure_ascii=False))
+
+
+def now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def day(text: str) -> datetime:
+    """``2026-12-31`` as the end of that day in UTC, or ``30d`` from now."""
+    if text.endswith("d") and text[:-1].isdigit():
+        return now() + timedelta(days=int(text[:-1]))
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC) + timedelta(days=1)
+    except ValueError:
+        raise typer.BadParameter("write a day as 2026-12-31, or a span as 30d") from None
+
+
+def parameters_of(values: list[str]) -> dict[str, str | int | bool]:
+    """``name=value`` pairs; whole numbers and true/false become themselves, everything else stays text."""
+    found: dict[str, str | int | bool] = {}
+    for item in values:
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"write a parameter as name=value, not {item!r}")
+        found[name] = _scalar(value)
+    return found
+
+
+def _scalar(text: str) -> str | int | bool:
+    if text in ("true", "false"):
+        return text == "true"
+    return int(text) if text.lstrip("-").isdigit() else text
+
+
+def explain_and_exit(error: Exception, arguments: list[str]) -> NoReturn:
+    """One typed refusal: what happened, what to change. Unknown errors are shown whole: they are bugs."""
+    as_json = "--json" in arguments
+    known: Mapping[str, Any] | None = None
+    if isinstance(error, Problem):
+        known = {"code": error.code, "detail": error.detail, "advice": error.advice}
+    elif isinstance(error, SandboxError):
+        known = {"code": error.code, "detail": str(error), "advice": error.advice}
+    elif isinstance(error, JobError):
+        known = {"code": error.code, "detail": str(error), "advice": ""}
+    elif isinstance(error, AdapterError | MpcError):
+        known = {"code": type(error).__name__, "detail": str(error), "advice": ""}
+    elif isinstance(error, httpx.HTTPError):
+        known = {"code": "unreachable", "detail": f"the hub does not answer ({type(error).__name__})",
+                 "advice": "Is it running, and is --hub right?"}  # fmt: skip
+    elif isinstance(error, FileNotFoundError):
+        known = {"code": "no-such-file", "detail": f"there is no file {error.filename}", "advice": ""}
+    if known is None:
+        raise error
+    if as_json:
+        sys.stdout.write(json.dumps({"error": known}) + "\n")
+    else:
+        err.print(f"[bold red]refused[/] [red]({known['code']})[/] {known['detail']}", soft_wrap=True)
+        if known["advice"]:
+            err.print(f"[dim]{known['advice']}[/]", soft_wrap=True)
+    raise SystemExit(1)

@@ -1,0 +1,181 @@
+"""The owner's commands for data: draft a dataset file, register a version, look at the catalogue (数据目录)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+import yaml
+from pydantic import ValidationError
+from rich.table import Table
+
+from sandbox.cli.context import DEFAULT_HUB, AsJson, HubUrl, KeyFile, TokenFile, connect, day, now, out, show_json
+from sandbox.errors import InvalidSpec
+from sandbox.keys import load_key
+
+app = typer.Typer(help="Describe, register and list datasets.", no_args_is_help=True)
+Kind = Literal["parquet", "csv", "arrow", "duckdb"]
+_SUFFIX: dict[str, Kind] = {
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".duckdb": "duckdb",
+}
+FileOrFolder = Annotated[Path, typer.Argument(exists=True, help="A file, or a folder of files.")]
+KindOption = Annotated[str | None, typer.Option("--kind", help="parquet, csv, arrow or duckdb; guessed from the name.")]
+TableOption = Annotated[str | None, typer.Option("--table", help="Table of a DuckDB file.")]
+HiveOption = Annotated[bool, typer.Option("--hive", help="The folder is partitioned as key=value.")]
+
+
+@app.command()
+def describe(
+    file: FileOrFolder,
+    name: Annotated[str, typer.Option(help="Name of the dataset.")],
+    unit: Annotated[str | None, typer.Option(help="The column that is the privacy unit.")] = None,
+    kind: KindOption = None,
+    table: TableOption = None,
+    hive: HiveOption = False,
+    to: Annotated[Path | None, typer.Option("--out", help="Write the draft here.")] = None,
+) -> None:
+    """Draft the dataset file: types, candidate roles, domains, bounds and unit. Read and correct it before signing."""
+    from adapters.open import open_source
+    from sandbox.catalogue.describe import describe as describe_source
+
+    draft = describe_source(open_source(source_of(file, kind, table, hive)), name, unit)
+    value = draft.model_dump(mode="json", exclude_defaults=True)
+    text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+    if to is None:
+        out.print(text, markup=False, soft_wrap=True)
+        return
+    to.write_text(text)
+    out.print(f"draft written to {to}: state the legal basis and correct the roles before you register it")
+
+
+@app.command()
+def register(
+    dataset: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The dataset file (YAML).")],
+    file: FileOrFolder,
+    config: Annotated[Path, typer.Option("--config", exists=True, help="node.yaml of the node that holds the data.")],
+    key: KeyFile,
+    rows_at_most: Annotated[int, typer.Option(min=1, help="Declared bound on the rows; range proofs use it.")],
+    label: Annotated[str, typer.Option(help="What people call this version, e.g. 2013.")],
+    data_until: Annotated[str, typer.Option(help="Latest day that the data covers.")],
+    kind: KindOption = None,
+    table: TableOption = None,
+    hive: HiveOption = False,
+    cell_budget: Annotated[
+        int, typer.Option(min=0, help="Cells that may ever be released of this version.")
+    ] = 1_000_000,
+    hub: HubUrl = "",
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the data against the file, commit to the version, sign the record, announce it."""
+    from sandbox.catalogue.register import register as register_version
+    from sandbox.keys import Trust
+    from sandbox.node.config import load_config
+    from sandbox.node.state import NodeState
+
+    settings = load_config(config)
+    state = NodeState(settings.state_dir, Trust.load(settings.trust))
+    try:
+        held, checked = register_version(
+            state,
+            read_dataset(dataset),
+            source_of(file, kind, table, hive),
+            settings.owner,
+            settings.node,
+            [load_key(key)],
+            now(),
+            rows_at_most=rows_at_most,
+            label=label,
+            data_until=day(data_until),
+            cell_budget=cell_budget,
+        )
+    finally:
+        state.close()
+    with connect(hub or settings.hub, token_file) as client:
+        client.register(held.dataset.model_dump(mode="json"), held.record)
+    if as_json:
+        show_json({"dataset": held.dataset.name, "version": held.version, "sequence": held.sequence})
+        return
+    excluded = f", {checked.null_units} without a unit are left out" if checked.null_units else ""
+    out.print(f"[green]registered[/] {held.dataset.name} version {held.sequence} ({checked.rows} rows{excluded})")
+    out.print(f"[dim]the hub knows only the salted commitment {held.version[:27]}…[/]")
+
+
+@app.command("list")
+def list_(hub: HubUrl = DEFAULT_HUB, token_file: TokenFile = None, as_json: AsJson = False) -> None:
+    """Datasets and who holds them."""
+    with connect(hub, token_file) as client:
+        found = [client.dataset(item["name"]) for item in client.datasets()]
+    if as_json:
+        show_json(found)
+        return
+    table = Table("dataset", "unit", "grade", "columns", "holders", title="Catalogue (数据目录)")
+    for item in found:
+        dataset = item["dataset"]
+        holders = ", ".join(holding["provider"] for holding in item["holdings"])
+        table.add_row(dataset["name"], dataset["unit"], dataset["grade"], str(len(dataset["columns"])), holders)
+    out.print(table)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Dataset name.")],
+    hub: HubUrl = DEFAULT_HUB,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Columns with type, role, grade, domain and bounds; who holds a part."""
+    with connect(hub, token_file) as client:
+        found = client.dataset(name)
+    if as_json:
+        show_json(found)
+        return
+    table = Table("column", "type", "role", "grade", "domain or bounds", title=f"{name}: {found['dataset']['title']}")
+    for column in found["dataset"]["columns"]:
+        table.add_row(column["name"], column["type"], column["role"], column["grade"], _extent(column))
+    out.print(table)
+    for holding in found["holdings"]:
+        out.print(f"held by {holding['provider']} at {holding['node']}, version {holding['version_label']}")
+
+
+def read_dataset(file: Path) -> Any:
+    """Read a dataset file; raises ``InvalidSpec`` with the place of each fault."""
+    from jobs.documents.base import faults
+    from jobs.schema import Dataset
+
+    try:
+        return Dataset.model_validate(yaml.safe_load(file.read_text()))
+    except yaml.YAMLError:
+        raise InvalidSpec(f"{file.name} is not YAML") from None
+    except ValidationError as error:
+        raise InvalidSpec(f"{file.name}: {faults(error)}") from None
+
+
+def source_of(file: Path, kind: str | None, table: str | None, hive: bool) -> Any:
+    """Describe where the data is; the kind is guessed from the name if it is not given."""
+    from adapters.source import SourceSpec
+
+    guess = (
+        kind
+        or _SUFFIX.get(file.suffix)
+        or next((_SUFFIX[f.suffix] for f in file.rglob("*") if f.suffix in _SUFFIX), None)
+    )
+    if guess is None:
+        raise InvalidSpec("name the kind of data: --kind parquet, csv, arrow or duckdb")
+    return SourceSpec.model_validate(
+        {"kind": guess, "path": str(file.resolve()), "table": table, "partitioning": "hive" if hive else None}
+    )
+
+
+def _extent(column: dict[str, Any]) -> str:
+    if column.get("domain"):
+        shown = ", ".join(map(str, column["domain"][:6]))
+        return f"{shown}{', …' if len(column['domain']) > 6 else ''} ({len(column['domain'])})"
+    if column.get("bounds"):
+        return f"{column['bounds']['low']} to {column['bounds']['high']}"
+    return ""

@@ -1,0 +1,208 @@
+"""The operator's commands: explain, submit, watch, fetch (授权运营)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from sandbox.cli.context import (
+    DEFAULT_HUB,
+    AsJson,
+    HubUrl,
+    KeyFile,
+    TokenFile,
+    connect,
+    day,
+    now,
+    out,
+    parameters_of,
+    show_json,
+)
+from sandbox.cli.render import reason_text, show_job, show_table, show_words
+from sandbox.client import Job, build_commitment
+from sandbox.errors import InvalidSpec
+from sandbox.keys import load_key
+
+app = typer.Typer(help="Submit joint statistics and fetch their releases (operator).", no_args_is_help=True)
+JobId = Annotated[str, typer.Argument(help="Job id.")]
+JobFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Job file (YAML): sql, scenario, purpose.")]
+Param = Annotated[list[str] | None, typer.Option("--param", "-p", help="Parameter as name=value; repeat for more.")]
+
+
+@app.command()
+def explain(
+    file: JobFile,
+    param: Param = None,
+    hub: HubUrl = DEFAULT_HUB,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a job would read, reveal and cost, and what it still needs. Nothing is stored or spent."""
+    spec = read_job(file)
+    with connect(hub, token_file) as client:
+        preview = client.preview(spec["sql"], {**spec["parameters"], **parameters_of(param or [])})
+    if as_json:
+        show_json(preview.raw)
+        return
+    show_words(preview.words)
+    out.print(f"decision now: [bold]{preview.decision.replace('_', ' ')}[/]")
+    for reason in preview.reasons:
+        out.print(f"  - {reason_text(reason)}")
+
+
+@app.command()
+def submit(
+    file: JobFile,
+    key: KeyFile,
+    operator: Annotated[str, typer.Option(envvar="UNSEEN_OPERATOR", help="Your operator id in the roster.")],
+    param: Param = None,
+    until: Annotated[str, typer.Option(help="Your commitment ends: 2026-12-31 or 30d.")] = "30d",
+    idempotency_key: Annotated[str | None, typer.Option(help="The same key never makes a second job.")] = None,
+    hub: HubUrl = DEFAULT_HUB,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sign the use commitment (承诺书) with your own key and submit the job."""
+    spec = read_job(file)
+    start = now()
+    commitment = build_commitment(
+        operator, spec["datasets"], spec["scenario"], spec["purpose"], start, day(until), load_key(key)
+    )
+    with connect(hub, token_file) as client:
+        parameters = {**spec["parameters"], **parameters_of(param or [])}
+        job = client.submit(spec["sql"], parameters, commitment=commitment, idempotency_key=idempotency_key)
+    if as_json:
+        show_json(job.raw)
+        return
+    show_words(job.words)
+    show_job(job)
+
+
+@app.command("list")
+def list_(
+    state: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
+    hub: HubUrl = DEFAULT_HUB,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Your jobs, newest first."""
+    with connect(hub, token_file) as client:
+        jobs = list(client.jobs(state=state))
+    if as_json:
+        show_json([job.raw for job in jobs])
+        return
+    for job in jobs:
+        out.print(f"{job.id}  {job.state:<15} {job.fine}")
+
+
+@app.command()
+def show(job_id: JobId, hub: HubUrl = DEFAULT_HUB, token_file: TokenFile = None, as_json: AsJson = False) -> None:
+    """One job: state, reasons, plan in words, the next call."""
+    with connect(hub, token_file) as client:
+        job = client.job(job_id)
+    if as_json:
+        show_json(job.raw)
+        return
+    show_words(job.words)
+    show_job(job)
+
+
+@app.command()
+def watch(
+    job_id: JobId,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 600.0,
+    hub: HubUrl = DEFAULT_HUB,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Follow a job to its end, with a live timer. Exit code 1 unless it is released."""
+    with connect(hub, token_file) as client:
+        job = follow(client, job_id, timeout, quiet=as_json)
+    if as_json:
+        show_json(job.raw)
+    else:
+        show_job(job)
+    if job.state != "released":
+        raise typer.Exit(1)
+
+
+@app.command()
+def cancel(job_id: JobId, hub: HubUrl = DEFAULT_HUB, token_file: TokenFile = None) -> None:
+    """Give a job up. What already left cannot be taken back."""
+    with connect(hub, token_file) as client:
+        show_job(client.cancel(job_id))
+
+
+@app.command()
+def release(
+    job_id: JobId,
+    to: Annotated[Path | None, typer.Option("--out", help="Write .csv or .arrow instead of showing it.")] = None,
+    salt_to: Annotated[Path | None, typer.Option("--salt-out", help="Also write the salt, to verify the file.")] = None,
+    hub: HubUrl = DEFAULT_HUB,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the released table, or download exactly the committed bytes."""
+    with connect(hub, token_file) as client:
+        if salt_to is not None:
+            salt_to.write_text(str(client.release(job_id)["salt"]))
+        if to is not None:
+            form = to.suffix.removeprefix(".")
+            if form not in ("csv", "arrow"):
+                raise InvalidSpec("name the file .csv or .arrow")
+            to.write_bytes(client.download(job_id, form))
+            out.print(f"written to {to}")
+        elif as_json:
+            show_json(client.release(job_id))
+        else:
+            show_table(client.table(job_id))
+
+
+@app.command()
+def receipt(
+    job_id: JobId,
+    to: Annotated[Path, typer.Option("--out", help="Where the receipt goes.")] = Path("receipt.json"),
+    hub: HubUrl = DEFAULT_HUB,
+    token_file: TokenFile = None,
+) -> None:
+    """Fetch the receipt (存证): anybody can verify it offline with 'unseen verify'."""
+    with connect(hub, token_file) as client:
+        to.write_bytes(client.receipt(job_id))
+    out.print(f"written to {to}   [dim]next:[/] unseen verify {to} --trust trust.json")
+
+
+def follow(client: Any, job_id: str, timeout: float, quiet: bool = False) -> Job:
+    """Wait with a progress line; returns the final job."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=out,
+        transient=True,
+        disable=quiet,
+    ) as progress:
+        line = progress.add_task("submitted")
+        done = client.wait(
+            job_id, timeout, on_change=lambda job: progress.update(line, description=f"{job.state}: {job.fine}")
+        )
+    found: Job = done.job
+    return found
+
+
+def read_job(file: Path) -> dict[str, Any]:
+    """Read a job file; raises ``InvalidSpec`` naming what is missing."""
+    try:
+        value = yaml.safe_load(file.read_text())
+    except yaml.YAMLError:
+        raise InvalidSpec(f"{file.name} is not YAML") from None
+    known = {"sql", "scenario", "purpose", "datasets", "parameters"}
+    if not isinstance(value, dict) or set(value) - known:
+        raise InvalidSpec(f"a job file has only: {', '.join(sorted(known))}")
+    for name in ("sql", "scenario", "purpose", "datasets"):
+        if not value.get(name):
+            raise InvalidSpec(f"{file.name} lacks {name!r}")
+    return {"parameters": {}, **value}

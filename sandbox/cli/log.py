@@ -1,0 +1,130 @@
+"""The auditor's commands: read, export and verify the job log; reconcile it with the nodes' own records."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from jobs.documents import Envelope, verify_outbox_record
+from sandbox.audit import verify_checkpoint
+from sandbox.cli.context import (
+    DEFAULT_HUB,
+    AsJson,
+    HubUrl,
+    TokenFile,
+    TrustFile,
+    connect,
+    need_trust,
+    out,
+    show_json,
+)
+from sandbox.errors import IntegrityFailure
+from sandbox.verify import reconcile as reconcile_record
+from sandbox.verify import verify_entries
+
+app = typer.Typer(help="Read, verify and reconcile the job log (auditor).", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[str | None, typer.Option(help="Only this kind of event, e.g. job.released.")] = None,
+    job: Annotated[str | None, typer.Option(help="Only this job.")] = None,
+    actor: Annotated[str | None, typer.Option(help="Only this actor, e.g. owner:EWR.")] = None,
+    hub: HubUrl = DEFAULT_HUB,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Events in time order."""
+    with connect(hub, token_file) as client:
+        entries = list(client.log_entries(kind=kind, job=job, actor=actor))
+    if as_json:
+        show_json(entries)
+        return
+    table = Table("no.", "when", "event", "actor", "subject", title="Job log (作业日志)")
+    for entry in entries:
+        fields = entry["entry"]
+        table.add_row(str(entry["index"]), fields["at"], fields["event"], fields["actor"], fields["subject"])
+    out.print(table)
+
+
+@app.command()
+def export(
+    to: Annotated[Path, typer.Option("--out", help="File for all entries, one JSON line each.")],
+    hub: HubUrl = DEFAULT_HUB,
+    token_file: TokenFile = None,
+) -> None:
+    """Write every entry with its exact leaf bytes."""
+    with connect(hub, token_file) as client, to.open("w") as file:
+        count = 0
+        for entry in client.log_entries():
+            file.write(json.dumps(entry) + "\n")
+            count += 1
+    out.print(f"{count} entries written to {to}")
+
+
+@app.command()
+def verify(
+    file: Annotated[Path | None, typer.Option("--file", help="An export to verify instead of the live log.")] = None,
+    hub: HubUrl = DEFAULT_HUB,
+    token_file: TokenFile = None,
+    trust: TrustFile = None,
+) -> None:
+    """Rebuild the Merkle tree from all entries and compare it with the signed checkpoint."""
+    with connect(hub, token_file, need_trust(trust)) as client:
+        roster = client.roster()
+        note = client.log_get("checkpoint")["note"].encode()
+        checkpoint, _ = verify_checkpoint(note, roster.document.origin, roster.document.hub_key())
+        lines = file.read_text().splitlines() if file else None
+        entries = [json.loads(line) for line in lines] if lines is not None else list(client.log_entries())
+    leaves = [base64.b64decode(entry["leaf"]) for entry in entries[: checkpoint.size]]
+    verified = verify_entries(leaves, checkpoint)
+    out.print(
+        f"[green]ok[/]  {len(verified)} entries hash to the root of checkpoint {checkpoint.size}, signed by the hub"
+    )
+
+
+@app.command()
+def reconcile(
+    records: Annotated[list[Path], typer.Argument(help="Exports of the nodes: 'unseen node export'.")],
+    hub: HubUrl = DEFAULT_HUB,
+    token_file: TokenFile = None,
+    trust: TrustFile = None,
+) -> None:
+    """Compare what each node says it sent with what the log says it received, message by message."""
+    with connect(hub, token_file, need_trust(trust)) as client:
+        roster = client.roster()
+        note = client.log_get("checkpoint")["note"].encode()
+        checkpoint, _ = verify_checkpoint(note, roster.document.origin, roster.document.hub_key())
+        leaves = [base64.b64decode(entry["leaf"]) for entry in client.log_entries()]
+    entries = verify_entries(leaves[: checkpoint.size], checkpoint)
+    agreed = True
+    for path in records:
+        record = verify_outbox_record(Envelope.from_json(json.loads(path.read_text())), roster).document
+        result = reconcile_record(record, entries)
+        agreed &= result.agrees
+        mark = "[green]agrees[/]" if result.agrees else "[bold red]differs[/]"
+        out.print(f"{record.node}: {len(record.entries)} messages, {mark}")
+        for item in result.not_logged:
+            out.print(f"  - sent as no. {item.message.sequence} ({item.message.round}) but not in the log")
+        for entry in result.not_sent:
+            out.print(f"  - in the log as {entry.subject} at {entry.at:%H:%M:%S} but not in the node's record")
+    if not agreed:
+        raise IntegrityFailure("a node's own record and the hub's log do not agree")
+
+
+def usage(hub: HubUrl = DEFAULT_HUB, token_file: TokenFile = None, as_json: AsJson = False) -> None:
+    """Runs and released cells per operator, owner and dataset (用量)."""
+    with connect(hub, token_file) as client:
+        rows = client.usage()
+    if as_json:
+        show_json(rows)
+        return
+    table = Table("operator", "owner", "dataset", "runs", "cells", title="Usage (用量)")
+    for row in rows:
+        table.add_row(*[str(row.get(name, "")) for name in ("operator", "owner", "dataset", "runs", "cells")])
+    out.print(table)

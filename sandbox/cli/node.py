@@ -1,0 +1,130 @@
+"""The owner's commands at its node: run it, see what left, revoke at once."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from jobs.documents.ed25519 import PublicKey
+from jobs.schema import Digest
+from sandbox.cli.context import AsJson, HubUrl, KeyFile, TokenFile, connect, now, out, show_json
+from sandbox.keys import load_key
+
+app = typer.Typer(help="Run a node and look at what left it (owner).", no_args_is_help=True)
+Config = Annotated[Path, typer.Option("--config", exists=True, dir_okay=False, help="node.yaml")]
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="The node's state folder.")]) -> None:
+    """Make the node's keys and print the public one, for the owner to certify."""
+    from sandbox.node.serve import prepare
+
+    out.print(prepare(folder))
+
+
+@app.command()
+def certify(
+    owner: Annotated[str, typer.Option(help="Owner id.")],
+    node: Annotated[str, typer.Option(help="Node id.")],
+    public: Annotated[str, typer.Option(help="The node's public key, from 'unseen node init'.")],
+    key: KeyFile,
+    days: Annotated[int, typer.Option(min=1, max=3660)] = 730,
+) -> None:
+    """Sign the node's certificate with the owner's key, as an entry for the roster."""
+    from datetime import timedelta
+
+    from sandbox.keys import certify_node
+
+    start = now() - timedelta(hours=1)
+    entry = certify_node(owner, node, PublicKey.parse(public), start, start + timedelta(days=days), [load_key(key)])
+    show_json(entry.model_dump(mode="json"))
+
+
+@app.command()
+def serve(config: Config) -> None:
+    """Run the node. It opens no port: it asks the hub for work and checks everything again."""
+    from sandbox.node.config import load_config
+    from sandbox.node.serve import serve as serve_node
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for noisy in ("httpx", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    serve_node(load_config(config))
+
+
+@app.command()
+def status(config: Config, as_json: AsJson = False) -> None:
+    """What runs, what was spent, how far the log was followed."""
+    answer = _ask(config, {"do": "status"})
+    if as_json:
+        show_json(answer)
+        return
+    out.print(f"[bold]{answer['node']}[/]  log followed to entry {answer['log_size']}")
+    if answer["log_failure"]:
+        out.print(f"[bold red]the log does not hold:[/] {answer['log_failure']}")
+    for name, version in answer["datasets"].items():
+        out.print(f"holds {name}, version {version[:20]}…")
+    for account, amount in answer["spent"].items():
+        out.print(f"spent {amount:>8} of {account[:40]}…")
+
+
+@app.command()
+def sent(config: Config, as_json: AsJson = False) -> None:
+    """Everything that left this node, from its own encrypted record."""
+    entries = _ask(config, {"do": "sent"})["entries"]
+    if as_json:
+        show_json(entries)
+        return
+    table = Table("no.", "when", "job", "round", "operator", "cells", title="What left this node (本节点外发记录)")
+    for entry in entries:
+        table.add_row(
+            str(entry["sequence"]), entry["at"], entry["job"], entry["round"], entry["operator"], str(entry["count"])
+        )
+    out.print(table)
+
+
+@app.command()
+def export(config: Config, to: Annotated[Path, typer.Option("--out", help="File for the auditor.")]) -> None:
+    """Write the signed list of all messages that left: the auditor reconciles it with the hub's log."""
+    import json
+
+    to.write_text(json.dumps(_ask(config, {"do": "export"})["record"]))
+    out.print(f"written to {to}")
+
+
+@app.command()
+def revoke(
+    config: Config,
+    grant: Annotated[str, typer.Argument(help="Digest of the grant.")],
+    key: KeyFile,
+    reason: Annotated[str, typer.Option(help="Why.")] = "revoked by the owner",
+    hub: HubUrl = "",
+    token_file: TokenFile = None,
+) -> None:
+    """Revoke a grant: this node obeys first, then the hub is told (撤回授权)."""
+    from sandbox.client import build_revocation
+    from sandbox.node.config import load_config
+
+    settings = load_config(config)
+    envelope = build_revocation(settings.owner, Digest(grant), [load_key(key)], now(), reason)
+    _ask(config, {"do": "revoke", "revocation": envelope.to_json()})
+    out.print("this node obeys the revocation now")
+    if token_file is not None:
+        with connect(hub or settings.hub, token_file) as client:
+            client.revoke(envelope)
+        out.print("the hub has been told")
+
+
+def _ask(config: Path, command: dict[str, Any]) -> dict[str, Any]:
+    from sandbox.errors import Rejected
+    from sandbox.node.config import load_config
+    from sandbox.node.control import ask
+
+    answer = ask(load_config(config).state_dir, command)
+    if "error" in answer:
+        raise Rejected(str(answer["error"]))
+    return answer

@@ -1,0 +1,174 @@
+"""The owner's commands: read a request on your own machine, sign or deny it with your own key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sandbox.cli.context import (
+    DEFAULT_HUB,
+    AsJson,
+    HubUrl,
+    KeyFile,
+    TokenFile,
+    TrustFile,
+    connect,
+    day,
+    need_trust,
+    now,
+    out,
+    show_json,
+)
+from sandbox.cli.render import show_words
+from sandbox.client import Client, Review, build_denial, build_grant
+from sandbox.errors import NotFound
+from sandbox.keys import load_key
+
+app = typer.Typer(help="Review requests; sign or deny them (owner).", no_args_is_help=True)
+JobId = Annotated[str, typer.Argument(help="Job id.")]
+Owner = Annotated[str, typer.Option("--owner", envvar="UNSEEN_OWNER", help="Your owner id in the roster.")]
+
+
+@app.command("list")
+def list_(
+    hub: HubUrl = DEFAULT_HUB, token_file: TokenFile = None, trust: TrustFile = None, as_json: AsJson = False
+) -> None:
+    """What waits for you."""
+    with connect(hub, token_file, need_trust(trust)) as client:
+        reviews = client.reviews()
+    if as_json:
+        show_json(
+            [{"job": review.job, "operator": review.operator, "plan": review.plan.digest()} for review in reviews]
+        )
+        return
+    if not reviews:
+        out.print("nothing waits for you")
+    for review in reviews:
+        out.print(
+            f"{review.job}  operator {review.operator}  scenario {review.commitment.document.scenario!r}  "
+            f"plan {review.plan.digest()[:19]}…"
+        )
+
+
+@app.command()
+def show(
+    job_id: JobId,
+    hub: HubUrl = DEFAULT_HUB,
+    token_file: TokenFile = None,
+    trust: TrustFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """The plan in words, rendered here from the bytes you would sign; never by the hub."""
+    with connect(hub, token_file, need_trust(trust)) as client:
+        review = _find(client, job_id)
+        words = words_of(client, review)
+    if as_json:
+        show_json(words)
+        return
+    show_words(words)
+    document = review.commitment.document
+    out.print(f"operator [bold]{review.operator}[/] commits to: {document.purpose}")
+    out.print(f"disposal (期满处置): {document.disposal}")
+    out.print(f"plan digest {review.plan.digest()}")
+
+
+@app.command()
+def approve(
+    job_id: JobId,
+    owner: Owner,
+    key: KeyFile,
+    runs: Annotated[int, typer.Option(min=1, help="How many runs this grant allows.")] = 1,
+    until: Annotated[str, typer.Option(help="The grant ends: 2026-12-31 or 30d.")] = "30d",
+    series_until: Annotated[
+        str | None, typer.Option(help="Grant later data versions too, up to this day, instead of this version only.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--out", help="Write the signed grant for co-signers instead of sending it.")
+    ] = None,
+    hub: HubUrl = DEFAULT_HUB,
+    token_file: TokenFile = None,
+    trust: TrustFile = None,
+) -> None:
+    """Sign a grant for exactly this request, on this machine, and send it."""
+    with connect(hub, token_file, need_trust(trust)) as client:
+        review = _find(client, job_id)
+        series = _series(client, review, day(series_until)) if series_until else None
+        grant = build_grant(review, owner, [load_key(key)], now(), day(until), runs, series=series)
+        if to is not None:
+            to.write_bytes(grant.encode())
+            out.print(f"signed grant written to {to}: let the other signers run 'unseen review cosign'")
+            return
+        client.grant(grant)
+    out.print(f"grant [bold]{grant.digest}[/] for {runs} run(s) sent")
+
+
+@app.command()
+def cosign(
+    file: Annotated[Path, typer.Argument(exists=True, help="A grant that another signer of this owner has signed.")],
+    key: KeyFile,
+    hub: HubUrl = DEFAULT_HUB,
+    token_file: TokenFile = None,
+) -> None:
+    """Add your signature to a grant (m of n signers) and send it."""
+    from jobs.documents import Envelope
+
+    envelope = Envelope.parse(file.read_bytes()).signed_by(load_key(key))
+    file.write_bytes(envelope.encode())
+    with connect(hub, token_file) as client:
+        client.grant(envelope)
+    out.print(f"grant {envelope.digest} sent with {len(envelope.signatures)} signatures")
+
+
+@app.command()
+def deny(
+    job_id: JobId,
+    owner: Owner,
+    key: KeyFile,
+    reason: Annotated[list[str], typer.Option(help="Why; repeat for more.")],
+    hub: HubUrl = DEFAULT_HUB,
+    token_file: TokenFile = None,
+    trust: TrustFile = None,
+) -> None:
+    """Refuse a request with reasons."""
+    with connect(hub, token_file, need_trust(trust)) as client:
+        review = _find(client, job_id)
+        client.deny(build_denial(review, owner, [load_key(key)], now(), reason))
+    out.print("denied")
+
+
+def words_of(client: Client, review: Review) -> dict[str, Any]:
+    """The plan in words, from this owner's own reading of plan and datasets."""
+    from jobs.plan.words import explain
+
+    names = review.plan.columns_touched()
+    datasets = tuple(_dataset(client, name) for name in names)
+    return explain(review.plan, datasets).model_dump(mode="json")
+
+
+def _dataset(client: Client, name: str) -> Any:
+    from jobs.schema import Dataset
+
+    return Dataset.model_validate(client.dataset(name)["dataset"])
+
+
+def _series(client: Client, review: Review, until: Any) -> dict[str, Any]:
+    """Every later version with the same schema and frequency, for each dataset of the plan."""
+    from jobs.documents import VersionSeries
+    from sandbox.catalogue.register import schema_digest
+
+    datasets = [_dataset(client, name) for name in review.plan.columns_touched()]
+    return {
+        dataset.name: VersionSeries(
+            schema_digest=schema_digest(dataset), frequency=dataset.update_frequency, until=until
+        )
+        for dataset in datasets
+    }
+
+
+def _find(client: Client, job_id: str) -> Review:
+    for review in client.reviews():
+        if review.job == job_id:
+            return review
+    raise NotFound(f"no request {job_id} waits for you")

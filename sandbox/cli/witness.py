@@ -1,0 +1,38 @@
+"""The witness's command: follow the log and cosign one history."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sandbox.cli.context import DEFAULT_HUB, HubUrl, now
+from sandbox.keys import Trust, load_key, read_private
+
+app = typer.Typer(help="Vouch for one append-only history (witness).", no_args_is_help=True)
+
+
+@app.command()
+def serve(
+    folder: Annotated[Path, typer.Option(help="Holds witness.key, token and what was seen.")],
+    name: Annotated[str, typer.Option(help="The witness's name in the roster.")],
+    trust: Annotated[Path, typer.Option(envvar="UNSEEN_TRUST", help="trust.json")],
+    hub: HubUrl = DEFAULT_HUB,
+) -> None:
+    """Cosign every checkpoint that extends the last one. Ends, with the evidence, when one does not."""
+    from sandbox.link import LogLink
+    from sandbox.witness.seen import SeenFile
+    from sandbox.witness.witness import Witness
+
+    logging.basicConfig(level=logging.INFO)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    pinned = Trust.load(trust)
+    link = LogLink(hub, read_private(folder / "token").decode().strip())
+    seen = SeenFile(folder / "seen.json", pinned.origin)
+    witness = Witness(name, load_key(folder / "witness.key"), pinned, link, seen, now)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: witness.stop())
+    witness.serve()

@@ -1,0 +1,178 @@
+"""Starts and ends real processes: hub, nodes, witness and, for small machines, one shared Ray runtime."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from sandbox.errors import Unavailable
+from sandbox.local.layout import Places, free_port
+from sandbox.node.control import ask
+
+_READY_S: Final = 90.0
+
+
+class Processes:
+    """Everything that this object started, by name. ``stop`` and ``kill`` touch nothing else."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start_all(self) -> None:
+        """Hub, then witness and all nodes at once; returns when all answer."""
+        self.start_hub()
+        self.start_witness()
+        for owner in self._places.owners:
+            self.start_node(owner, wait=False)
+        for owner in self._places.owners:
+            self.wait_for_node(owner)
+
+    def start_hub(self) -> None:
+        self._start("hub", ["hub", "serve", "--config", str(self._places.hub / "hub.yaml")], self._places.hub)
+        self._wait("hub", self._hub_answers)
+
+    def start_node(self, owner: str, *, wait: bool = True) -> None:
+        folder = self._places.node(owner)
+        self._start(f"node-{owner}", ["node", "serve", "--config", str(folder / "node.yaml")], folder)
+        if wait:
+            self.wait_for_node(owner)
+
+    def wait_for_node(self, owner: str) -> None:
+        self._wait(f"node-{owner}", lambda: self._node_answers(owner))
+
+    def start_witness(self) -> None:
+        folder = self._places.witness
+        arguments = ["witness", "serve", "--hub", self._places.url, "--folder", str(folder), "--name", "witness"]
+        self._start("witness", [*arguments, "--trust", str(self._places.trust)], folder)
+
+    def pid(self, name: str) -> int:
+        return self._running[name].pid
+
+    def is_alive(self, name: str) -> bool:
+        process = self._running.get(name)
+        return process is not None and process.poll() is None
+
+    def stop(self, name: str) -> None:
+        """Ask it to end (SIGTERM); after ten seconds insist."""
+        process = self._running.pop(name, None)
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def kill(self, name: str) -> None:
+        """SIGKILL: the crash of the fault table. The process's own children (a node's Ray) are left to notice."""
+        process = self._running.pop(name)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    def stop_all(self) -> None:
+        for name in [name for name in self._running if name != "hub"]:
+            self._running[name].terminate()
+        for name in list(self._running):
+            self.stop(name)
+
+    def log_of(self, name: str) -> str:
+        """The last lines that a process wrote, for messages about its failure."""
+        file = self._log_file(name)
+        return "\n".join(file.read_text(errors="replace").splitlines()[-15:]) if file.exists() else ""
+
+    def _start(self, name: str, arguments: Sequence[str], folder: Path) -> None:
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        with self._log_file(name).open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                [sys.executable, "-m", "sandbox.cli", *arguments],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                start_new_session=True,
+            )
+
+    def _log_file(self, name: str) -> Path:
+        folder = self._places.root / "logs"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{name}.log"
+
+    def _wait(self, name: str, ready: object) -> None:
+        end = time.monotonic() + _READY_S
+        while time.monotonic() < end:
+            if not self.is_alive(name):
+                raise Unavailable(f"{name} ended while starting:\n{self.log_of(name)}")
+            if callable(ready) and ready():
+                return
+            time.sleep(0.05)
+        raise Unavailable(f"{name} was not ready after {_READY_S:.0f} s:\n{self.log_of(name)}")
+
+    def _hub_answers(self) -> bool:
+        try:
+            return httpx.get(f"{self._places.url}/v1/health", timeout=2).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def _node_answers(self, owner: str) -> bool:
+        try:
+            return "node" in ask(self._places.node(owner) / "state", {"do": "status"}, timeout=5)
+        except (Unavailable, OSError):
+            return False
+
+
+class SharedRay:
+    """One Ray runtime for several nodes on one machine. Never in production: a runtime is one trust domain."""
+
+    def __init__(self, folder: Path, cpus: int = 2) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.token_file = folder / "ray.token"
+        self._cpus = cpus
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = folder / "ray.log"
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        if not self.token_file.exists():
+            descriptor = os.open(self.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as stream:
+                stream.write(secrets.token_hex(32))
+        environment = {
+            **os.environ,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(self.token_file),
+            "RAY_USAGE_STATS_ENABLED": "0",
+        }
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
+        command += [f"--port={self._port}", "--node-ip-address=127.0.0.1", "--include-dashboard=false"]
+        command += [f"--num-cpus={self._cpus}", "--object-store-memory=200000000", "--disable-usage-stats"]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            )
+
+    def stop(self) -> None:
+        """End the runtime's own process group: it was started as a session of its own."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._process = None
