@@ -121,7 +121,7 @@ def session(prepared: Prepared, rounds: int, threads: int, records: np.ndarray) 
     for _ in range(rounds):
         wanted = secrets.randbelow(len(records))
         client = Client(CLIENT, SERVER, SESSION, [wanted], secrets.token_bytes, hint=hint, threads=threads)
-        server = Server(SERVER, CLIENT, SESSION, prepared, threads=threads)
+        server = Server(SERVER, CLIENT, SESSION, prepared, at_most=2, threads=threads)
         seconds, (query,) = timed(client.start)
         taken["query"].append(seconds)
         seconds, (answer,) = timed(lambda s=server, q=query: s.receive(CLIENT, q.message))
@@ -130,7 +130,7 @@ def session(prepared: Prepared, rounds: int, threads: int, records: np.ndarray) 
         taken["recover"].append(seconds)
         taken["upload"].append(len(query.message))
         taken["download"].append(len(answer.message))
-        if client.result != [records[wanted].tobytes()]:
+        if list(client.result) != [records[wanted].tobytes()]:
             raise SystemExit("a lookup gave the wrong record: the figures would be worthless")
     return {name: statistics.median(values) for name, values in taken.items()}
 
@@ -149,9 +149,9 @@ def keyword_rows(keys: int, threads: int) -> list[dict[str, Any]]:
         hint=Hint(SESSION, table.layout, prepared.hint),
         threads=threads,
     )
-    server = Server(SERVER, CLIENT, SESSION, prepared, threads=threads)
+    server = Server(SERVER, CLIENT, SESSION, prepared, at_most=2, threads=threads)
     online, _ = timed(lambda: client.receive(SERVER, server.receive(CLIENT, client.start()[0].message)[0].message))
-    if client.result != [values[wanted[0]], None]:
+    if list(client.result) != [values[wanted[0]], None]:
         raise SystemExit("a keyword lookup gave the wrong value: the figures would be worthless")
     work = f"keyword table of {keys:,} keys with 32-byte values"
     return [

@@ -48,7 +48,7 @@ class Client:
             raise BadParameters("wanted items are either all record numbers or all keys in bytes")
         self.name = name
         self.hint: Hint | None = None
-        self.result: list[bytes | None] = []
+        self._result: tuple[bytes | None, ...] | None = None
         self._server, self._session, self._wanted, self._randomness = server, session, wanted, randomness
         self._accept, self._threads = tuple(accept), threads
         self._secrets: Words | None = None
@@ -62,7 +62,14 @@ class Client:
 
     @property
     def finished(self) -> bool:
-        return bool(self.result)
+        return self._result is not None
+
+    @property
+    def result(self) -> tuple[bytes | None, ...]:
+        """One value per wanted item, in order. Raises ``WrongRound`` before the answer has come."""
+        if self._result is None:
+            raise WrongRound("the server has not answered yet")
+        return self._result
 
     def start(self) -> Sequence[Send]:
         if self.hint is None:
@@ -118,7 +125,8 @@ class Client:
             raise StaleHint("the answer is from another version of the table: drop the hint and ask again")
         if answer.sums.shape != (self._lookups, layout.rows):
             raise MalformedMessage("the answer has not the shape of query and table")
-        self.result = [self._open(self.hint, self._secrets, answer, lookup) for lookup in range(len(self._wanted))]
+        numbers = range(len(self._wanted))
+        self._result = tuple(self._open(self.hint, self._secrets, answer, lookup) for lookup in numbers)
         self._secrets = None
 
     def _open(self, hint: Hint, secrets: Words, answer: Answer, lookup: int) -> bytes | None:

@@ -37,11 +37,11 @@ class Server:
     """Answers one session: at most one ``Ask``, then one ``Query`` of at most ``at_most`` lookups; then it is finished.
 
     Learns that a lookup took place, how many records it was for and whether the client fetched the hint; under LWE
-    nothing about which. ``at_most`` is where an owner meters: a lookup is an oracle for "is this key in the table".
+    nothing about which. ``at_most`` is what the caller has charged: a lookup tells whether a key is in the table.
     """
 
     def __init__(
-        self, name: PartyName, client: PartyName, session: bytes, table: Prepared, at_most: int = 64, threads: int = 1
+        self, name: PartyName, client: PartyName, session: bytes, table: Prepared, at_most: int, threads: int = 1
     ) -> None:
         if not (1 <= at_most <= MAX_LOOKUPS and threads >= 1):
             raise BadParameters(f"a session takes 1 to {MAX_LOOKUPS} lookups on at least one thread")

@@ -30,8 +30,8 @@ def test_looking_up_a_number_is_indexing(data: st.DataObject) -> None:
         ALICE, BOB, SESSION, wanted, secrets.token_bytes, accept=(profile,), pad_to=data.draw(st.integers(0, 12))
     )
     table = prepare(index_table(records, secrets.token_bytes, profile, columns))
-    run([client, Server(BOB, ALICE, SESSION, table, threads=data.draw(st.integers(1, 3)))])
-    assert client.result == [records[i].tobytes() for i in wanted]
+    run([client, Server(BOB, ALICE, SESSION, table, 12, data.draw(st.integers(1, 3)))])
+    assert list(client.result) == [records[i].tobytes() for i in wanted]
 
 
 @SMALL
@@ -44,8 +44,8 @@ def test_looking_up_a_key_is_asking_a_dictionary(data: st.DataObject) -> None:
     absent = st.binary(max_size=20)
     wanted = data.draw(st.lists(st.sampled_from(sorted(keys)) | absent, min_size=1, max_size=6))
     client = Client(ALICE, BOB, SESSION, wanted, secrets.token_bytes)
-    run([client, Server(BOB, ALICE, SESSION, prepare(keyword_table(values, secrets.token_bytes, columns=columns)))])
-    assert client.result == [values.get(key) for key in wanted]
+    run([client, Server(BOB, ALICE, SESSION, prepare(keyword_table(values, secrets.token_bytes, columns=columns)), 6)])
+    assert list(client.result) == [values.get(key) for key in wanted]
 
 
 def valid_messages() -> list[bytes]:
@@ -57,7 +57,7 @@ def valid_messages() -> list[bytes]:
     for table, wanted in zip(tables, ([1], [b"a"]), strict=True):
         hint = Hint(SESSION, table.layout, table.hint)
         query = Client(ALICE, BOB, SESSION, wanted, secrets.token_bytes, hint=hint).start()[0].message  # type: ignore[arg-type]
-        answer = Server(BOB, ALICE, SESSION, table).receive(ALICE, query)[0].message
+        answer = Server(BOB, ALICE, SESSION, table, 1).receive(ALICE, query)[0].message
         out += [hint.encode(), query, answer]
     return out
 

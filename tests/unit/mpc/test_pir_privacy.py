@@ -6,12 +6,16 @@ Each check has a broken variant that the same check convicts.
 import hashlib
 import math
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mpc.drive import run
+from mpc.oprf import party as oprf
+from mpc.oprf.keys import Mode, generate_key
+from mpc.oprf.modes import evaluate_clear
 from mpc.party import PartyName
-from mpc.pir import Client, Prepared, index_table, keyword_table, prepare
+from mpc.pir import Client, Prepared, Server, index_table, keyword_table, prepare
 from mpc.pir.gaussian import sample
 from mpc.pir.keyword import place, unmask
 from mpc.pir.matrix import public_matrix
@@ -106,6 +110,25 @@ def test_a_key_opens_its_own_value_only() -> None:
     assert not any(b"value" in built.cells[:, column].tobytes() for column in range(layout.columns))
     plain = index_table(np.frombuffer(b"".join(values.values()), np.uint8).reshape(200, 9), secrets.token_bytes)
     assert any(b"value" in plain.cells[:, column].tobytes() for column in range(plain.layout.columns))
+
+
+def test_oprf_keys_close_a_table_whose_keys_can_be_guessed() -> None:
+    """The composition that the module text advises: pseudonyms first (counted), then the lookup under them."""
+    alice, bob, people = PartyName("alice"), PartyName("bob"), [b"%018d" % i for i in range(50)]
+    secret = generate_key(secrets.token_bytes)
+    pseudonyms = {evaluate_clear(person, secret, Mode.OPRF): b"grade %02d" % i for i, person in enumerate(people)}
+    built = prepare(keyword_table(pseudonyms, secrets.token_bytes))
+
+    def lookup(keys: Sequence[bytes]) -> list[bytes | None]:
+        asker = Client(alice, bob, SESSION, keys, secrets.token_bytes)
+        run([asker, Server(bob, alice, SESSION, built, at_most=len(keys))])
+        return list(asker.result)
+
+    wanted = [people[3], b"%018d" % 999]
+    blinded = oprf.Client(alice, bob, SESSION, Mode.OPRF, wanted, secrets.token_bytes)
+    run([blinded, oprf.Server(bob, alice, SESSION, Mode.OPRF, secret, secrets.token_bytes, at_most=2)])
+    assert lookup(blinded.result) == [b"grade 03", None]
+    assert lookup(people) == [None] * 50  # guessing a person's number is no longer enough
 
 
 def test_versions_do_not_confirm_a_guess_of_the_content() -> None:
