@@ -2,7 +2,7 @@
 
 ``accumulate`` reads each table row from memory once. Four rows against one vector keep up with the memory bus; four
 rows against four vectors raise the work per load, which is what batches and the hint need. Plain 32-bit integer
-multiplications: on the machine measured 1.5 times faster than exact float64 products through BLAS, and no bound to prove.
+multiplications: measured 1.5 times faster than exact float64 products through BLAS, and no bound to prove.
 """
 
 from __future__ import annotations
