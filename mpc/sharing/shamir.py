@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -133,19 +134,25 @@ def combine_bytes(shares: Iterable[Share], length: int) -> list[bytes]:
     return [row.tobytes() for row in raw[:, :length]]
 
 
-def lagrange_weights(points: Sequence[int], at: int) -> Elements:
-    """Weights w with f(at) = sum of w[i] * f(points[i]) for every polynomial of degree below ``len(points)``."""
+@lru_cache(maxsize=1024)
+def lagrange_weights(points: tuple[int, ...], at: int) -> Elements:
+    """Weights w with f(at) = sum of w[i] * f(points[i]) for every polynomial of degree below ``len(points)``.
+
+    They are public, and the same parties combine many secrets: remembered, and read-only for that reason.
+    """
     weights = []
     for i, x_i in enumerate(points):
         others = [*points[:i], *points[i + 1 :]]
         numerator = math.prod(at - x for x in others)
         denominator = math.prod(x_i - x for x in others)
         weights.append(numerator * pow(denominator, -1, P) % P)
-    return np.array(weights, dtype=np.uint64)
+    result = np.array(weights, dtype=np.uint64)
+    result.setflags(write=False)
+    return result
 
 
 def _interpolate(points: Sequence[int], rows: Elements, at: int) -> Elements:
-    weights = lagrange_weights(points, at)
+    weights = lagrange_weights(tuple(points), at)
     step = max(1, BLOCK // len(points))
     if rows.shape[1] <= step:
         return field.dot(weights, rows)

@@ -63,7 +63,7 @@ def test_fewer_shares_than_the_threshold_say_nothing() -> None:
     """With t - 1 shares fixed, every secret is possible: the share of one polynomial fits any value at 0."""
     shares = shamir.split(vector([123456789]), 3, [1, 2, 3], RNG)
     for secret in (0, 5, P - 1):
-        through = [0, shares[0].point, shares[1].point]
+        through = (0, shares[0].point, shares[1].point)
         rows = np.stack([vector([secret]), shares[0].values, shares[1].values])
         third = field.dot(shamir.lagrange_weights(through, 3), rows)
         assert shamir.combine([*shares[:2], Share(3, 3, third)]).tolist() == [secret]
