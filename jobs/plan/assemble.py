@@ -29,7 +29,7 @@ def assemble(draft: Draft, datasets: dict[str, Dataset], rows_bound: int, holder
     tables = tuple(datasets[name] for name in (draft.dataset, *(join.dataset for join in draft.joins)))
     scope = Scope(tables, draft.joins)
     check_joins(scope)
-    conjuncts = _conjuncts(draft.where, scope)
+    conjuncts = conjuncts_of(draft.where, scope)
     aggregates, aggregate_index = _aggregates(draft.aggregates, scope, holders)
     dimensions, dimension_index = _dimensions(draft, scope, conjuncts)
     planned, channels = plan_channels(aggregates, scope, rows_bound)
@@ -81,7 +81,8 @@ def dataset_digest(dataset: Dataset) -> str:
     return json_digest(dataset.model_dump(mode="json"))
 
 
-def _conjuncts(where: list[RowExpr], scope: Scope) -> tuple[RowExpr, ...]:
+def conjuncts_of(where: list[RowExpr], scope: Scope) -> tuple[RowExpr, ...]:
+    """The one form of a WHERE clause: its conjuncts, sorted. Raises where it is badly typed or can never be true."""
     for expr in where:
         check_condition(expr, scope)
     if not where:

@@ -11,17 +11,19 @@ import unicodedata
 
 from sqlglot import exp
 
-from jobs.plan.assemble import assemble
+from jobs.plan.assemble import assemble, conjuncts_of
 from jobs.plan.canonical import normal
 from jobs.plan.compile_outputs import Outputs
 from jobs.plan.compile_rows import Rows, text_literal
 from jobs.plan.domains import dimension
 from jobs.plan.draft import Draft
-from jobs.plan.errors import InvalidSql, MissingDeclaration, PlanError, UnknownName
+from jobs.plan.errors import InvalidSql, MissingDeclaration, PlanError, TypeMismatch, UnknownName
 from jobs.plan.expr import And, Col, Lit, OutExpr, RowExpr
-from jobs.plan.scope import Scope, check_condition, check_depth
+from jobs.plan.joins import check_joins
+from jobs.plan.outputs import output_type
+from jobs.plan.scope import Scope, check_depth
 from jobs.plan.source import Source, construct
-from jobs.plan.types import Join, JoinKey, Order, Output, Plan
+from jobs.plan.types import Dimension, Join, JoinKey, Order, Output, Plan
 from jobs.schema import CatalogueView, Dataset
 
 ALIAS = re.compile(r"[^\W\d]\w{0,62}")
@@ -50,6 +52,7 @@ class _Statement:
         self.source = source
         self.select = select
         self.catalogue = catalogue
+        self.made: list[Dimension] = []
         source.only(select, "expressions", "from_", "joins", "where", "group", "having", "order", "limit")
         if len(select.expressions) > 128:
             raise source.refuse(select, "more than 128 outputs")
@@ -72,12 +75,17 @@ class _Statement:
         self.rows_bound = 1 << (sum(h.max_rows for h in holdings) - 1).bit_length()
 
     def plan(self) -> Plan:
+        source = self.source
         where = self._where()
         dimensions = self._dimensions(where)
         outputs = Outputs(self.source, self.rows, self.holders, dimensions)
         shown = self._outputs(outputs)
         having_node, order = self.select.args.get("having"), self.select.args.get("order")
         having = outputs.convert(having_node.this) if having_node else None
+        if having is not None and having_node is not None:
+            with source.at(having_node):
+                if output_type(having, self.made, len(outputs.aggregates)) != "bool":
+                    raise TypeMismatch("HAVING needs a condition")
         order_by = [self._order(outputs, item, shown) for item in order.expressions] if order else []
         draft = Draft(
             dataset=self.scope.tables[0].name,
@@ -113,6 +121,8 @@ class _Statement:
             keys = self._keys(node, left, rows, len(tables) - 1)
             joins.append(Join(dataset=tables[-1].name, side="left" if side else "inner", on=keys))
             rows = Rows(source, Scope(tuple(tables), tuple(joins)), names, left.merged)
+            with source.at(node):
+                check_joins(rows.scope)
         return rows
 
     def _table(self, node: exp.Expr, names: dict[str, int]) -> Dataset:
@@ -164,7 +174,7 @@ class _Statement:
             return []
         expr = self.rows.convert(clause.this)
         with self.source.at(clause):
-            check_condition(expr, self.scope)
+            conjuncts_of([expr], self.scope)
         return list(expr.args) if isinstance(expr, And) else [expr]
 
     def _dimensions(self, where: list[RowExpr]) -> list[RowExpr]:
@@ -185,9 +195,10 @@ class _Statement:
             with self.source.at(node):
                 expr = normal(expr, self.scope)
                 check_depth(expr)
-                dimension("group", expr, self.scope, ())
+                made = dimension("group", expr, self.scope, ())
             if expr not in found:
                 found.append(expr)
+                self.made.append(made)
         if len(found) > 16:
             raise self.source.refuse(group, "more than 16 groupings")
         return found
@@ -223,6 +234,8 @@ class _Statement:
         shown: list[Output] = []
         for place, node in enumerate(self.select.expressions, start=1):
             expr = outputs.convert(node.unalias())
+            with self.source.at(node):
+                output_type(expr, self.made, len(outputs.aggregates))
             if isinstance(node, exp.Alias):
                 name = unicodedata.normalize("NFC", str(node.alias))
                 if not ALIAS.fullmatch(name):

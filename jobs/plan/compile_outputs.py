@@ -172,6 +172,8 @@ class Outputs:
 
     def _column(self, node: exp.Expr, of: exp.Expr) -> Col:
         of = of.unnest()
+        if isinstance(of, exp.Distinct):
+            raise self.source.refuse(node, f"DISTINCT inside {construct(node)}")
         if not isinstance(of, exp.Column):
             raise self.source.refuse(node, f"{construct(node)} takes a single declared column")
         return self.rows.column(of)

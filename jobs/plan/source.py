@@ -24,11 +24,11 @@ class Source:
     def parse(self) -> exp.Select:
         """The one SELECT in the text; raises ``InvalidSql`` for anything else."""
         if len(self.sql) > MAX_TEXT:
-            raise TooLarge(f"a statement has at most {MAX_TEXT} characters")
+            raise TooLarge(f"a statement has at most {MAX_TEXT} characters", 1, 1)
         if "\0" in self.sql or not _is_text(self.sql):
-            raise InvalidSql("the statement is not plain text")
+            raise InvalidSql("the statement is not plain text", 1, 1)
         if _nesting(self.sql) > MAX_PARENTHESES:
-            raise TooLarge(f"parentheses nest more than {MAX_PARENTHESES} levels deep")
+            raise TooLarge(f"parentheses nest more than {MAX_PARENTHESES} levels deep", 1, 1)
         try:
             statements = [s for s in sqlglot.parse(self.sql, read="duckdb") if s is not None]
         except ParseError as error:

@@ -1,0 +1,217 @@
+"""Sums over parts equal SQL over the union: random tables, partitions, nulls and empty owners, against DuckDB itself."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jobs.answer import exact
+from jobs.kinds.statistics.run import run_local
+from jobs.plan.compile import compile_sql
+from jobs.schema import Bounds, CatalogueView, Column, Dataset, Holding
+
+TABLE = Dataset(
+    name="visits",
+    unit="person",
+    null_units="exclude",
+    legal_basis="test",
+    columns=(
+        Column(name="person", type="string", role="unit", unit_domain="person"),
+        Column(name="town", type="string", role="known", domain=("a", "b's", "c")),
+        Column(name="flag", type="bool", role="sensitive"),
+        Column(name="score", type="int", role="measure", bounds=Bounds(low="-50", high="90")),
+        Column(name="cost", type="decimal", role="measure", decimals=2, bounds=Bounds(low="-9.99", high="999.99")),
+    ),
+)
+ARROW = pa.schema(
+    [
+        ("person", pa.string()),
+        ("town", pa.string()),
+        ("flag", pa.bool_()),
+        ("score", pa.int32()),
+        ("cost", pa.float64()),
+    ]
+)
+NULLABLE = st.none()
+ROW = st.fixed_dictionaries(
+    {
+        "person": NULLABLE | st.sampled_from([f"p{i}" for i in range(12)]),
+        "town": NULLABLE | st.sampled_from(["a", "b's", "c"]),
+        "flag": NULLABLE | st.booleans(),
+        "score": NULLABLE | st.integers(-50, 90),
+        "cost": NULLABLE | st.integers(-999, 99999).map(lambda cents: cents / 100),
+    }
+)
+PARTS = st.lists(st.lists(ROW, max_size=25), min_size=1, max_size=4)
+CONDITIONS = st.sampled_from(
+    [
+        "score > 3",
+        "NOT (score BETWEEN 0 AND 40)",
+        "town IN ('a', 'b''s')",
+        "town <> 'c' OR flag",
+        "cost * 2 - score < 100.5",
+        "flag IS NULL",
+        "flag AND NOT score = 7",
+        "town LIKE 'b%' OR cost >= 12.34",
+        "score NOT IN (1, 2, 3)",
+        "FLOOR(score / 7) = -2 OR score + 1 = 5",
+        "flag IS TRUE",
+    ]
+)
+GROUPS = st.sampled_from(
+    [
+        [],
+        ["town"],
+        ["town", "flag"],
+        ["FLOOR(score / 20) * 20"],
+        ["CASE WHEN cost < 10 THEN 'cheap' WHEN cost < 500.5 THEN 'dear' END", "flag"],
+    ]
+)
+STATISTICS = "COUNT(*), COUNT(score), SUM(score), AVG(cost), SUM(cost), VAR_SAMP(score), VAR_POP(cost)".split(", ")
+
+
+def plan_for(where: str | None, groups: list[str], filtered: str | None, holders: int) -> Any:
+    outputs = [*groups, *STATISTICS, *([f"SUM(score) FILTER (WHERE {filtered})"] if filtered else [])]
+    sql = f"SELECT {', '.join(f'{o} AS o{i}' for i, o in enumerate(outputs))} FROM visits"
+    sql += f" WHERE {where}" if where else ""
+    sql += f" GROUP BY {', '.join(groups)}" if groups else ""
+    holdings = tuple(
+        Holding(dataset="visits", owner=f"o{i}", node=f"n{i}", provider="p", version_commitment="x", max_rows=1000)
+        for i in range(holders)
+    )
+    return compile_sql(sql, CatalogueView(datasets=(TABLE,), holdings=holdings)), sql
+
+
+def reader_of(rows: list[dict[str, Any]]) -> Any:
+    table = pa.Table.from_pylist(rows, schema=ARROW)
+    return {"visits": lambda names: table.select(list(names)).to_reader(max_chunksize=7)}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(parts=PARTS, where=st.none() | CONDITIONS, groups=GROUPS, filtered=st.none() | CONDITIONS)
+def test_parts_add_up_to_the_union(
+    parts: list[list[dict[str, Any]]], where: str | None, groups: list[str], filtered: str | None
+) -> None:
+    plan, sql = plan_for(where, groups, filtered, len(parts))
+    results = [run_local(plan, {}, reader_of(rows)) for rows in parts]
+    totals = [
+        [sum(result.values[channel][cell] for result in results) for cell in range(plan.cells)]
+        for channel in range(len(plan.channels))
+    ]
+    ours = exact(plan, totals)
+    # the reference: DuckDB over the union, the decimal column as an exact DECIMAL
+    union = pa.Table.from_pylist([row for rows in parts for row in rows], schema=ARROW)
+    connection = duckdb.connect()
+    connection.register("raw", union)
+    connection.execute(
+        "CREATE VIEW visits AS SELECT * REPLACE (CAST(cost AS DECIMAL(9,2)) AS cost) FROM raw WHERE person IS NOT NULL"
+    )
+    for place, statistic in enumerate([*STATISTICS, *([f"SUM(score) FILTER (WHERE {filtered})"] if filtered else [])]):
+        column = len(groups) + place
+        aggregate = plan.outputs[column].expr.index
+        text = statistic
+        if statistic.startswith(("AVG", "VAR")):  # DuckDB averages in floating point: compare with exact sums instead
+            continue
+        keys = [f"o{i}" for i in range(len(groups))]
+        query = sql.replace("SELECT ", "SELECT ", 1)
+        rows = connection.execute(f"SELECT {', '.join([*keys, f'o{column}'])} FROM ({query})").fetchall()
+        expected = {tuple(_key(value) for value in row[:-1]): row[-1] for row in rows}
+        for key, value in zip(plan.cell_keys(), ours[aggregate], strict=True):
+            names = {dimension.name: _key(v) for dimension, v in zip(plan.dimensions, key, strict=True)}
+            wanted = expected.pop(tuple(names[k] for k in keys), None)
+            found = value.value
+            if text.startswith("COUNT"):
+                assert (wanted or 0) == found
+            else:
+                assert found == (None if wanted is None else Fraction(str(wanted))), (text, key)
+        assert not expected
+
+
+def _key(value: Any) -> Any:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=st.lists(ROW, min_size=1, max_size=40))
+def test_means_and_variances_are_the_rational_ones(rows: list[dict[str, Any]]) -> None:
+    plan, _ = plan_for(None, ["town"], None, 1)
+    result = run_local(plan, {}, reader_of(rows))
+    ours = exact(plan, result.values)
+    for cell, (town,) in enumerate(plan.cell_keys()):
+        kept = [r for r in rows if r["person"] is not None and r["town"] == town]
+        costs = [Fraction(str(r["cost"])) for r in kept if r["cost"] is not None]
+        scores = [Fraction(r["score"]) for r in kept if r["score"] is not None]
+        by_name = {
+            (a.function, a.column.name if a.column else ""): v[cell] for a, v in zip(plan.aggregates, ours, strict=True)
+        }
+        assert by_name["avg", "cost"].value == (sum(costs) / len(costs) if costs else None)
+        assert by_name["var_pop", "cost"].value == _variance(costs, 0)
+        assert by_name["var_samp", "score"].value == _variance(scores, 1)
+
+
+def _variance(values: list[Fraction], less: int) -> Fraction | None:
+    if len(values) <= less:
+        return None
+    mean = sum(values, Fraction(0)) / len(values)
+    return sum(((v - mean) ** 2 for v in values), Fraction(0)) / (len(values) - less)
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=st.lists(ROW, max_size=40), where=st.none() | CONDITIONS)
+def test_evidence_is_what_counting_by_hand_gives(rows: list[dict[str, Any]], where: str | None) -> None:
+    plan, sql = plan_for(where, ["town"], None, 1)
+    result = run_local(plan, {}, reader_of(rows))
+    connection = duckdb.connect()
+    connection.register("raw", pa.Table.from_pylist(rows, schema=ARROW))
+    kept = connection.execute(
+        "SELECT person, town, score, CAST(round(cost * 100) AS BIGINT) FROM "
+        "(SELECT * REPLACE (CAST(cost AS DECIMAL(9,2)) AS cost) FROM raw) "
+        f"WHERE person IS NOT NULL AND ({where or 'TRUE'})"
+    ).fetchall()
+    for aggregate, evidence in zip(plan.aggregates, result.evidence, strict=True):
+        for contribution in evidence:
+            for cell, (town,) in enumerate(plan.cell_keys()):
+                by_unit: dict[str, list[int]] = {}
+                for person, where_, score, cost in kept:
+                    value = 1 if aggregate.column is None else score if aggregate.column.name == "score" else cost
+                    if where_ == town and value is not None:
+                        by_unit.setdefault(person, []).append(value)
+                measure = {
+                    "rows": len,
+                    "sum": lambda v: abs(sum(v)),
+                    "sumsq": lambda v: sum(x * x for x in v),
+                }[contribution.measure]
+                sizes = sorted((measure(v) for v in by_unit.values()), reverse=True)
+                assert contribution.units[cell] == len(sizes)
+                assert [contribution.top1[cell], contribution.top2[cell]] == [*sizes, 0, 0][:2]
+                assert contribution.total[cell] == sum(sizes)
+
+
+@pytest.mark.parametrize("partitions", [4, 16])
+def test_partitions_by_unit_change_nothing(partitions: int) -> None:
+    from jobs.kinds.statistics.engine import Limits
+    from jobs.kinds.statistics.run import _Step
+
+    rows = [
+        {
+            "person": f"p{i % 37}",
+            "town": "abc"[i % 3].replace("b", "b's"),
+            "flag": None,
+            "score": i % 91,
+            "cost": i / 100,
+        }
+        for i in range(900)
+    ]
+    plan, _ = plan_for("score > 3", ["town"], "flag IS NULL", 1)
+    tallies = []
+    for count in (1, partitions):
+        step = _Step(plan, {}, reader_of(rows), Limits())
+        step.partitions = count
+        tallies.append([vars(tally) for tally in step.tally(plan.unit_columns[0])])
+    assert tallies[0] == tallies[1]
