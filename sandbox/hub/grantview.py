@@ -18,15 +18,17 @@ from sandbox.policy.states import State
 from sandbox.store.tables import grants, job_nodes, jobs
 
 
-def request_list(hub: Hub, caller: Caller) -> list[dict[str, Any]]:
+def request_list(hub: Hub, caller: Caller, limit: int, after: int) -> dict[str, Any]:
     """Requests without a fitting grant by this owner. The owner renders the plan itself; no words come with it."""
     asked = select(job_nodes.c.job).where(job_nodes.c.owner == caller.subject)
-    query = select(jobs).where((jobs.c.state == State.NEEDS_APPROVAL) & jobs.c.id.in_(asked)).order_by(jobs.c.serial)
+    waiting = (jobs.c.state == State.NEEDS_APPROVAL) & (jobs.c.serial > after)
+    query = select(jobs).where(waiting & jobs.c.id.in_(asked)).order_by(jobs.c.serial).limit(limit)
     found = []
     with hub.store.read() as connection:
         setting = Setting.at(hub, connection, hub.store.now())
         own = {node.id for node in setting.roster.document.owner(caller.subject).nodes}
-        for row in connection.execute(query).all():
+        rows = connection.execute(query).all()
+        for row in rows:
             try:
                 request = stored_request(row, setting.roster)
                 case = build_case(hub, request, setting)
@@ -38,7 +40,8 @@ def request_list(hub: Hub, caller: Caller) -> list[dict[str, Any]]:
             order = case.order.document
             found.append(
                 {
-                    "job": row.id,
+                    "id": row.id,
+                    "fine": row.fine,
                     "created": row.created,
                     "operator": row.operator,
                     "scenario": order.scenario,
@@ -49,13 +52,14 @@ def request_list(hub: Hub, caller: Caller) -> list[dict[str, Any]]:
                     "commitment": request.committed.envelope.to_json(),
                     "commitment_digest": order.commitment,
                     "participants": list(order.participants),
+                    "records": [r.envelope.to_json() for r in case.records if r.document.node in own],
                     "data": [use.model_dump(mode="json") for use in order.data if use.node in own],
                     "output": order.output.model_dump(mode="json"),
                     "roster": order.roster,
                     "reason": why.to_json(),
                 }
             )
-    return found
+    return {"items": found, "next": rows[-1].serial if len(rows) == limit else None}
 
 
 def grant_list(connection: Connection, caller: Caller, limit: int, after: int) -> dict[str, Any]:

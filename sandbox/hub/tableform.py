@@ -43,10 +43,15 @@ def render_table(table: AnswerTable, release: str, source: str) -> TableFiles:
     shown = {
         "columns": [{"name": column.name, "type": column.type} for column in table.columns],
         "rows": [[_json(value) for value in row] for row in table.rows],
-        "suppressed": [list(row) for row in table.suppressed],
-        "source": source,
+        "suppressed": [_hidden(table, row) for row in table.suppressed],
+        "source_line": source,
     }
     return TableFiles(shown, _csv(table, release, source), _arrow(table, release, source))
+
+
+def _hidden(table: AnswerTable, row: Sequence[bool]) -> list[str]:
+    """Names of the columns that are not shown in one row."""
+    return [column.name for column, hidden in zip(table.columns, row, strict=True) if hidden]
 
 
 def _csv(table: AnswerTable, release: str, source: str) -> bytes:

@@ -73,10 +73,10 @@ async def get_checkpoint(
     async with hub.notifier.listen(LOG_TOPIC) as listener:
         found = await run_in_threadpool(latest, hub)
         while True:
-            if found.log_size > found.size:
-                # A busy log would be signed at every entry: followers share one checkpoint in each interval.
-                if wait:
-                    await asyncio.sleep(hub.pace.seconds_left())
+            # A busy log would be signed at every entry: followers share one checkpoint in each interval.
+            if wait and found.size <= newer_than and found.log_size > found.size:
+                await asyncio.sleep(hub.pace.seconds_left())
+            if found.log_size > found.size and (not wait or found.size <= newer_than):
                 found = await run_in_threadpool(sign_checkpoint, hub)
                 hub.pace.mark()
             left = end - time.monotonic()

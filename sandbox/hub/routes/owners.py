@@ -14,9 +14,9 @@ router = APIRouter(tags=["approvals"])
 
 
 @router.get("/requests")
-def get_requests(hub: HubDep, caller: Owner) -> dict[str, Any]:
+def get_requests(hub: HubDep, caller: Owner, limit: Limit = 100, after: After = -1) -> dict[str, Any]:
     """Jobs that wait for this owner: plan, parameters, commitment, participants, data versions, roster, output rule."""
-    return {"items": request_list(hub, caller)}
+    return request_list(hub, caller, limit, after)
 
 
 @router.post("/grants", status_code=201)

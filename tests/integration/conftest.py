@@ -1,0 +1,429 @@
+"""A whole small platform in one process: real keys, documents, hub and joint parties; only the data is toy."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from jobs.documents import (
+    Commitment,
+    DataScope,
+    DatasetRecord,
+    Envelope,
+    ExactVersion,
+    Grant,
+    HubEntry,
+    OperatorEntry,
+    OutputRule,
+    OwnerEntry,
+    ParameterRule,
+    Period,
+    Permit,
+    PublicKey,
+    RootKeys,
+    Roster,
+    SentMessage,
+    SentRecord,
+    SigningKey,
+    Terms,
+    WitnessEntry,
+    digest,
+    json_digest,
+)
+from jobs.documents.ed25519 import decode_base64
+from jobs.opening import unpack
+from jobs.plan.types import Plan
+from sandbox.audit import Cosigner, SeenLog
+from sandbox.disclosure.part import PartVerdict
+from sandbox.hub.app import create_app
+from sandbox.hub.catalogue import dataset_digest, read_dataset
+from sandbox.hub.config import HubConfig
+from sandbox.hub.hub import Hub
+from sandbox.hub.tokens import Role, issue_token
+from sandbox.keys.certify import certify_node
+from sandbox.keys.trust import Trust
+from sandbox.messages import PAYLOAD_TYPE, Destroyed, Key, NodeMessage, decode, encode, permit_bytes, session_of
+from sandbox.node.joint import JointParty
+from sandbox.store.engine import sqlite_url
+from sandbox.store.event import Actor
+from sandbox.store.migrate import open_store
+
+START = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
+ORIGIN = "log.example/unseen"
+OWNERS = ("ewr", "jfk", "lga")
+CARRIERS = ("AA", "B6", "DL")
+SQL = "SELECT carrier, COUNT(*) AS flights, AVG(delay) AS mean FROM flights GROUP BY carrier"
+TERMS = Terms(
+    mode="joint statistic", volume="as granted", conditions="", prohibited_uses="", security_duties="",
+    confidentiality="", revenue_share="", disposal="", feedback="", breach_and_exit="", signatories=("office",),
+)  # fmt: skip
+
+
+def key(name: str) -> SigningKey:
+    return SigningKey.from_seed(hashlib.sha256(name.encode()).digest())
+
+
+def dataset_json() -> dict[str, Any]:
+    columns = [
+        {"name": "tail", "type": "string", "role": "unit", "unit_domain": "aircraft", "nullable": False},
+        {"name": "carrier", "type": "string", "role": "known", "domain": list(CARRIERS), "nullable": False},
+        {"name": "delay", "type": "int", "role": "measure", "bounds": {"low": "-100", "high": "2000"}},
+    ]
+    return {"name": "flights", "columns": columns, "unit": "tail", "legal_basis": "open data"}
+
+
+@dataclass(frozen=True)
+class Row:
+    tail: str
+    carrier: str
+    delay: int
+
+
+def rows_of(owner: str) -> tuple[Row, ...]:
+    """20 aircraft each for AA and DL; B6 has two at jfk only, so that its cell is suppressed."""
+    shift = OWNERS.index(owner)
+    rows = [Row(f"{owner}-{c}-{n}", c, 10 * shift + n) for c in ("AA", "DL") for n in range(20)]
+    return (*rows, *(Row(f"b6-{n}", "B6", n) for n in range(2 if owner == "jfk" else 0)))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class Node:
+    """A participant: posts real signed messages over the API, computes its toy part in plain Python."""
+
+    def __init__(self, world: World, owner: str) -> None:
+        self.world, self.owner, self.name = world, owner, f"node-{owner}"
+        self.key = key(self.name)
+        self.after = 0
+        self.seen = SeenLog.nothing(ORIGIN)
+        self.runs: dict[str, Run] = {}
+
+    def inbox(self, wait: float = 0) -> list[dict[str, Any]]:
+        answer = self.world.call("GET", f"/nodes/{self.name}/inbox?after={self.after}&wait={wait}", self.name)
+        items: list[dict[str, Any]] = answer["items"]
+        if items:
+            self.after = items[-1]["seq"]
+        return items
+
+    def work(self) -> list[str]:
+        """Answer everything in the inbox once; returns the kinds."""
+        kinds = []
+        for item in self.inbox():
+            kinds.append(item["kind"])
+            for envelopes in self.answer(item):
+                self.post(envelopes)
+        return kinds
+
+    def answer(self, item: Mapping[str, Any]) -> list[list[Envelope]]:
+        body = item["body"]
+        match item["kind"]:
+            case "permit":
+                run = self.runs[item["job"]] = Run(self, Envelope.from_json(body["permit"]))
+                return [[run.sign(run.party.key(), "key")]]
+            case "keys":
+                return [[self.runs[item["job"]].flags([Envelope.from_json(e) for e in body["messages"]])]]
+            case "open":
+                run = self.runs[item["job"]]
+                return [run.values(unpack(run.plan, decode_base64(body["passed"])))]
+            case "finished":
+                return [[self.runs[item["job"]].destroyed()]]
+        return []
+
+    def post(self, envelopes: Sequence[Envelope], status: int = 202) -> dict[str, Any]:
+        body = {"messages": [envelope.to_json() for envelope in envelopes]}
+        return self.world.call("POST", f"/nodes/{self.name}/messages", self.name, json=body, status=status)
+
+    def cosign(self) -> None:
+        """Take the newest checkpoint, check that it keeps what was seen, post the cosignature."""
+        self.seen = self.world.cosign(self.name, self.key, self.seen)
+
+
+class Run:
+    """One job at one node."""
+
+    def __init__(self, node: Node, envelope: Envelope) -> None:
+        self.node, self.envelope, self.permit = node, envelope, Permit.open(envelope)
+        self.plan = Plan.model_validate(self.permit.plan)
+        self.party = JointParty(
+            node.name, envelope.digest, self.permit.nonce, self.plan, self.permit.participants, seeded(node.name)
+        )
+        self.sent: list[SentMessage] = []
+
+    def flags(self, keys: Sequence[Envelope]) -> Envelope:
+        messages = [decode(item.payload) for item in keys]
+        publics = {message.node: message.public for message in messages if isinstance(message, Key)}
+        return self.sign(self.party.flags(publics, self.verdict()), "flags")
+
+    def values(self, passed: np.ndarray[Any, Any]) -> list[Envelope]:
+        message = self.sign(self.party.values(passed, self.channels()), "values")
+        record = SentRecord(
+            node=self.node.name, permit=self.envelope.digest, nonce=self.permit.nonce, messages=tuple(self.sent)
+        )
+        return [message, record.sign(self.node.key)]
+
+    def destroyed(self) -> Envelope:
+        self.party.destroy()
+        message = Destroyed(session_of(self.permit.nonce), self.node.name, permit_bytes(self.envelope.digest))
+        return self.sign(message, "destroyed")
+
+    def sign(self, message: NodeMessage, round: str) -> Envelope:
+        envelope = Envelope(PAYLOAD_TYPE, encode(message), ()).signed_by(self.node.key)
+        size, named = len(envelope.payload), digest(envelope.payload)
+        self.sent.append(
+            SentMessage(
+                sequence=len(self.sent), round=round, receiver="hub", size=size, digest=named,
+                sent_at=self.node.world.clock(),
+            )
+        )  # fmt: skip
+        return envelope
+
+    def verdict(self) -> PartVerdict:
+        units = np.array([len({row.tail for row in self.cell(c)}) for c in CARRIERS])
+        shape = (len(self.plan.aggregates), len(CARRIERS))
+        fail = np.broadcast_to((units > 0) & (units < 10), shape)
+        return PartVerdict(fail.copy(), np.broadcast_to(units >= 10, shape).copy(), {})
+
+    def channels(self) -> list[list[int]]:
+        measure = {
+            "rows": lambda rows: len(rows),
+            "sum": lambda rows: sum(row.delay for row in rows),
+            "sumsq": lambda rows: sum(row.delay**2 for row in rows),
+        }
+        return [[measure[channel.kind](self.cell(c)) for c in CARRIERS] for channel in self.plan.channels]
+
+    def cell(self, carrier: str) -> list[Row]:
+        return [row for row in rows_of(self.node.owner) if row.carrier == carrier]
+
+
+def seeded(name: str) -> Callable[[int], bytes]:
+    """Reproducible bytes for one node's run; every draw differs."""
+    state = {"n": 0}
+
+    def draw(size: int) -> bytes:
+        state["n"] += 1
+        return hashlib.shake_256(f"{name}/{state['n']}".encode()).digest(size)
+
+    return draw
+
+
+@dataclass
+class World:
+    """The platform: ``call`` speaks to the API, the rest signs what people sign."""
+
+    folder: Path
+    clock: Clock = field(default_factory=Clock)
+    tokens: dict[str, str] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def start(self) -> World:
+        self.config = HubConfig(state=self.folder, trust=self.folder / "trust.json", **self.options)
+        root = RootKeys(keys=(key("root").public.text,), threshold=1)
+        self.trust = Trust(root=root, origin=ORIGIN)
+        self.store = open_store(sqlite_url(self.folder / "hub.sqlite"), self.clock)
+        self.hub = Hub(self.config, self.store, key("hub"), self.trust)
+        self.client = TestClient(create_app(self.config, self.hub), raise_server_exceptions=False)
+        self.client.__enter__()
+        if not self.tokens:
+            self.nodes = {owner: Node(self, owner) for owner in OWNERS}
+            self.witness_seen = SeenLog.nothing(ORIGIN)
+            self._issue_tokens()
+            self.call("POST", "/roster", "authority", json=self.roster_envelope().to_json(), status=201)
+        return self
+
+    def stop(self) -> None:
+        self.client.__exit__(None, None, None)
+        self.store.close()
+
+    def _issue_tokens(self) -> None:
+        people = [(Role.OPERATOR, "acme"), (Role.OPERATOR, "rival"), (Role.AUDITOR, "auditor")]
+        people += [(Role.AUTHORITY, "authority"), (Role.WITNESS, "witness-1")]
+        people += [(Role.OWNER, owner) for owner in OWNERS] + [(Role.NODE, f"node-{owner}") for owner in OWNERS]
+        for role, subject in people:
+            self.tokens[subject] = issue_token(self.store, role, subject, Actor("hub", "cli"), seeded(subject))
+
+    def roster(self, version: int = 1) -> Roster:
+        end = START + timedelta(days=365)
+        owners = []
+        for owner in OWNERS:
+            public: PublicKey = key(f"node-{owner}").public
+            node = certify_node(owner, f"node-{owner}", public, START, end, [key(owner)])
+            entry = OwnerEntry(
+                id=owner, name=f"{owner.upper()} airport", keys=(key(owner).public.text,), threshold=1, nodes=(node,)
+            )
+            owners.append(entry)
+        return Roster(
+            version=version,
+            issued=START,
+            expires=end,
+            origin=ORIGIN,
+            root=RootKeys(keys=(key("root").public.text,), threshold=1),
+            hub=HubEntry(id="hub-1", key=key("hub").public.text),
+            owners=tuple(owners),
+            witnesses=(WitnessEntry(name="witness-1", key=key("witness-1").public.text),),
+            operators=(
+                OperatorEntry(id="acme", name="Acme", keys=(key("acme").public.text,)),
+                OperatorEntry(id="rival", name="Rival", keys=(key("rival").public.text,)),
+            ),
+        )
+
+    def roster_envelope(self, version: int = 1) -> Envelope:
+        return self.roster(version).sign(key("root"))
+
+    def call(self, method: str, path: str, who: str | None, status: int = 200, **options: Any) -> Any:
+        headers = options.pop("headers", {}) | ({"Authorization": f"Bearer {self.tokens[who]}"} if who else {})
+        response = self.client.request(method, f"/v1{path}", headers=headers, **options)
+        assert response.status_code == status, (response.status_code, response.text)
+        return response.json() if "json" in response.headers.get("content-type", "") else response.content
+
+    # what people sign
+
+    def record(self, owner: str, sequence: int = 1, dataset: dict[str, Any] | None = None) -> DatasetRecord:
+        parsed = read_dataset(dataset or dataset_json())
+        return DatasetRecord(
+            owner=owner, node=f"node-{owner}", dataset=parsed.name, dataset_digest=dataset_digest(parsed),
+            schema_digest=json_digest([[c.name, c.type] for c in parsed.columns]), sequence=sequence,
+            version=digest(f"{owner}/{sequence}".encode()), label=f"v{sequence}", frequency="yearly",
+            data_until=START, rows_at_most=1000, legal_basis="open data", issued=START,
+        )  # fmt: skip
+
+    def register(self, owner: str, sequence: int = 1, dataset: dict[str, Any] | None = None, status: int = 201) -> Any:
+        document = dataset or dataset_json()
+        record = self.record(owner, sequence, document).sign(key(owner))
+        body = {"dataset": document, "record": record.to_json()}
+        return self.call("POST", "/datasets", owner, json=body, status=status)
+
+    def register_all(self) -> None:
+        for owner in OWNERS:
+            self.register(owner)
+
+    def commitment(self, operator: str = "acme", datasets: tuple[str, ...] = ("flights",), **changed: Any) -> Envelope:
+        period = Period(start=START, end=START + timedelta(days=90))
+        commitment = Commitment(
+            id=f"commitment-{operator}", operator=operator, issued=START, datasets=datasets, scenario="delays",
+            purpose="publish delays", security_measures="", period=period, disposal="", feedback="",
+        )  # fmt: skip
+        return commitment.model_copy(update=changed).sign(key(operator))
+
+    def submit(self, sql: str = SQL, operator: str = "acme", status: int = 201, **options: Any) -> Any:
+        headers = {"Idempotency-Key": options.pop("key")} if "key" in options else {}
+        commitment = options.pop("commitment", None) or self.commitment(operator)
+        body = {"sql": sql, "parameters": options.pop("parameters", {}), "commitment": commitment.to_json()}
+        return self.call("POST", "/jobs", operator, json=body, headers=headers, status=status)
+
+    def requests(self, owner: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.call("GET", "/requests", owner)["items"]
+        return found
+
+    def grant_for(self, owner: str, request: Mapping[str, Any], **changed: Any) -> Grant:
+        """What the owner's command line would make of a request."""
+        uses = [use for use in request["data"] if use["node"] == f"node-{owner}"]
+        commitment = Envelope.from_json(request["commitment"])
+        grant = Grant(
+            id=f"grant-{owner}-{request['id']}",
+            owner=owner,
+            issued=self.clock(),
+            operator=Commitment.open(commitment).operator,
+            commitment=commitment.digest,
+            scenario=request["scenario"],
+            purpose="publish delays",
+            algorithm=request["algorithm"],
+            plan_template=json_digest(request["plan"]),
+            parameters=tuple(ParameterRule(name=n, allowed=(v,)) for n, v in sorted(request["parameters"].items())),
+            data=tuple(
+                DataScope(
+                    dataset=use["dataset"],
+                    columns=tuple(use["columns"]),
+                    version=ExactVersion(commitment=use["version"]),
+                )
+                for use in uses
+            ),
+            period=Period(start=self.clock(), end=self.clock() + timedelta(days=30)),
+            runs=1,
+            output=OutputRule.model_validate(request["output"]),
+            roster=request["roster"],
+            participants=tuple(request["participants"]),
+            terms=TERMS,
+        )
+        return grant.model_copy(update=changed)
+
+    def grant(self, owner: str, job: str, status: int = 201, **changed: Any) -> Any:
+        request = next(item for item in self.requests(owner) if item["id"] == job)
+        envelope = self.grant_for(owner, request, **changed).sign(key(owner))
+        return self.call("POST", "/grants", owner, json=envelope.to_json(), status=status)
+
+    def grant_all(self, job: str, **changed: Any) -> None:
+        for owner in OWNERS:
+            self.grant(owner, job, **changed)
+
+    # what machines do
+
+    def run_nodes(self) -> None:
+        """Let all nodes answer until nobody has news."""
+        while [kind for node in self.nodes.values() for kind in node.work()]:
+            pass
+
+    def cosign(self, name: str, signer: SigningKey, seen: SeenLog) -> SeenLog:
+        found = self.call("GET", "/log/checkpoint", name)
+        proof = []
+        if 0 < seen.size < found["size"]:
+            answer = self.call("GET", f"/log/consistency?first={seen.size}&second={found['size']}", name)
+            proof = [decode_base64(item) for item in answer["proof"]]
+        cosigner = Cosigner(name, signer, ORIGIN, key("hub").public)
+        step = cosigner.advance(seen, found["note"].encode(), proof, self.clock())
+        body = {"size": step.seen.size, "line": step.signature.line}
+        self.call("POST", "/log/cosignatures", name, json=body, status=202)
+        return step.seen
+
+    def cosign_all(self) -> None:
+        for node in self.nodes.values():
+            node.cosign()
+        self.witness_seen = self.cosign("witness-1", key("witness-1"), self.witness_seen)
+
+    def state(self, job: str) -> str:
+        return str(self.call("GET", f"/jobs/{job}", "acme")["state"])
+
+    def released_job(self) -> str:
+        """Registered, submitted, granted, run: a job that was released."""
+        self.register_all()
+        job = str(self.submit()["id"])
+        self.grant_all(job)
+        self.run_nodes()
+        assert self.state(job) == "released"
+        return job
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path).start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """Worlds with hub options of the test's own."""
+    made: list[World] = []
+
+    def make(**options: Any) -> World:
+        folder = tmp_path / f"world-{len(made)}"
+        folder.mkdir()
+        made.append(World(folder, options=options).start())
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()

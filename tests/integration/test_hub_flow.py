@@ -1,0 +1,45 @@
+"""One job from registration to a receipt that verifies offline, over the real API with real documents and masks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobs.documents.ed25519 import decode_base64
+from sandbox.verify.receipt import verify_receipt
+
+
+def test_a_job_goes_from_submission_to_a_receipt_that_verifies(world: Any) -> None:
+    world.register_all()
+    job = world.submit()
+    assert job["state"] == "needs_approval"
+    assert {reason["owner"] for reason in job["reasons"]} == {"ewr", "jfk", "lga"}
+    for owner in ("ewr", "jfk"):
+        world.grant(owner, job["id"])
+        assert world.state(job["id"]) == "needs_approval"
+    world.grant("lga", job["id"])
+    assert world.state(job["id"]) == "running"
+    world.run_nodes()
+    shown = world.call("GET", f"/jobs/{job['id']}", "acme")
+    assert shown["state"] == "released", shown
+
+    release = world.call("GET", f"/jobs/{job['id']}/release", "acme")
+    assert [column["name"] for column in release["columns"]] == ["carrier", "flights", "mean"]
+    by_carrier = {row[0]: row for row in release["rows"]}
+    assert by_carrier["AA"][1] == 60
+    assert release["suppressed"][[row[0] for row in release["rows"]].index("B6")] == ["flights", "mean"]
+    assert by_carrier["B6"] == ["B6", None, None]
+    assert "EWR airport" in release["source_line"]
+
+    pending = world.call("GET", f"/jobs/{job['id']}/receipt", "acme", status=409)
+    assert pending["code"] == "not-yet"
+    assert "node-ewr" in pending["detail"]
+    world.cosign_all()
+    response = world.client.get(
+        f"/v1/jobs/{job['id']}/receipt", headers={"Authorization": f"Bearer {world.tokens['auditor']}"}
+    )
+    csv = world.call("GET", f"/jobs/{job['id']}/release.csv", "acme")
+    salt = decode_base64(release["salt"])
+    verified = verify_receipt(response.content, world.trust, world.clock(), csv, salt)
+    assert verified.release.document.job == job["id"]
+    assert verified.output is not None
+    assert verified.cosigned.witnesses == ("witness-1",)
