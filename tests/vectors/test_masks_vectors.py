@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from mpc.errors import IntegrityError
-from mpc.masks import MaskKey, hkdf_sha256
+from mpc.masks import MaskKey, hkdf_sha256, pairwise_masks
+from mpc.party import PartyName
 from mpc.prg import StreamCipher, aes_ctr, chacha20, expand
-from mpc.ring import Z32, Z128
+from mpc.ring import Z32, Z128, Ring
 
 # NIST SP 800-38A, F.5.1 (CTR-AES128.Encrypt) and F.5.5 (CTR-AES256.Encrypt)
 NIST_COUNTER = "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff"
@@ -105,3 +110,17 @@ def test_hkdf_matches_rfc_5869() -> None:
 def test_low_order_and_non_canonical_points_are_refused(public: bytes) -> None:
     with pytest.raises(IntegrityError):
         MaskKey.generate().agree(public)
+
+
+VECTORS = json.loads(Path(__file__).with_name("mpc_masks.json").read_text())
+
+
+@pytest.mark.parametrize("case", VECTORS["cases"])
+def test_masks_match_our_own_vectors_and_no_tampered_one(case: dict[str, Any]) -> None:
+    """The format is part of the protocol: a node of another version must derive the same masks."""
+    key = MaskKey(bytes.fromhex(VECTORS["private"][case["own"]]))
+    publics = {PartyName(name): bytes.fromhex(public) for name, public in VECTORS["public"].items()}
+    ring = Ring(case["bits"])
+    context = bytes.fromhex(case["context"])
+    made = pairwise_masks(key, PartyName(case["own"]), publics, context, case["round"], ring, case["n"])
+    assert (ring.to_bytes(made).hex() == case["mask"]) is case["success"]
