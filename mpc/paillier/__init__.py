@@ -6,9 +6,10 @@ assumption (Paillier 1999) and the short-exponent variant of Damgard, Jurik and 
 
 **Not constant-time.** The fixed-base table is indexed by secret digits and GMP's arithmetic is data-dependent: whoever
 shares a cache or can time single encryptions may learn blinding exponents. Do not run it beside untrusted code.
+Importing it without gmpy2 raises ``BadParameters``.
 """
 
-from mpc.paillier.arithmetic import check_gmpy2
+import mpc.paillier.arithmetic  # noqa: F401 - first: it refuses by name where gmpy2 is missing
 from mpc.paillier.cipher import Encryptor, PackedVector
 from mpc.paillier.keys import PrivateKey, PublicKey, generate_keypair
 from mpc.paillier.packing import Packing
@@ -21,6 +22,5 @@ __all__ = [
     "Packing",
     "PrivateKey",
     "PublicKey",
-    "check_gmpy2",
     "generate_keypair",
 ]

@@ -6,34 +6,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from mpc.errors import BadParameters
+from mpc.integers import random_below
 from mpc.party import RandomBytes
 
 try:
     import gmpy2
-except ImportError:  # pragma: no cover - exercised in a process of its own
-    gmpy2 = None
+except ImportError:
+    # phe would fall back to Python's own integers, ten times slower: better no Paillier than one that nobody can use
+    raise BadParameters("Paillier needs gmpy2, which is not installed here: install the extra unseen[mpc]") from None
 
 MILLER_RABIN_ROUNDS = 40
 
 
-def check_gmpy2() -> None:
-    """Raise ``BadParameters`` if gmpy2 is missing: without it ``phe`` falls back to arithmetic nobody can use."""
-    if gmpy2 is None:
-        raise BadParameters("Paillier needs gmpy2, which is not installed here: install the extra unseen[mpc]")
-
-
-def random_below(limit: int, randomness: RandomBytes) -> int:
-    """A uniform integer in [0, limit), by rejection so that it carries no modulo bias."""
-    bits = (limit - 1).bit_length()
-    size = (bits + 7) // 8
-    while True:
-        draw = int.from_bytes(randomness(size), "little") & ((1 << bits) - 1)
-        if draw < limit:
-            return draw
-
-
 def random_blum_prime(bits: int, randomness: RandomBytes) -> int:
-    """A random prime of exactly ``bits`` bits that is 3 modulo 4, its two top bits set (so that p*q has 2*bits bits)."""
+    """A random prime of exactly ``bits`` bits that is 3 modulo 4; its two top bits are set: p*q has 2*bits bits."""
     top = 0b11 << (bits - 2)
     while True:
         candidate = random_below(1 << bits, randomness) | top | 3

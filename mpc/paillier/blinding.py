@@ -14,7 +14,7 @@ from typing import Any, Final
 import gmpy2
 
 from mpc.errors import BadParameters
-from mpc.paillier.arithmetic import random_below
+from mpc.integers import random_below
 from mpc.paillier.keys import PublicKey
 from mpc.party import RandomBytes
 

@@ -128,7 +128,9 @@ def add(vectors: Iterable[PackedVector]) -> PackedVector:
 def as_integers(values: npt.ArrayLike) -> Integers:
     """int64 from any integer array; raises ``BadParameters`` for floats (encode them to fixed point first)."""
     array = np.asarray(values)
-    if array.dtype.kind not in "iu" or (array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max):
+    if array.dtype.kind not in "iu" or (
+        array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max
+    ):
         raise BadParameters("Paillier packs int64: encode decimals and floats to fixed point first")
     return array.astype(np.int64).reshape(-1)
 

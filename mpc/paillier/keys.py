@@ -13,7 +13,7 @@ import gmpy2
 from phe.paillier import PaillierPrivateKey, PaillierPublicKey
 
 from mpc.errors import BadParameters, KeyPolicyViolation, OutOfRange
-from mpc.paillier.arithmetic import check_gmpy2, random_blum_prime
+from mpc.paillier.arithmetic import random_blum_prime
 from mpc.party import RandomBytes
 
 DEFAULT_BITS: Final = 3072  # 128-bit strength: NIST SP 800-57 part 1 rev. 5, table 2
@@ -27,9 +27,8 @@ def generate_keypair(
     """Run by the key-holder: a fresh key of ``bits`` (a multiple of 16) that opens at most ``decryptions`` ciphertexts.
 
     p = q = 3 mod 4 and gcd(p-1, q-1) = 2, as Damgard-Jurik-Nielsen 2010 (section 4.2) ask for their short blinding
-    exponents. Raises ``BadParameters`` for sizes outside 2048..8192 or without gmpy2.
+    exponents. Raises ``BadParameters`` for sizes outside 2048..8192.
     """
-    check_gmpy2()
     if not MINIMUM_BITS <= bits <= MAXIMUM_BITS or bits % 16:
         raise BadParameters(f"a Paillier modulus has {MINIMUM_BITS} to {MAXIMUM_BITS} bits, a multiple of 16")
     while True:
@@ -47,7 +46,6 @@ class PublicKey:
     n: int
 
     def __post_init__(self) -> None:
-        check_gmpy2()
         if not MINIMUM_BITS <= self.n.bit_length() <= MAXIMUM_BITS:
             raise BadParameters(f"a Paillier modulus has {MINIMUM_BITS} to {MAXIMUM_BITS} bits")
         if self.n % 2 == 0 or gmpy2.is_prime(self.n) or gmpy2.is_power(self.n):

@@ -10,9 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-import gmpy2
-
 from mpc.errors import BadParameters
+from mpc.integers import is_prime
 from mpc.sealed.advisor_real import advise_real, smallest
 from mpc.sealed.circuit import (
     Approximate,
@@ -40,7 +39,7 @@ def advise(
     opening: Opening = Opening.MODULAR,
     statistical_bits: int | None = None,
 ) -> Parameters:
-    """The smallest safe parameters; raises ``BadParameters``, ``DepthExceeded`` or ``OutOfRange`` saying what is needed.
+    """The smallest safe parameters; ``BadParameters``, ``DepthExceeded``, ``OutOfRange`` say what is needed.
 
     ``public_key``: columns are sealed by someone other than the key-holder (noisier and twice the size).
     ``statistical_bits``: how well integer masks hide (default 40), and masks and noise of CKKS (default 30).
@@ -122,7 +121,7 @@ def _primes_below(top: int, step: int, count: int, skip: int) -> tuple[int, ...]
     found: list[int] = []
     candidate = (top - 2) // step * step + 1
     while len(found) < count + skip and candidate > top // 2:
-        if gmpy2.is_prime(candidate):
+        if is_prime(candidate):
             found.append(candidate)
         candidate -= step
     return tuple(found[skip:]) if len(found) == count + skip else None

@@ -89,7 +89,7 @@ def _at(circuit: Approximate, degree: int, public_key: bool, statistical: int) -
     for scale in range(max(20, degree.bit_length() + 3), MAX_PRIME_BITS + 1):
         weight_bits = min(scale, max(12, grid_bits + 2 + _value_bits(circuit) + _inputs(circuit).bit_length()))
         result = _result(circuit, degree, scale, weight_bits, public_key)
-        # Li, Micciancio, Schultz and Sorrell 2022, theorem 2: Gaussian noise hides the error of `count` results
+        # Li, Micciancio, Schultz and Sorrell 2022: Gaussian noise hides the error of `count` results
         flood = math.sqrt(12 * count) * 2 ** (statistical / 2) * result.noise
         if result.noise + result.plain + TAIL * flood + 2.0**-grid_bits > circuit.error:
             continue
@@ -99,16 +99,25 @@ def _at(circuit: Approximate, degree: int, public_key: bool, statistical: int) -
         if mask_bits > 62:
             return
         primes = -(-base // MAX_PRIME_BITS)
-        body = (-(-base // primes),) * primes + (scale,) * depth
+        body: tuple[int, ...] = (-(-base // primes),) * primes + (scale,) * depth
         keys = isinstance(circuit, RealInnerProduct) or any(layer.polynomial for layer in circuit.layers)
-        if not keys and len(body) == 1 and sum(body) <= MAX_MODULUS_BITS[degree]:
-            chain = body
-        else:
-            chain = (*body, min(MAX_PRIME_BITS, max(body)) if keys else SPARE_PRIME_BITS)
+        special = (max(body),) if keys else (SPARE_PRIME_BITS,) if len(body) > 1 else ()
+        chain = body + special
         if sum(chain) <= MAX_MODULUS_BITS[degree] and min(chain) > degree.bit_length() + 1:
             fold = isinstance(circuit, RealInnerProduct) and slots > 1
             yield Parameters(
-                Scheme.CKKS, degree, chain, Opening.INTEGER, (), scale, weight_bits, grid_bits, mask_bits, flood, keys, fold
+                Scheme.CKKS,
+                degree,
+                chain,
+                Opening.INTEGER,
+                (),
+                scale,
+                weight_bits,
+                grid_bits,
+                mask_bits,
+                flood,
+                keys,
+                fold,
             )
         return
 
@@ -148,7 +157,11 @@ def _polynomial(x: Wire, coefficients: tuple[float, ...], scale: float, rescale:
     for coefficient in coefficients[-2::-1]:
         value = Wire(
             value.size * x.size + abs(coefficient),
-            value.size * x.noise + x.size * value.noise + (value.noise + value.plain) * (x.noise + x.plain) + rescale + switch,
+            value.size * x.noise
+            + x.size * value.noise
+            + (value.noise + value.plain) * (x.noise + x.plain)
+            + rescale
+            + switch,
             value.size * x.plain + x.size * value.plain + 0.5 / scale,
         )
     return value

@@ -7,6 +7,7 @@ sealing refuses a value beyond its bound, so a promise cannot be broken silently
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -165,7 +166,7 @@ def circuit_digest(circuit: Computation, inputs: Sequence[bytes], operands: byte
 def _check_layers(layers: tuple[Layer, ...]) -> None:
     if not 1 <= len(layers) <= 8:
         raise BadParameters("a model has 1 to 8 layers")
-    for before, after in zip(layers, layers[1:], strict=False):
+    for before, after in itertools.pairwise(layers):
         if before.units != after.inputs:
             raise BadParameters(f"a layer of {before.units} units feeds one with {after.inputs} inputs")
     for layer in layers:

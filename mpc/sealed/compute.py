@@ -94,15 +94,19 @@ class Bench:
                 if not all(self.rotation.has_key(element) for element in elements):
                     raise MalformedMessage("a rotation key is missing")
 
-    def load(self, column: SealedColumn) -> Limbs:
+    def load(self, column: SealedColumn, block: int | None = None) -> Limbs:
         """Check and load one column. ``WrongSession`` for another job's or key's, ``MalformedMessage`` for bad bytes."""
         if (column.job, column.key_id) != (self.material.job, self.material.key_id):
             raise WrongSession("a column of another job or key: keys of different owners never mix")
         if column.rows != self.circuit.rows or column.index >= columns_of(self.circuit):
             raise MalformedMessage("not a column of this circuit")
+        part = slice(None) if block is None else slice(block, block + 1)
         with memory_file() as file:
             return [
-                [load_ciphertext(file, ring.seal, raw, self.context.fresh_form(limb)) for raw in column.blocks[limb]]
+                [
+                    load_ciphertext(file, ring.seal, raw, self.context.fresh_form(limb))
+                    for raw in column.blocks[limb][part]
+                ]
                 for limb, ring in enumerate(self.context.rings)
             ]
 
@@ -116,8 +120,13 @@ class Bench:
 def vector_sum(bench: Bench, columns: list[Limbs]) -> Result:
     """Row by row sum."""
     _check(bench, VectorSum)
-    return Result(bench.circuit, [[_sum(ring, group) for group in zip(*[c[limb] for c in columns], strict=True)]
-                                  for limb, ring in enumerate(bench.context.rings)])
+    return Result(
+        bench.circuit,
+        [
+            [_sum(ring, group) for group in zip(*[c[limb] for c in columns], strict=True)]
+            for limb, ring in enumerate(bench.context.rings)
+        ],
+    )
 
 
 def column_sum(bench: Bench, column: Limbs) -> Result:

@@ -49,7 +49,9 @@ class KeyPolicy:
 class JobKey:
     """Held by the key-holder alone; redacted, never pickled, counts what it opens."""
 
-    def __init__(self, parameters: Parameters, policy: KeyPolicy, randomness: RandomBytes = secrets.token_bytes) -> None:
+    def __init__(
+        self, parameters: Parameters, policy: KeyPolicy, randomness: RandomBytes = secrets.token_bytes
+    ) -> None:
         """Generates a fresh key; there is no way to load one. Raises ``KeyPolicyViolation`` for CKKS opened twice."""
         if parameters.scheme is Scheme.CKKS and policy.openings != 1:
             raise KeyPolicyViolation("a CKKS key opens once: run a second opening under a fresh key")
@@ -146,4 +148,3 @@ class PublicSealer:
 
         blocks = seal_blocks(self._context, column, [encrypt(sealer) for sealer in self._sealers])
         return SealedColumn(self._material.job, self._material.key_id, index, column.size, blocks)
-

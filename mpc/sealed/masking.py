@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mpc.errors import BadParameters
-from mpc.paillier.arithmetic import random_below
+from mpc.integers import random_below
 from mpc.party import RandomBytes
 from mpc.sealed.circuit import Approximate, Computation, outputs, result_bound
 from mpc.sealed.compute import Layout, layout
@@ -27,11 +27,13 @@ def combine(parameters: Parameters, circuit: Computation, worker: Share, holder:
     """The results from both shares: exact integers, or reals on the grid. Run where the value round permits it."""
     total = worker.astype(object) + holder.astype(object)
     if isinstance(circuit, Approximate):
-        return np.asarray([float(value) for value in total]) * 2.0**-parameters.grid_bits
+        reals: npt.NDArray[np.float64] = np.ldexp(total.astype(np.float64), -parameters.grid_bits)
+        return reals
     if parameters.opening is Opening.MODULAR:
         modulus = parameters.modulus
         total = (total + modulus // 2) % modulus - modulus // 2
-    return total.astype(np.int64) if result_bound(circuit) < 1 << 62 else total
+    exact: npt.NDArray[Any] = total.astype(np.int64) if result_bound(circuit) < 1 << 62 else total
+    return exact
 
 
 def draw_mask(parameters: Parameters, circuit: Computation, randomness: RandomBytes) -> npt.NDArray[Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from tenseal import sealapi
@@ -26,8 +26,9 @@ from mpc.errors import (
     UnknownParty,
     WrongRound,
 )
-from mpc.paillier.arithmetic import random_below
+from mpc.integers import random_below
 from mpc.party import PartyName, RandomBytes, Send
+from mpc.sealed.audit import Replay, differs_by_plaintext
 from mpc.sealed.circuit import InnerProduct, outputs
 from mpc.sealed.compute import Bench, Limbs, Result, output_blocks
 from mpc.sealed.keys import JobKey
@@ -37,9 +38,6 @@ from mpc.sealed.parameters import Scheme
 from mpc.sealed.release import round_for_release
 from mpc.sealed.scoring import result_form
 from mpc.sealed.seal import Form, load_ciphertext, memory_file
-
-Replay = Callable[[int], list[Any]]
-"""Re-evaluates output block i from the key-holder's own copies: one unmasked SEAL ciphertext per limb."""
 
 
 class Worker:
@@ -104,7 +102,7 @@ class KeyHolder:
         sample: int = 1,
         randomness: RandomBytes = secrets.token_bytes,
     ) -> None:
-        """``permitted``: the circuit digest of the logged permit. ``sample``: blocks to re-evaluate, at least one."""
+        """``permitted``: the circuit digest of the logged permit. ``replay``: see ``audit.replay``. ``sample``: blocks to re-evaluate, at least one."""
         if len(permitted) != 32 or sample < 1:
             raise BadParameters("a circuit digest has 32 bytes, and at least one block is re-evaluated")
         self.name, self.finished = name, False
@@ -151,7 +149,7 @@ class KeyHolder:
         for _ in range(min(self._sample, len(left))):
             index = left.pop(random_below(len(left), self._randomness) if len(left) > 1 else 0)
             for limb, honest in enumerate(self._replay(index)):
-                if not _differs_by_plaintext(self._key.context.rings[limb], loaded[limb][index], honest):
+                if not differs_by_plaintext(self._key.context.rings[limb], loaded[limb][index], honest):
                     raise IntegrityError("re-evaluation of a sampled block gives another ciphertext: do not open")
 
     def _open(self, loaded: Limbs) -> Share:
@@ -168,15 +166,3 @@ class KeyHolder:
             raise IntegrityError("more values than the noise was planned for")
         limit = parameters.mask_bits + 1
         return round_for_release(values, parameters.flood, parameters.grid_bits, limit, self._randomness)
-
-
-def _differs_by_plaintext(ring: Any, masked: Any, honest: Any) -> bool:
-    difference = sealapi.Ciphertext()
-    try:
-        ring.evaluator.sub(masked, honest, difference)
-    except RuntimeError as error:
-        # SEAL refuses to return a ciphertext whose polynomials from the second on are zero: exactly what we look for
-        return "transparent" in str(error)
-    except ValueError:  # another level or scale
-        return False
-    return False

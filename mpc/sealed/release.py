@@ -2,8 +2,8 @@
 
 A CKKS decryption carries the encryption noise, and from an exact decryption the key follows by linear algebra
 (Li and Micciancio, EUROCRYPT 2021). The noise here has the deviation that Li, Micciancio, Schultz and Sorrell
-(CRYPTO 2022, theorem 2) ask for the planned number of results; a key opens once. This protects the key; it is no
-differential privacy for the data: the gate adds that separately.
+(CRYPTO 2022) ask for: sqrt(12 t) * 2^(s/2) times the noise bound for t results and s bits; a key opens once.
+This protects the key; it is no differential privacy for the data: the gate adds that separately.
 """
 
 from __future__ import annotations
