@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from jobs.documents import parse_json
 from sandbox.hub.catalogue import catalogue_view, describe, register
+from sandbox.hub.hub import stored_rosters
 from sandbox.hub.negative import current_list, publish_list
 from sandbox.hub.rosters import accept_roster, latest_roster
 from sandbox.hub.routes.access import After, AnyCaller, Authority, EnvelopeJson, HubDep, Limit, Owner, Reader, envelope
@@ -41,6 +42,13 @@ def health(hub: HubDep) -> dict[str, Any]:
 def get_roster(hub: HubDep) -> Any:
     """The newest roster's envelope. Nobody needs to believe the hub: the authority's root signed it."""
     return parse_json(latest_roster(hub))
+
+
+@router.get("/rosters", tags=["platform"])
+def get_rosters(hub: HubDep) -> dict[str, Any]:
+    """All rosters, oldest first: who pinned an old root follows the rotations from there."""
+    with hub.store.read() as connection:
+        return {"rosters": [parse_json(roster) for roster in stored_rosters(connection)]}
 
 
 @router.post("/roster", status_code=201, tags=["platform"])
