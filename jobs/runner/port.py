@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from adapters.source import Manifest, SourceSpec
-from jobs.kinds.statistics import LocalResult
+from jobs.kinds.statistics.evidence import LocalResult
 from jobs.permit import CheckedPermit
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
-from jobs.kinds.statistics import Limits, LocalResult
+from jobs.kinds.statistics.engine import Limits
+from jobs.kinds.statistics.evidence import LocalResult
 from jobs.permit import CheckedPermit
 from jobs.plan.types import Plan
 from jobs.runner.errors import RunnerLost
@@ -62,8 +63,9 @@ class RayRunner:
         import ray
 
         if self._actor is None or self._actor[0] != self._runtime.generation:
-            remote = ray.remote(num_cpus=0, max_restarts=0, max_concurrency=self._at_once)(_Worker)
-            self._actor = (self._runtime.generation, remote.remote())
+            actor: Any = ray.remote(_Worker)
+            options = {"num_cpus": 0, "max_restarts": 0, "max_concurrency": self._at_once}
+            self._actor = (self._runtime.generation, actor.options(**options).remote())
         return self._actor[1]
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from adapters.open import open_source
-
 from adapters.source import check_unchanged
-from jobs.kinds.statistics import Limits, LocalResult, run_local
+from jobs.kinds.statistics.engine import Limits
+from jobs.kinds.statistics.evidence import LocalResult
+from jobs.kinds.statistics.run import run_local
 from jobs.plan.types import Plan
 from jobs.runner.port import Input
 from jobs.schema import Scalar

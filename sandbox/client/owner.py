@@ -11,6 +11,7 @@ from typing import Any
 from jobs.documents import (
     Commitment,
     DataScope,
+    DataUse,
     Denial,
     Envelope,
     ExactVersion,

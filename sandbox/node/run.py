@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from adapters.errors import AdapterError
 from jobs.documents import Envelope, moment_text, verify_threshold
 from jobs.errors import JobError
-from jobs.kinds.statistics import LocalResult
+from jobs.kinds.statistics.evidence import LocalResult
 from jobs.opening import Bits, pack, unpack
 from jobs.runner.port import Input
 from mpc.errors import MpcError

@@ -12,7 +12,7 @@ from typing import Final
 
 from jobs.documents import Envelope
 from jobs.errors import JobError
-from jobs.kinds.statistics import Limits
+from jobs.kinds.statistics.engine import Limits
 from jobs.runner.port import Runner
 from jobs.runner.ray_runner import RayRunner
 from jobs.runner.ray_runtime import RayRuntime, RuntimeOptions

@@ -5,5 +5,8 @@ from sandbox.disclosure.rules.base import Bits, Evidence
 
 
 def min_group(function: str, evidence: Evidence, profile: Profile) -> Bits:
-    """Fails where 1 <= distinct units < ``min_group``. Source: threshold rule, SDC Handbook (Hundepool et al. 2010) 4.2."""
+    """Fails where 1 <= distinct units < ``min_group``.
+
+    Source: Hundepool et al. (2010), Handbook on Statistical Disclosure Control, 4.2.
+    """
     return (evidence.units > 0) & (evidence.units < profile.min_group)
