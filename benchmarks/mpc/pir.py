@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import resource
 import secrets
 import statistics
@@ -38,10 +39,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--keys", type=int, default=1_000_000)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args(argv)
+    load = os.getloadavg()[0]
     rows, notes = index_rows(options.mib, options.rounds, options.threads)
     rows += keyword_rows(options.keys, options.threads)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     rows.append(report.row("peak memory of this benchmark, both parties and the source data", peak, "GiB"))
+    notes.append(f"Load average before the run: {load:.1f} on {os.cpu_count()} cores; absolute times suffer from it.")
     report.write("pir", rows, notes)
     return 0
 

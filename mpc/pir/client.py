@@ -94,6 +94,9 @@ class Client:
 
     def _take(self, hint: Hint) -> None:
         layout = hint.layout
+        layout.check()
+        if hint.matrix.shape != (layout.rows, layout.profile.dimension):
+            raise BadParameters("a kept hint that is not what its layout says: read it with Hint.decode")
         if layout.profile not in self._accept:
             raise BadParameters(f"the server proposes parameters {layout.profile.name!r}, which are not accepted here")
         self._places = [_place(layout, item) for item in self._wanted]

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from mpc.errors import BadParameters
 from mpc.pir.kernel import accumulate
 
 Words = npt.NDArray[np.uint32]
@@ -69,7 +70,9 @@ def public_matrix(seed: bytes, columns: int, dimension: int, block: int = _DEPTH
 
 
 def _spread(table: Cells | Words, vectors: Words, out: Words, threads: int) -> None:
-    """Split the rows over ``threads``; each adds its part to ``out`` (rows, k)."""
+    """Split the rows over ``threads``; each adds its part to ``out`` (rows, k). The loop itself checks no bounds."""
+    if table.ndim != 2 or vectors.ndim != 2 or table.shape[1] != vectors.shape[1] or threads < 1:
+        raise BadParameters("table and vectors need as many columns as each other, and the work at least one thread")
     rows = table.shape[0]
     table, vectors = _read_only(table), _read_only(vectors)
     if threads == 1:

@@ -6,6 +6,8 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from mpc.errors import BadParameters, DuplicateMessage, MalformedMessage, OutOfRange, UnknownParty, WrongRound
 from mpc.party import PartyName, Send
 from mpc.pir.layout import Layout, StaleHint
@@ -30,6 +32,9 @@ def prepare(table: Table, threads: int = 1) -> Prepared:
     The cells must not change afterwards: a changed table needs a new build, which gets a new version.
     """
     layout = table.layout
+    layout.check()
+    if table.cells.shape != (layout.rows, layout.columns) or table.cells.dtype != np.uint8:
+        raise BadParameters("cells that are not what their layout says: use index_table or keyword_table")
     return Prepared(layout, table.cells, hint(table.cells, layout.seed, layout.profile.dimension, threads))
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,13 +13,14 @@ from mpc.errors import (
     BadParameters,
     DuplicateMessage,
     MalformedMessage,
+    MpcError,
     OutOfRange,
     UnknownParty,
     WrongRound,
     WrongSession,
 )
 from mpc.party import PartyName
-from mpc.pir import SIMPLEPIR_2023, Client, Prepared, Server, StaleHint, index_table, keyword_table, prepare
+from mpc.pir import SIMPLEPIR_2023, Client, Prepared, Server, StaleHint, Table, index_table, keyword_table, prepare
 from mpc.pir.messages import Answer, Ask, Hint, Query
 
 SESSION = bytes(range(16))
@@ -224,6 +226,16 @@ def test_what_a_table_may_be() -> None:
         keyword_table({b"a": b"1"}, secrets.token_bytes, columns=0)
     with pytest.raises(BadParameters):
         server(prepare(index_table(RECORDS, secrets.token_bytes)), at_most=0)
+
+
+def test_hand_made_tables_and_hints_are_checked_before_any_loop_runs(numbers: Prepared) -> None:
+    for cells in (numbers.cells[:-1], numbers.cells[:, :-1], numbers.cells.astype(np.uint32)):
+        with pytest.raises(BadParameters):
+            prepare(Table(numbers.layout, cells))  # type: ignore[arg-type]
+    with pytest.raises(BadParameters):
+        client([1], hint=Hint(SESSION, numbers.layout, numbers.hint[:-1]))
+    with pytest.raises(MpcError):
+        prepare(Table(replace(numbers.layout, records=0), numbers.cells))
 
 
 def test_no_repr_shows_data_or_secrets(people: Prepared) -> None:

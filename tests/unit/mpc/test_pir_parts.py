@@ -59,6 +59,13 @@ def test_the_scan_is_the_exact_product(rows: int, count: int, threads: int) -> N
         assert (scan(table, vectors, threads) == expected).all()
 
 
+def test_the_scan_refuses_shapes_that_would_read_beyond_an_array() -> None:
+    table, vectors = np.zeros((4, 8), np.uint8), np.zeros((1, 8), np.uint32)
+    for wrong in ((table[:, :7], vectors, 1), (table, vectors[:, :7], 1), (table, vectors[0], 1), (table, vectors, 0)):
+        with pytest.raises(BadParameters):
+            scan(*wrong)
+
+
 def chi_squared(sample: np.ndarray, sigma: float) -> tuple[float, int]:
     """(statistic, degrees of freedom) of a sample against the discrete Gaussian, tails pooled beyond 3 sigma."""
     edge = math.floor(3 * sigma)
