@@ -5,6 +5,7 @@
 """
 
 from mpc.sealed.advisor import advise
+from mpc.sealed.audit import replay
 from mpc.sealed.circuit import (
     ColumnSum,
     GroupSum,
@@ -54,6 +55,7 @@ __all__ = [
     "combine",
     "group_sum",
     "inner_product",
+    "replay",
     "row_weighted_sum",
     "score",
     "vector_sum",

@@ -95,7 +95,7 @@ class Bench:
                     raise MalformedMessage("a rotation key is missing")
 
     def load(self, column: SealedColumn, block: int | None = None) -> Limbs:
-        """Check and load one column. ``WrongSession`` for another job's or key's, ``MalformedMessage`` for bad bytes."""
+        """Check and load one column, or one block of it. Raises ``WrongSession``, ``MalformedMessage``."""
         if (column.job, column.key_id) != (self.material.job, self.material.key_id):
             raise WrongSession("a column of another job or key: keys of different owners never mix")
         if column.rows != self.circuit.rows or column.index >= columns_of(self.circuit):

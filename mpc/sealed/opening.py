@@ -102,7 +102,8 @@ class KeyHolder:
         sample: int = 1,
         randomness: RandomBytes = secrets.token_bytes,
     ) -> None:
-        """``permitted``: the circuit digest of the logged permit. ``replay``: see ``audit.replay``. ``sample``: blocks to re-evaluate, at least one."""
+        """``permitted``: the circuit digest of the logged permit. ``replay``: see
+        ``audit.replay``. ``sample``: blocks to re-evaluate, at least one."""
         if len(permitted) != 32 or sample < 1:
             raise BadParameters("a circuit digest has 32 bytes, and at least one block is re-evaluated")
         self.name, self.finished = name, False

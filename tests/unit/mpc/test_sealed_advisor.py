@@ -129,10 +129,10 @@ def test_depth_and_keys_follow_the_model() -> None:
 
 
 def test_refusals_say_what_is_needed() -> None:
-    deep = (*tuple(Layer(4, 4, 1.0, 0.1, (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5)) for _ in range(3)), Layer(4, 1, 1.0, 0.1))
+    deep = (*tuple(Layer(4, 4, 1.0, 0.1, (*(0.0,) * 7, 0.5)) for _ in range(7)), Layer(4, 1, 1.0, 0.1))
     with pytest.raises(DepthExceeded, match="too deep"):
         advise(Scoring(100, 1.0, deep, 1e-2))
-    with pytest.raises(DepthExceeded, match="an error of .* would do"):
+    with pytest.raises(DepthExceeded, match=r"an error of .* would do"):
         advise(Scoring(10**6, 1.0, NET, 2e-3), public_key=True)
     with pytest.raises(BadParameters, match=r"need .* bits; a double keeps"):
         advise(Scoring(100, 1.0, NET, 1e-9))
