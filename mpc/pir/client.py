@@ -49,10 +49,11 @@ class Client:
         self.name = name
         self.hint: Hint | None = None
         self._result: tuple[bytes | None, ...] | None = None
-        self._server, self._session, self._wanted, self._randomness = server, session, wanted, randomness
+        self._server, self._session, self._randomness = server, session, randomness
+        self._wanted: tuple[int | bytes, ...] = tuple(wanted)
         self._accept, self._threads = tuple(accept), threads
         self._secrets: Words | None = None
-        self._sent = False
+        self._asked = self._sent = False
         self._places: list[tuple[Sequence[int], int]] = []
         if hint is not None:
             self._take(hint)
@@ -72,9 +73,12 @@ class Client:
         return self._result
 
     def start(self) -> Sequence[Send]:
-        if self.hint is None:
-            return (Send(self._server, Ask(self._session).encode()),)
-        return self._query(self.hint.layout)
+        if self._asked or self._sent:
+            raise WrongRound("already started: a second batch needs a session of its own")
+        if self.hint is not None:
+            return self._query(self.hint.layout)
+        self._asked = True
+        return (Send(self._server, Ask(self._session).encode()),)
 
     def receive(self, sender: PartyName, message: bytes) -> Sequence[Send]:
         """Raises ``BadParameters`` for a table of another kind or profile, ``OutOfRange`` for a number beyond it."""
@@ -85,6 +89,8 @@ class Client:
             hint = Hint.decode(message, self._session)
             if self.hint is not None:
                 raise DuplicateMessage("the hint is already here")
+            if not self._asked:
+                raise WrongRound("a hint that was not asked for")
             self._take(hint)
             return self._query(hint.layout)
         if kind == ANSWER:
@@ -104,8 +110,6 @@ class Client:
 
     def _query(self, layout: Layout) -> Sequence[Send]:
         """b = A s + e + Delta u, for each lookup; u marks the columns whose sum is wanted (none for a dummy)."""
-        if self._sent:
-            raise WrongRound("the query of this session is sent: a second one needs a session of its own")
         n = layout.profile.dimension
         secrets = np.frombuffer(self._randomness(4 * n * self._lookups), dtype="<u4").reshape(self._lookups, n)
         vectors = np.empty((self._lookups, layout.columns), dtype=np.uint32)

@@ -70,6 +70,14 @@ def test_keys_give_their_values_and_absent_keys_none(people: Prepared) -> None:
     assert list(asker.result) == [PEOPLE.get(key) for key in keys]
 
 
+def test_a_wish_is_fixed_when_it_is_made(numbers: Prepared) -> None:
+    wanted = [4, 5]
+    asker, answerer = client(wanted), server(numbers)
+    wanted[0] = 6
+    run([asker, answerer])
+    assert list(asker.result) == [RECORDS[4].tobytes(), RECORDS[5].tobytes()]
+
+
 def test_a_table_of_one_record() -> None:
     for table, wanted, value in (
         (index_table(RECORDS[:1], secrets.token_bytes), [0], RECORDS[0].tobytes()),
@@ -122,7 +130,14 @@ def test_an_answer_of_another_version_is_refused_by_the_client(numbers: Prepared
 
 def test_wrong_rounds_duplicates_and_foreign_sessions(numbers: Prepared) -> None:
     asker, answerer = client([1]), server(numbers)
+    with pytest.raises(WrongRound):
+        asker.receive(BOB, Hint(SESSION, numbers.layout, numbers.hint).encode())
     (ask,) = asker.start()
+    for _ in range(2):
+        with pytest.raises(WrongRound):
+            asker.start()
+    with pytest.raises(WrongRound):
+        _ = asker.result
     with pytest.raises(WrongSession):
         answerer.receive(ALICE, Ask(bytes(16)).encode())
     (hint,) = answerer.receive(ALICE, ask.message)
