@@ -59,27 +59,27 @@ def register(hub: Hub, caller: Caller, dataset_json: dict[str, Any], envelope: E
     return verified
 
 
-def catalogue_view(connection: Connection, roster: Verified[Roster]) -> CatalogueView:
+def catalogue_view(hub: Hub, connection: Connection, roster: Verified[Roster]) -> CatalogueView:
     """What the planner sees: datasets with their current holdings, by nodes of the roster."""
     found = {row.name: row for row in connection.execute(select(datasets))}
     held = [
         holding_of(record.document, roster)
-        for record in current_records(connection, roster)
+        for record in current_records(hub, connection, roster)
         if found[record.document.dataset].digest == record.document.dataset_digest
     ]
     named = tuple(read_dataset(json.loads(row.document)) for name, row in sorted(found.items()))
     return CatalogueView(datasets=named, holdings=tuple(held))
 
 
-def current_records(connection: Connection, roster: Verified[Roster]) -> list[Verified[DatasetRecord]]:
-    """The newest record of each dataset and node that the roster still knows, verified again."""
+def current_records(hub: Hub, connection: Connection, roster: Verified[Roster]) -> list[Verified[DatasetRecord]]:
+    """The newest record of each dataset and node that the roster still knows, verified under it."""
     newest = select(records.c.dataset, records.c.node, func.max(records.c.sequence).label("sequence"))
     latest = newest.group_by(records.c.dataset, records.c.node).subquery()
     same = (records.c.dataset == latest.c.dataset) & (records.c.node == latest.c.node)
     query = select(records.c.envelope, records.c.node).join(latest, same & (records.c.sequence == latest.c.sequence))
     known = {node.id for owner in roster.document.owners for node in owner.nodes}
     rows = connection.execute(query.order_by(records.c.dataset, records.c.node))
-    return [verify_dataset_record(bytes(row.envelope), roster) for row in rows if row.node in known]
+    return [hub.memo.verified(verify_dataset_record, bytes(row.envelope), roster) for row in rows if row.node in known]
 
 
 def holding_of(record: DatasetRecord, roster: Verified[Roster]) -> Holding:
@@ -94,9 +94,9 @@ def holding_of(record: DatasetRecord, roster: Verified[Roster]) -> Holding:
     )
 
 
-def describe(connection: Connection, roster: Verified[Roster], name: str) -> dict[str, Any]:
+def describe(hub: Hub, connection: Connection, name: str) -> dict[str, Any]:
     """One logical dataset with its holdings, as the API shows it; raises ``NotFound``."""
-    view = catalogue_view(connection, roster)
+    view = catalogue_view(hub, connection, hub.roster())
     try:
         dataset = view.dataset(name)
     except KeyError:

@@ -30,11 +30,11 @@ def request_list(hub: Hub, caller: Caller, limit: int, after: int) -> dict[str, 
         rows = connection.execute(query).all()
         for row in rows:
             try:
-                request = stored_request(row, setting.roster)
+                request = stored_request(hub, row, setting.roster)
                 case = build_case(hub, request, setting)
             except (JobError, Rejected):  # it cannot run at present, whatever the owner signs
                 continue
-            why = missing_grant(caller.subject, case, held_grants(connection, request, setting), setting.now)
+            why = missing_grant(caller.subject, case, held_grants(hub, connection, request, setting), setting.now)
             if why is None:
                 continue
             order = case.order.document

@@ -14,6 +14,7 @@ from jobs.documents import Roster, SigningKey, TrustedRoster, Verified
 from mpc.party import RandomBytes
 from sandbox.errors import NotFound
 from sandbox.hub.config import HubConfig
+from sandbox.hub.memo import Memo
 from sandbox.hub.notify import Notifier, Pace
 from sandbox.keys.files import create_key, load_key
 from sandbox.keys.trust import Trust
@@ -39,6 +40,7 @@ class Hub:
         self.trust = trust
         self.rng = rng
         self.notifier = Notifier()
+        self.memo = Memo()
         self.pace = Pace(config.checkpoint_seconds)
         self._trusted: TrustedRoster | None = None
         self._accepted: dict[str, Verified[Roster]] = {}

@@ -15,7 +15,7 @@ from sandbox.hub.hub import HUB, Hub
 from sandbox.hub.jobstate import job_row, move, put, set_fine
 from sandbox.hub.negative import current_list
 from sandbox.hub.replay import cached_release
-from sandbox.hub.request import Request, Setting, build_case, build_permit, records_of, replay_key, stored_request
+from sandbox.hub.request import Request, Setting, build_case, replay_key, stored_request
 from sandbox.policy.decide import Allowed, Case, Decision, Denied, NeedsApproval, Reason, Use, decide
 from sandbox.policy.states import Cause, State
 from sandbox.policy.states import Event as Step
@@ -29,7 +29,7 @@ def settle(hub: Hub, change: Change, job: str, actor: Actor) -> None:
     row = job_row(change.connection, job)
     setting = Setting.at(hub, change.connection, change.now)
     try:
-        request = stored_request(row, setting.roster)
+        request = stored_request(hub, row, setting.roster)
         case = build_case(hub, request, setting)
     except (JobError, Rejected) as error:
         if row.state == State.SUBMITTED:
@@ -40,7 +40,7 @@ def settle(hub: Hub, change: Change, job: str, actor: Actor) -> None:
     key = replay_key(case.order.document)
     change.execute(update(jobs).where(jobs.c.id == job).values(replay_key=key, roster=setting.roster.digest))
     cached = cached_release(change.connection, key)
-    decision = decide_request(change.connection, request, case, setting, replay=cached is not None)
+    decision = decide_request(hub, change.connection, request, case, setting, replay=cached is not None)
     match decision:
         case Denied(reasons):
             move(change, row, Step.REFUSE, Cause.HUB, HUB, reasons=_json(reasons), facts={"codes": _codes(reasons)})
@@ -54,26 +54,26 @@ def settle(hub: Hub, change: Change, job: str, actor: Actor) -> None:
             if cached is not None:
                 cached.show_again(change, row, chosen)
             else:
-                _issue(hub, change, row, request, setting, chosen)
+                _issue(hub, change, row, request, setting, case, chosen)
 
 
 def decide_request(
-    connection: Connection, request: Request, case: Case, setting: Setting, *, replay: bool = False
+    hub: Hub, connection: Connection, request: Request, case: Case, setting: Setting, *, replay: bool = False
 ) -> Decision:
     """The pure decision over what the database holds."""
     used = {*request.plan.columns_touched()}
     datasets = [dataset for dataset in setting.view.datasets if dataset.name in used]
-    held = held_grants(connection, request, setting)
+    held = held_grants(hub, connection, request, setting)
     return decide(request.plan, case, datasets, held, current_list(connection), setting.now, replay=replay)
 
 
-def held_grants(connection: Connection, request: Request, setting: Setting) -> list[Use]:
+def held_grants(hub: Hub, connection: Connection, request: Request, setting: Setting) -> list[Use]:
     """All grants to this operator for this plan, oldest first; one that the roster no longer supports is left out."""
-    where = (grants.c.operator == request.operator) & (grants.c.plan_template == request.plan.digest())
+    where = (grants.c.operator == request.operator) & (grants.c.plan_template == request.plan_digest)
     found = []
     for row in connection.execute(select(grants).where(where).order_by(grants.c.at)):
         try:
-            grant: Verified[Grant] = verify_grant(bytes(row.envelope), setting.roster)
+            grant: Verified[Grant] = hub.memo.verified(verify_grant, bytes(row.envelope), setting.roster)
         except JobError:  # its owner's keys changed: it needs a new signature
             continue
         found.append(Use(grant, row.used, row.revoked is not None))
@@ -87,12 +87,19 @@ def refund(change: Change, job: str) -> None:
 
 
 def _issue(
-    hub: Hub, change: Change, row: Row[Any], request: Request, setting: Setting, chosen: Sequence[Verified[Grant]]
+    hub: Hub,
+    change: Change,
+    row: Row[Any],
+    request: Request,
+    setting: Setting,
+    case: Case,
+    chosen: Sequence[Verified[Grant]],
 ) -> None:
-    permit = build_permit(hub, request, setting, [grant.digest for grant in chosen])
-    envelope = permit.sign(hub.key)
-    verified = verify_permit(envelope, setting.roster)
-    records = records_of(permit, setting.records)
+    """Sign the drafted order with the chosen grants, check it as a node would, and put it into the inboxes."""
+    draft, records = case.order.document, case.records
+    envelope = draft.model_copy(update={"grants": tuple(grant.digest for grant in chosen)}).sign(hub.key)
+    verified = hub.memo.verified(verify_permit, envelope.encode(), setting.roster)
+    permit = verified.document
     check_permit(verified, chosen, request.committed, records, setting.roster)
     digests = (verified.digest, *(grant.digest for grant in chosen))
     move(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -18,7 +18,6 @@ from jobs.documents import (
     Commitment,
     DatasetRecord,
     DataUse,
-    Envelope,
     OutputRule,
     Permit,
     Roster,
@@ -26,7 +25,6 @@ from jobs.documents import (
     json_digest,
     parse_json,
     verify_commitment,
-    verify_permit,
 )
 from jobs.opening import ALGORITHM, PROTOCOL_VERSION
 from jobs.plan.types import Plan
@@ -48,6 +46,10 @@ class Request:
     plan: Plan
     parameters: dict[str, Scalar]
     commitment: Verified[Commitment] | None
+
+    @cached_property
+    def plan_digest(self) -> Digest:
+        return self.plan.digest()
 
     @property
     def committed(self) -> Verified[Commitment]:
@@ -75,18 +77,20 @@ class Setting:
     @classmethod
     def at(cls, hub: Hub, connection: Connection, now: datetime) -> Setting:
         roster = hub.roster()
-        return cls(roster, catalogue_view(connection, roster), tuple(current_records(connection, roster)), now)
+        records = tuple(current_records(hub, connection, roster))
+        return cls(roster, catalogue_view(hub, connection, roster), records, now)
 
 
 def build_case(hub: Hub, request: Request, setting: Setting) -> Case:
-    """The decision's input: the permit that would be issued now, really signed, so it compares as a real one."""
-    permit = build_permit(hub, request, setting, (request.plan.digest(),))
-    verified = verify_permit(permit.sign(hub.key), setting.roster)
-    return Case(verified, request.commitment, records_of(permit, setting.records), setting.roster)
+    """The decision's input. Raises ``InvalidSpec`` if a participant lacks a dataset."""
+    permit = draft_permit(hub, request, setting)
+    envelope = permit.sign(hub.key)
+    drafted = Verified(permit, envelope, frozenset((hub.key.public,)))  # only compared with grants, never sent
+    return Case(drafted, request.commitment, records_of(permit, setting.records), setting.roster)
 
 
-def build_permit(hub: Hub, request: Request, setting: Setting, grants: Iterable[Digest]) -> Permit:
-    """The order to run this request now under these grants. Raises ``InvalidSpec`` if a participant lacks a dataset."""
+def draft_permit(hub: Hub, request: Request, setting: Setting) -> Permit:
+    """The order to run this request now, but for its grants: they are chosen by comparing them with it."""
     participants = tuple(holding.node for holding in setting.view.holdings_of(request.plan.dataset))
     if not participants:
         raise InvalidSpec(f"nobody holds {request.plan.dataset} at present")
@@ -100,14 +104,14 @@ def build_permit(hub: Hub, request: Request, setting: Setting, grants: Iterable[
         protocol=PROTOCOL_VERSION,
         operator=request.operator,
         scenario=commitment.document.scenario if commitment else "not committed yet",
-        commitment=commitment.digest if commitment else request.plan.digest(),
+        commitment=commitment.digest if commitment else request.plan_digest,
         algorithm=ALGORITHM,
-        plan_template=request.plan.digest(),
-        plan_hash=request.plan.digest(),
+        plan_template=request.plan_digest,
+        plan_hash=request.plan_digest,
         plan=request.plan.model_dump(mode="json"),
         parameters=request.parameters,
         data=tuple(_data(request.plan, participants, setting.records)),
-        grants=tuple(grants),
+        grants=(request.plan_digest,),
         participants=participants,
         roster=setting.roster.digest,
         output=output_rule(request.plan.profile),
@@ -144,10 +148,10 @@ def output_rule(profile_id: str) -> OutputRule:
     return OutputRule(form="aggregate", profile=profile.name, version=profile.version, digest=profile.digest)
 
 
-def stored_request(row: Row[Any], roster: Verified[Roster]) -> Request:
+def stored_request(hub: Hub, row: Row[Any], roster: Verified[Roster]) -> Request:
     """Read a job's row back; raises ``BadSignature`` if the operator's keys have changed since."""
     body = parse_json(row.request.encode())
-    commitment = verify_commitment(Envelope.parse(bytes(row.commitment_envelope)), roster)
+    commitment = hub.memo.verified(verify_commitment, bytes(row.commitment_envelope), roster)
     return Request(row.id, row.operator, body["sql"], stored_plan(row.plan), body["parameters"], commitment)
 
 

@@ -56,7 +56,7 @@ def receive(hub: Hub, caller: Caller, envelopes: Sequence[Envelope]) -> None:
 def joint_of(hub: Hub, row: Row[Any]) -> Joint:
     """The job as the coordinator sees it, under the roster of its permit."""
     plan = stored_plan(row.plan)
-    permit: Verified[Permit] = verify_permit(bytes(row.permit_envelope), hub.roster_of(row.roster))
+    permit: Verified[Permit] = hub.memo.verified(verify_permit, bytes(row.permit_envelope), hub.roster_of(row.roster))
     return Joint(permit, plan, None if row.passed is None else unpack(plan, bytes(row.passed)))
 
 

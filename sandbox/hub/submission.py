@@ -46,7 +46,7 @@ def preview(hub: Hub, caller: Caller, sql: str, parameters: dict[str, Scalar], c
         request, words = _compile("preview", caller.subject, sql, parameters, bound, setting)
         case = build_case(hub, request, setting)
         cached = cached_release(connection, replay_key(case.order.document))
-        decision = decide_request(connection, request, case, setting, replay=cached is not None)
+        decision = decide_request(hub, connection, request, case, setting, replay=cached is not None)
     return Preview(request, words, decision, cached.job if cached and isinstance(decision, Allowed) else None)
 
 
@@ -65,8 +65,7 @@ def submit(
         setting = Setting.at(hub, connection, hub.store.now())
         bound = _verify(commitment, caller, setting)
         request, words = _compile(hub.random_id("job"), caller.subject, sql, parameters, bound, setting)
-        order = build_case(hub, request, setting).order.document
-    digests = (request.spec, request.plan.digest(), bound.digest)
+    digests = (request.spec, request.plan_digest, bound.digest)
     with hub.store.change(Event("job.submitted", caller.actor, job=request.job, digests=digests)) as change:
         if (earlier := _submitted(change.connection, caller.subject, key, body)) is not None:
             raise Conflicting(f"this key is being used for job {earlier} at this moment: ask for that job")
@@ -78,14 +77,14 @@ def submit(
             "fine": "submitted",
             "operator": caller.subject,
             "spec": request.spec,
-            "plan_digest": request.plan.digest(),
+            "plan_digest": request.plan_digest,
             "plan": request.plan.model_dump_json(),
             "commitment": bound.digest,
             "roster": setting.roster.digest,
             "request": canonical({"parameters": request.parameters, "sql": sql, "words": words}).decode(),
             "commitment_envelope": commitment.encode(),
             "reasons": "[]",
-            "replay_key": replay_key(order),
+            "replay_key": request.spec,  # until it is settled
             "created": at,
             "changed": at,
             "serial": serial,

@@ -69,7 +69,7 @@ def post_dataset(hub: HubDep, caller: Owner, body: Registration) -> dict[str, An
 def get_datasets(hub: HubDep, caller: AnyCaller, limit: Limit = 100, after: str = "") -> dict[str, Any]:
     """All logical datasets, by name."""
     with hub.store.read() as connection:
-        view = catalogue_view(connection, hub.roster())
+        view = catalogue_view(hub, connection, hub.roster())
     found = [dataset for dataset in view.datasets if dataset.name > after][:limit]
     items = [
         {
@@ -90,7 +90,7 @@ def get_datasets(hub: HubDep, caller: AnyCaller, limit: Limit = 100, after: str 
 def get_dataset(hub: HubDep, caller: AnyCaller, name: DatasetName) -> dict[str, Any]:
     """One logical dataset with its columns and holders."""
     with hub.store.read() as connection:
-        return describe(connection, hub.roster(), name)
+        return describe(hub, connection, name)
 
 
 @router.get("/negative-list", tags=["platform"])

@@ -72,7 +72,7 @@ def post_plan(hub: HubDep, caller: Operator, body: Question) -> dict[str, Any]:
     reasons = () if isinstance(decision, Allowed) else decision.reasons
     return {
         "plan": found.request.plan.model_dump(mode="json"),
-        "plan_digest": found.request.plan.digest(),
+        "plan_digest": found.request.plan_digest,
         "parameters": found.request.parameters,
         "words": found.words,
         "decision": name,
