@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -427,3 +428,9 @@ def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
     yield make
     for one in made:
         one.stop()
+
+
+@pytest.fixture(scope="session")
+def kit() -> Any:
+    """This module: its keys, documents and constants."""
+    return sys.modules[__name__]
