@@ -17,8 +17,10 @@ from typing import Any, Final
 from tenseal import sealapi
 
 from mpc.errors import BadParameters, MalformedMessage
+from mpc.sealed.zstd import check_frame
 
 SEAL_MAGIC: Final = 0xA15E
+ZSTD: Final = 2  # the one compression accepted; SEAL also reads zlib, whose size cannot be told beforehand
 SEAL_HEADER: Final = struct.Struct("<HBBBBHQ")  # magic, header bytes, major, minor, compression, reserved, total bytes
 
 
@@ -37,13 +39,15 @@ class MemoryFile:
             raise BadParameters("SEAL could not write to /proc/self/fd: sealed columns need Linux with /proc mounted")
         return raw
 
-    def load(self, thing: Any, context: Any, raw: bytes) -> Any:
-        """Fill ``thing``; raises ``MalformedMessage`` for bytes that SEAL, or its header, does not vouch for."""
+    def load(self, thing: Any, context: Any, raw: bytes, limit: int) -> Any:
+        """Fill ``thing``; raises ``MalformedMessage`` for bytes that SEAL, or its header, does not vouch for, and for
+        what would unpack to more than ``limit`` bytes."""
         if len(raw) < SEAL_HEADER.size:
             raise MalformedMessage("shorter than a SEAL header")
-        magic, header, _, _, _, reserved, size = SEAL_HEADER.unpack_from(raw)
-        if (magic, header, reserved, size) != (SEAL_MAGIC, SEAL_HEADER.size, 0, len(raw)):
+        magic, header, _, _, compression, reserved, size = SEAL_HEADER.unpack_from(raw)
+        if (magic, header, compression, reserved, size) != (SEAL_MAGIC, SEAL_HEADER.size, ZSTD, 0, len(raw)):
             raise MalformedMessage("not one whole SEAL object")
+        check_frame(raw[SEAL_HEADER.size :], limit)
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, raw, 0)
         try:
@@ -75,12 +79,12 @@ class Form:
     ntt: bool
 
 
-def load_ciphertext(file: MemoryFile, context: Any, raw: bytes, form: Form) -> Any:
+def load_ciphertext(file: MemoryFile, context: Any, raw: bytes, form: Form, limit: int) -> Any:
     """Raises ``MalformedMessage`` also for a ciphertext of another level, size or scale than ``form``.
 
     A wrong scale would stretch the decrypted noise beyond what was flooded, so it is no formality.
     """
-    ciphertext = file.load(sealapi.Ciphertext(), context, raw)
+    ciphertext = file.load(sealapi.Ciphertext(), context, raw, limit)
     same = tuple(ciphertext.parms_id()) == form.level and ciphertext.size() == form.polynomials
     if not same or ciphertext.is_ntt_form() != form.ntt or ciphertext.is_transparent():
         raise MalformedMessage("a ciphertext of another level or size than the circuit yields here")
