@@ -210,12 +210,13 @@ def _columns(scope: Scope, units: tuple[UnitColumn, ...], exprs: tuple[RowExpr, 
     found = []
     for col in sorted(read, key=lambda c: (c.table, c.name)):
         column = scope.column(col)
+        excluded = scope.tables[col.table].null_units == "exclude"
         found.append(
             PlannedColumn(
                 column=col,
                 type=column.type,
                 decimals=column.decimals,
-                nullable=column.nullable or column.role is Role.UNIT,
+                nullable=excluded if column.role is Role.UNIT else column.nullable,
                 low=column.bounds.low if column.bounds else None,
                 high=column.bounds.high if column.bounds else None,
             )

@@ -22,6 +22,18 @@ from jobs.kinds.statistics.staging import MARK
 
 _MIB = 1 << 20
 
+_LOCK = "; ".join(
+    (
+        "SET enable_external_access = false",
+        "SET autoload_known_extensions = false",
+        "SET autoinstall_known_extensions = false",
+        "SET allow_community_extensions = false",
+        "SET python_enable_replacements = false",
+        "SET preserve_insertion_order = false",
+        "SET lock_configuration = true",
+    )
+)
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -39,24 +51,15 @@ class Engine:
     """One locked in-memory database. Used by one step, in a ``with`` block."""
 
     def __init__(self, limits: Limits) -> None:
-        self._connection = duckdb.connect(":memory:")
-        settings = (
-            "SET temp_directory = ''",  # no spill: the file would hold rows in the clear
-            "SET enable_external_access = false",
-            "SET autoload_known_extensions = false",
-            "SET autoinstall_known_extensions = false",
-            "SET allow_community_extensions = false",
-            "SET python_enable_replacements = false",
-            "SET preserve_insertion_order = false",
-            "SET enable_progress_bar = false",
-            "SET TimeZone = 'UTC'" if _has_time_zone(self._connection) else "",
-            f"SET memory_limit = '{limits.memory_bytes // _MIB}MiB'",
-            f"SET threads = {limits.threads}",
-            "SET lock_configuration = true",
+        self._connection = duckdb.connect(
+            ":memory:",
+            config={
+                "temp_directory": "",  # no spill: the file would hold rows in the clear
+                "memory_limit": f"{limits.memory_bytes // _MIB}MiB",
+                "threads": str(limits.threads),
+            },
         )
-        for setting in settings:
-            if setting:
-                self._connection.execute(setting)
+        self._connection.execute(_LOCK)
 
     def __enter__(self) -> Engine:
         return self
