@@ -47,6 +47,7 @@ from sandbox.disclosure.part import PartVerdict
 from sandbox.hub.app import create_app
 from sandbox.hub.catalogue import dataset_digest, read_dataset
 from sandbox.hub.config import HubConfig
+from sandbox.hub.deadlines import tick
 from sandbox.hub.hub import Hub
 from sandbox.hub.tokens import Role, issue_token
 from sandbox.keys.certify import certify_node
@@ -58,6 +59,7 @@ from sandbox.store.event import Actor
 from sandbox.store.migrate import open_store
 
 START = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
+__all__ = ["tick"]
 ORIGIN = "log.example/unseen"
 OWNERS = ("ewr", "jfk", "lga")
 CARRIERS = ("AA", "B6", "DL")
@@ -248,6 +250,11 @@ class World:
     def stop(self) -> None:
         self.client.__exit__(None, None, None)
         self.store.close()
+
+    def restart(self) -> None:
+        """Drop the hub as a crash would (the database is all that survives) and open it again."""
+        self.stop()
+        self.start()
 
     def _issue_tokens(self) -> None:
         people = [(Role.OPERATOR, "acme"), (Role.OPERATOR, "rival"), (Role.AUDITOR, "auditor")]
