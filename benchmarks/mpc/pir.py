@@ -44,7 +44,8 @@ def main(argv: list[str] | None = None) -> int:
     rows += keyword_rows(options.keys, options.threads)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     rows.append(report.row("peak memory of this benchmark, both parties and the source data", peak, "GiB"))
-    notes.append(f"Load average before the run: {load:.1f} on {os.cpu_count()} cores; absolute times suffer from it.")
+    after = os.getloadavg()[0]
+    notes.append(f"Load average {load:.1f} before and {after:.1f} after the run (its own threads: {options.threads}).")
     report.write("pir", rows, notes)
     return 0
 
