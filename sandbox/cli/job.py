@@ -48,7 +48,7 @@ def explain(
     if as_json:
         show_json(preview.raw)
         return
-    show_words(preview.words)
+    show_words(str(preview.words.get("text", "")))
     out.print(f"decision now: [bold]{preview.decision.replace('_', ' ')}[/]")
     for reason in preview.reasons:
         out.print(f"  - {reason_text(reason)}")
@@ -78,7 +78,7 @@ def submit(
     if as_json:
         show_json(job.raw)
         return
-    show_words(job.words)
+    show_words(str(job.words.get("text", "")))
     show_job(job)
 
 
@@ -107,7 +107,7 @@ def show(job_id: JobId, hub: HubUrl = DEFAULT_HUB, token_file: TokenFile = None,
     if as_json:
         show_json(job.raw)
         return
-    show_words(job.words)
+    show_words(str(job.words.get("text", "")))
     show_job(job)
 
 

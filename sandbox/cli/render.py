@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from rich.panel import Panel
 from rich.table import Table as Grid
+from rich.text import Text
 
 from sandbox.cli.context import out
 from sandbox.client import Job, Table
@@ -52,27 +53,9 @@ def reason_text(reason: Mapping[str, Any]) -> str:
     return f"{who}{reason.get('text') or reason.get('detail') or reason.get('code')}"
 
 
-def show_words(words: Mapping[str, Any], title: str = "What this plan does (计划说明)") -> None:
-    """A plan in words, from ``jobs.plan.words``: headings with their lines."""
-    lines: list[str] = []
-    for heading, value in words.items():
-        lines.append(f"[bold]{heading.replace('_', ' ')}[/]")
-        lines += [f"  {line}" for line in _lines(value)]
-    out.print(Panel("\n".join(lines), title=title, title_align="left", expand=False))
-
-
-def _lines(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for name, item in value.items():
-            text = ", ".join(_lines(item)) if isinstance(item, list | tuple | dict) else item
-            yield f"{name.replace('_', ' ')}: {text}"
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _lines(item)
-    else:
-        yield str(value)
+def show_words(text: str, title: str = "What this plan does (计划说明)") -> None:
+    """A plan in words, as ``jobs.plan.words`` wrote it. Printed literally: nothing in it is markup."""
+    out.print(Panel(Text(text), title=title, title_align="left", expand=False))
 
 
 def show_table(table: Table, limit: int = 40) -> None:

@@ -65,9 +65,9 @@ def show(
         review = _find(client, job_id)
         words = words_of(client, review)
     if as_json:
-        show_json(words)
+        show_json(words.model_dump(mode="json"))
         return
-    show_words(words)
+    show_words(words.text())
     document = review.commitment.document
     out.print(f"operator [bold]{review.operator}[/] commits to: {document.purpose}")
     out.print(f"disposal (期满处置): {document.disposal}")
@@ -138,13 +138,13 @@ def deny(
     out.print("denied")
 
 
-def words_of(client: Client, review: Review) -> dict[str, Any]:
+def words_of(client: Client, review: Review) -> Any:
     """The plan in words, from this owner's own reading of plan and datasets."""
     from jobs.plan.words import explain
 
     names = review.plan.columns_touched()
     datasets = tuple(_dataset(client, name) for name in names)
-    return explain(review.plan, datasets).model_dump(mode="json")
+    return explain(review.plan, datasets)
 
 
 def _dataset(client: Client, name: str) -> Any:

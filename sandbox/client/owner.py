@@ -72,7 +72,7 @@ class Review:
         if plan.holders != len(value["participants"]):
             raise OutOfScope("participants", "the plan adds another number of parts than the request has participants")
         return cls(
-            job=str(value["job"]),
+            job=str(value["id"]),
             operator=commitment.document.operator,
             plan=plan,
             parameters=dict(value.get("parameters") or {}),

@@ -26,19 +26,16 @@ class Table:
 
     @classmethod
     def read(cls, value: Mapping[str, Any]) -> Table:
-        """From the API's JSON: columns, rows, per-row marks, source line."""
+        """From the API's JSON: columns, rows, per-row suppressed names, source line."""
         columns = tuple(str(column["name"]) for column in value["columns"])
         kinds = [str(column["type"]) for column in value["columns"]]
         rows = tuple(tuple(_typed(cell, kind) for cell, kind in zip(row, kinds, strict=True)) for row in value["rows"])
-        suppressed = tuple(
-            frozenset(name for name, hidden in zip(columns, marks, strict=True) if hidden)
-            for marks in value["suppressed"]
-        )
-        return cls(columns, rows, suppressed, str(value.get("source", "")))
+        suppressed = tuple(frozenset(names) for names in value["suppressed"])
+        return cls(columns, rows, suppressed, str(value["source_line"]))
 
     def to_pandas(self) -> pd.DataFrame:
-        """Suppressed cells are ``<NA>``; decimals become floats."""
-        frame: pd.DataFrame = self.to_arrow().to_pandas()
+        """Suppressed cells are ``<NA>``; decimals become floats, whole numbers stay whole."""
+        frame: pd.DataFrame = self.to_arrow().to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
         return frame
 
     def to_arrow(self) -> pa.Table:

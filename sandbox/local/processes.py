@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -37,13 +37,14 @@ class Processes:
         for owner in self._places.owners:
             self.wait_for_node(owner)
 
-    def start_hub(self) -> None:
-        self._start("hub", ["hub", "serve", "--config", str(self._places.hub / "hub.yaml")], self._places.hub)
-        self._wait("hub", self._hub_answers)
+    def start_hub(self, folder: Path | None = None, name: str = "hub", port: int | None = None) -> None:
+        """The federation's hub, or another one from another folder and port."""
+        self._start(name, ["hub", "serve", "--config", str((folder or self._places.hub) / "hub.yaml")])
+        self._wait(name, lambda: self._hub_answers(port or self._places.port))
 
     def start_node(self, owner: str, *, wait: bool = True) -> None:
         folder = self._places.node(owner)
-        self._start(f"node-{owner}", ["node", "serve", "--config", str(folder / "node.yaml")], folder)
+        self._start(f"node-{owner}", ["node", "serve", "--config", str(folder / "node.yaml")])
         if wait:
             self.wait_for_node(owner)
 
@@ -53,7 +54,7 @@ class Processes:
     def start_witness(self) -> None:
         folder = self._places.witness
         arguments = ["witness", "serve", "--hub", self._places.url, "--folder", str(folder), "--name", "witness"]
-        self._start("witness", [*arguments, "--trust", str(self._places.trust)], folder)
+        self._start("witness", [*arguments, "--trust", str(self._places.trust)])
 
     def pid(self, name: str) -> int:
         return self._running[name].pid
@@ -91,7 +92,7 @@ class Processes:
         file = self._log_file(name)
         return "\n".join(file.read_text(errors="replace").splitlines()[-15:]) if file.exists() else ""
 
-    def _start(self, name: str, arguments: Sequence[str], folder: Path) -> None:
+    def _start(self, name: str, arguments: Sequence[str]) -> None:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         with self._log_file(name).open("ab") as log:
             self._running[name] = subprocess.Popen(
@@ -108,19 +109,19 @@ class Processes:
         folder.mkdir(exist_ok=True)
         return folder / f"{name}.log"
 
-    def _wait(self, name: str, ready: object) -> None:
+    def _wait(self, name: str, ready: Callable[[], bool]) -> None:
         end = time.monotonic() + _READY_S
         while time.monotonic() < end:
             if not self.is_alive(name):
                 raise Unavailable(f"{name} ended while starting:\n{self.log_of(name)}")
-            if callable(ready) and ready():
+            if ready():
                 return
             time.sleep(0.05)
         raise Unavailable(f"{name} was not ready after {_READY_S:.0f} s:\n{self.log_of(name)}")
 
-    def _hub_answers(self) -> bool:
+    def _hub_answers(self, port: int) -> bool:
         try:
-            return httpx.get(f"{self._places.url}/v1/health", timeout=2).status_code == 200
+            return httpx.get(f"http://127.0.0.1:{port}/v1/health", timeout=2).status_code == 200
         except httpx.HTTPError:
             return False
 

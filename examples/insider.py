@@ -1,0 +1,120 @@
+"""What an insider at the platform could try, with the hub's real key and database. Each attempt is caught elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import shutil
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import yaml
+from sqlalchemy import select
+
+from jobs.documents import Envelope, Permit, json_digest, parse_json
+from sandbox.audit import LogEntry, verify_checkpoint
+from sandbox.client import Client
+from sandbox.errors import LogFailure, SandboxError
+from sandbox.hub.config import HubConfig
+from sandbox.hub.hub import Hub
+from sandbox.hub.jobstate import put
+from sandbox.hub.tokens import Role, issue_token
+from sandbox.keys import Trust, load_key, read_private
+from sandbox.link import LogLink
+from sandbox.local.layout import Places, free_port
+from sandbox.local.processes import Processes
+from sandbox.store.event import Actor, Event
+from sandbox.store.tables import inbox, jobs
+from sandbox.verify import verify_entries
+from sandbox.witness.seen import SeenFile
+from sandbox.witness.witness import Witness
+
+INSIDER = Actor("hub", "insider")
+
+
+def forge_permit(places: Places, processes: Processes, job: str) -> str:
+    """Restart the hub with a forged order in every inbox: real key, real grants, another plan. Returns its id."""
+    processes.stop("hub")
+    hub = Hub.open(HubConfig.load(places.hub / "hub.yaml"))
+    try:
+        with hub.store.read() as connection:
+            row = connection.execute(select(jobs).where(jobs.c.id == job)).one()
+            orders = select(inbox.c.node, inbox.c.body).where((inbox.c.job == job) & (inbox.c.kind == "permit"))
+            bodies = connection.execute(orders).all()
+        permit = _with_another_plan(Permit.open(Envelope.parse(bytes(row.permit_envelope))))
+        forged = permit.sign(hub.key)
+        event = Event("permit.forged", INSIDER, job=job, digests=(forged.digest,))
+        with hub.store.change(event) as change:
+            for node, body in bodies:
+                put(change, node, "permit", job, {**parse_json(body.encode()), "permit": forged.to_json()})
+    finally:
+        hub.store.close()
+    processes.start_hub()
+    return permit.id
+
+
+def show_two_histories(places: Places, processes: Processes) -> LogFailure:
+    """Serve the witness a copy of the log that went another way; returns what the witness says to it."""
+    other = places.root / "another-history"
+    processes.stop("hub")
+    shutil.copytree(places.hub, other)
+    processes.start_hub()
+    port = free_port()
+    options = yaml.safe_load((other / "hub.yaml").read_text())
+    (other / "hub.yaml").write_text(yaml.safe_dump({**options, "port": port}))
+    seen = shutil.copy(places.witness / "seen.json", other / "seen.json")
+    hub = Hub.open(HubConfig.load(other / "hub.yaml"))
+    try:  # the copy goes its own way: other events than the real log has at these places
+        for _ in range(25):
+            issue_token(hub.store, Role.AUDITOR, "nobody", INSIDER, secrets.token_bytes)
+    finally:
+        hub.store.close()
+    with Client(places.url, read_private(places.auditor / "token").decode()) as auditor:
+        for _ in range(3):  # the real log goes on too, and the witness vouches for it
+            auditor.health()
+    processes.start_hub(other, "hub with another history", port)
+    trust = Trust.load(places.trust)
+    link = LogLink(f"http://127.0.0.1:{port}", read_private(places.witness / "token").decode().strip())
+    key = load_key(places.witness / "witness.key")
+    try:
+        Witness("witness", key, trust, link, SeenFile(seen, trust.origin), lambda: datetime.now(UTC)).step(5)
+    except LogFailure as failure:
+        return failure
+    finally:
+        link.close()
+        processes.stop("hub with another history")
+    raise RuntimeError("the witness cosigned a second history")
+
+
+def edit_one_entry(client: Client, trust: Trust) -> tuple[int, str]:
+    """An auditor's export with one changed entry; returns its number and what the check says."""
+    roster = client.roster().document
+    checkpoint, _ = verify_checkpoint(client.log_get("checkpoint")["note"].encode(), trust.origin, roster.hub_key())
+    leaves = [base64.b64decode(entry["leaf"]) for entry in client.log_entries()][: checkpoint.size]
+    number = next(i for i, leaf in enumerate(leaves) if LogEntry.read(leaf).event == "job.submitted")
+    entry = LogEntry.read(leaves[number])
+    leaves[number] = entry.model_copy(update={"actor": "operator:somebody-else"}).leaf()
+    try:
+        verify_entries(leaves, checkpoint)
+    except SandboxError as error:
+        return number, str(error)
+    raise RuntimeError("an edited log was believed")
+
+
+def _with_another_plan(permit: Permit) -> Permit:
+    """The same order with every ORDER BY dropped and a LIMIT added: a plan that nobody granted."""
+    plan: dict[str, Any] = {**permit.plan, "limit": 1, "order_by": []}
+    digest = json_digest(plan)
+    now = datetime.now(UTC).replace(microsecond=0)
+    return permit.model_copy(
+        update={
+            "id": f"permit-forged-{secrets.token_hex(4)}",
+            "nonce": secrets.token_hex(32),
+            "plan": plan,
+            "plan_hash": digest,
+            "plan_template": digest,
+            "issued_at": now,
+            "expires_at": now + timedelta(minutes=5),
+            "deadline": now + timedelta(minutes=10),
+        }
+    )
