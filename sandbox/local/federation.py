@@ -1,0 +1,145 @@
+"""The people of a local federation: each acts with its own keys and token, through the SDK and its own node's files."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from adapters.source import SourceSpec
+from jobs.documents import Envelope, verify_outbox_record
+from jobs.schema import Dataset, Scalar
+from sandbox.audit import verify_checkpoint
+from sandbox.catalogue.check import CheckedData
+from sandbox.catalogue.register import register
+from sandbox.client import Client, Job, build_commitment, build_grant
+from sandbox.keys import Trust, load_key, read_private
+from sandbox.local.layout import Places
+from sandbox.node.config import load_config
+from sandbox.node.control import ask
+from sandbox.node.state import NodeState
+from sandbox.verify import reconcile, verify_entries
+
+
+class Federation:
+    """Acts for every party in turn. In production each of these methods is a command on another machine."""
+
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        self.trust = Trust.load(places.trust)
+        self.commitments: list[Envelope] = []
+        """What operators signed so far, oldest first."""
+
+    def client(self, token_file: Path) -> Client:
+        return Client(self.places.url, read_private(token_file).decode().strip(), self.trust)
+
+    def operator(self, name: str | None = None) -> Client:
+        return self.client(self.places.operator(name or self.places.operators[0]) / "token")
+
+    def owner(self, name: str) -> Client:
+        return self.client(self.places.owner(name) / "token")
+
+    def auditor(self) -> Client:
+        return self.client(self.places.auditor / "token")
+
+    def register(
+        self, owner: str, dataset: Dataset, spec: SourceSpec, *, rows_at_most: int, label: str = "2013"
+    ) -> CheckedData:
+        """The owner's ``unseen data register``: check at the node, sign, announce."""
+        config = load_config(self.places.node(owner) / "node.yaml")
+        state = NodeState(config.state_dir, self.trust)
+        try:
+            held, checked = register(
+                state,
+                dataset,
+                spec,
+                config.owner,
+                config.node,
+                [load_key(self.places.owner(owner) / "owner.key")],
+                _now(),
+                rows_at_most=rows_at_most,
+                label=label,
+                data_until=datetime(2013, 12, 31, tzinfo=UTC),
+            )
+        finally:
+            state.close()
+        with self.owner(owner) as client:
+            client.register(held.dataset.model_dump(mode="json"), held.record)
+        return checked
+
+    def commitment(self, job: Mapping[str, Any], operator: str | None = None) -> Envelope:
+        """The operator's signed use commitment for a job file, good for thirty days."""
+        name = operator or self.places.operators[0]
+        key = load_key(self.places.operator(name) / "operator.key")
+        start = _now()
+        return build_commitment(
+            name, job["datasets"], job["scenario"], job["purpose"], start, start + timedelta(days=30), key
+        )
+
+    def submit(self, job: Mapping[str, Any], commitment: Envelope | None = None, operator: str | None = None) -> Job:
+        with self.operator(operator) as client:
+            signed = commitment or self.commitment(job, operator)
+            self.commitments.append(signed)
+            return client.submit(job["sql"], job.get("parameters") or {}, commitment=signed)
+
+    def approve(
+        self, owner: str, job: str, runs: int = 1, allowed: Mapping[str, Sequence[Scalar]] | None = None
+    ) -> Envelope:
+        """The owner reads the request on its own side and signs with its own key; returns the grant."""
+        with self.owner(owner) as client:
+            review = next(review for review in client.reviews() if review.job == job)
+            key = load_key(self.places.owner(owner) / "owner.key")
+            now = _now()
+            grant = build_grant(review, owner, [key], now, now + timedelta(days=30), runs, allowed=allowed)
+            client.grant(grant)
+        return grant
+
+    def approve_all(self, job: str, runs: int = 1) -> dict[str, Envelope]:
+        return {owner: self.approve(owner, job, runs) for owner in self.places.owners}
+
+    def reconcile(self, folder: Path) -> Iterator[str]:
+        """The auditor compares every node's signed record with the hub's log; yields a line for each."""
+        with self.auditor() as client:
+            roster = client.roster()
+            checkpoint, _ = verify_checkpoint(
+                client.log_get("checkpoint")["note"].encode(), self.trust.origin, roster.document.hub_key()
+            )
+            leaves = [base64.b64decode(entry["leaf"]) for entry in client.log_entries()][: checkpoint.size]
+        entries = verify_entries(leaves, checkpoint)
+        yield f"{len(entries)} log entries hash to the root of the signed checkpoint"
+        for owner in self.places.owners:
+            record = self.ask_node(owner, {"do": "export"})["record"]
+            (folder / f"sent-{owner}.json").write_text(json.dumps(record))
+            verified = verify_outbox_record(Envelope.from_json(record), roster).document
+            result = reconcile(verified, entries)
+            word = "agrees with the log" if result.agrees else "DIFFERS from the log"
+            yield f"{verified.node}: {result.matched} of {len(verified.entries)} sent messages are in the log: {word}"
+
+    def ask_node(self, owner: str, command: Mapping[str, Any]) -> dict[str, Any]:
+        """The owner's local socket."""
+        return ask(self.places.node(owner) / "state", dict(command))
+
+
+def read_dataset(file: Path) -> Dataset:
+    return Dataset.model_validate(yaml.safe_load(file.read_text()))
+
+
+def read_job(file: Path) -> dict[str, Any]:
+    value: dict[str, Any] = yaml.safe_load(file.read_text())
+    return value
+
+
+def parquet(file: Path) -> SourceSpec:
+    return SourceSpec(kind="parquet", path=str(file.resolve()))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+__all__ = ["Federation", "parquet", "read_dataset", "read_job"]
