@@ -103,7 +103,7 @@ def check_order(
     records: list[Verified[DatasetRecord]] = [verify_dataset_record(record, roster) for record in order.records]
     check_permit(permit, grants, commitment, records, roster)
     plan = _plan(permit.document)
-    check_plan(plan, tuple(datasets.values()))
+    check_plan(plan, tuple(datasets.values()), _declared_rows(permit.document, plan, records))
     versions = _data(permit.document, plan, node)
     owner = roster.document.owner_of(node).id
     own = next(grant for grant in grants if grant.document.owner == owner)
@@ -134,6 +134,13 @@ def _data(permit: Permit, plan: Plan, node: str) -> dict[str, str]:
         if sorted(uses[name].columns) != sorted(columns):
             raise OutOfScope("columns", f"the permit names other columns of {name} than the plan reads")
     return {name: use.version for name, use in uses.items()}
+
+
+def _declared_rows(permit: Permit, plan: Plan, records: Sequence[Verified[DatasetRecord]]) -> int:
+    """The rows of the plan's dataset that all owners together declare: what its range proof must cover."""
+    declared = {(r.document.node, r.document.dataset, r.document.version): r.document.rows_at_most for r in records}
+    uses = [use for use in permit.data if use.dataset == plan.dataset]
+    return sum(declared[use.node, use.dataset, use.version] for use in uses)
 
 
 def _check_no_self_review(own: Verified[Grant], permit: Permit, roster: Verified[Roster]) -> None:

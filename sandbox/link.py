@@ -46,11 +46,14 @@ class LogLink:
         )
 
     def checkpoint(self, newer_than: int, wait: float) -> bytes | None:
-        """The latest signed checkpoint note, or ``None`` if the log has not grown."""
+        """The latest signed checkpoint note, ``None`` if there is none; the hub waits a while for a larger log.
+
+        A note that is not larger is handed over too: only its signature says whether the log stood still or went back.
+        """
         answer = self.get("/log/checkpoint", {"newer_than": newer_than, "wait": wait}, wait)
         if not isinstance(answer, dict) or not isinstance(answer.get("note"), str):
             return None
-        return str(answer["note"]).encode() if int(answer.get("size", 0)) > newer_than else None
+        return str(answer["note"]).encode()
 
     def consistency(self, first: int, second: int) -> tuple[bytes, ...]:
         answer = self.get("/log/consistency", {"first": first, "second": second})
@@ -59,7 +62,10 @@ class LogLink:
     def inclusion(self, digest: str, size: int) -> Inclusion:
         answer = self.get("/log/inclusion", {"digest": digest, "size": size})
         proof = tuple(_bytes(item) for item in list_of(answer, "proof"))
-        return Inclusion(int(answer["index"]), _bytes(answer["entry"]), proof)
+        index = answer.get("index")
+        if type(index) is not int:
+            raise HubAway("the hub's answer has no index")
+        return Inclusion(index, _bytes(answer.get("entry")), proof)
 
     def cosign(self, size: int, line: str) -> None:
         self.call("POST", "/log/cosignatures", json={"size": size, "line": line})
@@ -76,21 +82,31 @@ class LogLink:
 
     def call(self, method: str, path: str, **options: Any) -> Any:
         try:
-            response = self._http.request(method, path, **options)
-        except httpx.HTTPError as error:
+            with self._http.stream(method, path, **options) as response:
+                content = _bounded(response)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise HubAway(f"the hub did not answer: {type(error).__name__}") from None
-        if len(response.content) > _MAX_BYTES:
-            raise HubRefused("oversized", "the hub's answer is larger than any that the protocol has")
         if response.status_code >= 500 or response.status_code in (408, 425, 429):
             raise HubAway(f"the hub asks to try later ({response.status_code})")
         try:
-            answer = parse_json(response.content) if response.content else None
+            answer = parse_json(content) if content else None
         except BadDocument:
             raise HubAway("the hub's answer is not JSON") from None
         if response.status_code >= 400:
             problem = answer if isinstance(answer, dict) else {}
             raise HubRefused(str(problem.get("code", response.status_code)), str(problem.get("detail", "refused")))
         return answer
+
+
+def _bounded(response: httpx.Response) -> bytes:
+    """The body, read no further than the limit."""
+    parts, size = [], 0
+    for part in response.iter_bytes():
+        size += len(part)
+        if size > _MAX_BYTES:
+            raise HubAway("the hub's answer is larger than any that the protocol has")
+        parts.append(part)
+    return b"".join(parts)
 
 
 def claimed_size(note: bytes) -> int:

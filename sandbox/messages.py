@@ -94,7 +94,7 @@ class Abort:
     advice: str
 
     def body(self, writer: Writer) -> Writer:
-        return writer.text(self.code).blob(self.advice.encode()[:1000])
+        return writer.text(self.code).blob(_cut(self.advice, 1000))
 
     @classmethod
     def read(cls, session: bytes, node: str, permit: bytes, reader: Reader) -> Abort:
@@ -166,6 +166,11 @@ def mask_context(permit: str, plan_hash: str, participants: Sequence[str]) -> by
         name = node.encode()
         digest.update(len(name).to_bytes(4, "little") + name)
     return digest.digest()
+
+
+def _cut(text: str, size: int) -> bytes:
+    """At most ``size`` bytes of UTF-8, without half a character at the end."""
+    return text.encode()[:size].decode(errors="ignore").encode()
 
 
 def _words(reader: Reader) -> Words:

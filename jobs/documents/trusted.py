@@ -59,6 +59,11 @@ class TrustedRoster:
         return last
 
     @property
+    def known(self) -> bool:
+        """Whether any roster has been accepted."""
+        return self._last is not None
+
+    @property
     def last(self) -> Verified[Roster]:
         """The last accepted roster whatever its period; raises ``BadDocument`` if there is none."""
         if self._last is None:

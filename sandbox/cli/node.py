@@ -92,8 +92,14 @@ def export(config: Config, to: Annotated[Path, typer.Option("--out", help="File 
     """Write the signed list of all messages that left: the auditor reconciles it with the hub's log."""
     import json
 
-    to.write_text(json.dumps(_ask(config, {"do": "export"})["record"]))
-    out.print(f"written to {to}")
+    after: int | None = 0
+    page = 1
+    while after is not None:
+        answer = _ask(config, {"do": "export", "after": after})
+        file = to if page == 1 else to.with_name(f"{to.stem}-{page}{to.suffix}")
+        file.write_text(json.dumps(answer["record"]))
+        out.print(f"written to {file}")
+        after, page = answer["next"], page + 1
 
 
 @app.command()

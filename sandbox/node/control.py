@@ -13,18 +13,18 @@ import threading
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from jobs.documents import Envelope, OutboxEntry, OutboxRecord, SentMessage, verify_revocation
 from jobs.errors import JobError
 from sandbox.errors import InvalidSpec, SandboxError, Unavailable
 from sandbox.node.loop import Node
-from sandbox.node.revoke import store_revocation
 from sandbox.node.tables import ledger, outbox
 
 _NAME: Final = "control.sock"
 _MAX_LINE: Final = 1 << 20
-_EXPORT_LIMIT: Final = 8192
+_PAGE: Final = 8192
+"""What one outbox record holds at most."""
 
 
 class Control:
@@ -71,7 +71,7 @@ class Control:
                 case "sent":
                     return {"entries": self._sent()}
                 case "export":
-                    return {"record": self._export().to_json()}
+                    return self._export(command.get("after", 0))
             raise InvalidSpec("commands: status, revoke, sent, export")
         except (SandboxError, JobError) as error:
             return {"error": str(error), "code": error.code}
@@ -94,6 +94,8 @@ class Control:
             "running": self._node.states(),
             "log_size": seen.size,
             "log_failure": str(failure) if failure else None,
+            "log_evidence": list(failure.evidence) if failure else [],
+            "log_trouble": self._node.follower.trouble,
             "not_yet_in_log": len(waiting),
             "datasets": {name: item.version for name, item in held.items()},
             "spent": spent,
@@ -105,39 +107,44 @@ class Control:
         owner = context.state.trusted.last.document.owner_of(context.config.node).id
         if verified.document.owner != owner:
             raise InvalidSpec("this revocation is another owner's")
-        return {"revoked": verified.document.grant, "new": store_revocation(context.state, verified)}
+        return {"revoked": verified.document.grant, "new": self._node.revoke(verified)}
 
     def _sent(self) -> list[dict[str, Any]]:
         with self._node.context.state.read() as connection:
             return list(self._node.context.record.read(connection))
 
-    def _export(self) -> Envelope:
-        """The signed list of all messages that left, without gap: what the auditor reconciles with the hub's log."""
+    def _export(self, after: Any) -> dict[str, Any]:
+        """The signed list of all messages that left, without gap: what the auditor reconciles with the hub's log.
+
+        In pages: ``after`` is the number of the last message had so far, ``next`` what to ask for next, or null.
+        """
+        if type(after) is not int or not 0 <= after < 1 << 53:
+            raise InvalidSpec("export: after is the number of the last message that you have, 0 for the first page")
         context = self._node.context
-        now = context.clock()
+        query = select(outbox).order_by(outbox.c.sequence).offset(after).limit(_PAGE + 1)
         with context.state.read() as connection:
-            rows = list(connection.execute(select(outbox).order_by(outbox.c.sequence).limit(_EXPORT_LIMIT)))
+            rows = list(connection.execute(query))
         if not rows:
-            raise Unavailable("nothing has left this node yet")
-        hub = context.state.trusted.last.document.hub.id
+            raise Unavailable("nothing has left this node yet" if after == 0 else f"nothing after message {after} yet")
+        roster = context.state.trusted.last.document
         entries = tuple(
-            OutboxEntry(
-                permit=row.permit,
-                message=SentMessage(
-                    sequence=number, round=row.round, receiver=hub, size=row.size, digest=row.digest, sent_at=row.at
-                ),
-            )
-            for number, row in enumerate(rows, start=1)
+            OutboxEntry(permit=row.permit, message=_sent_message(number, row, roster.hub.id))
+            for number, row in enumerate(rows[:_PAGE], start=after + 1)
         )
+        last = entries[-1].message.sequence
         record = OutboxRecord(
             node=context.config.node,
-            owner=context.state.trusted.last.document.owner_of(context.config.node).id,
-            issued=now,
-            first=1,
-            last=len(entries),
+            owner=roster.owner_of(context.config.node).id,
+            issued=context.clock(),
+            first=after + 1,
+            last=last,
             entries=entries,
         )
-        return record.sign(context.key)
+        return {"record": record.sign(context.key).to_json(), "next": last if len(rows) > _PAGE else None}
+
+
+def _sent_message(number: int, row: Row[Any], hub: str) -> SentMessage:
+    return SentMessage(sequence=number, round=row.round, receiver=hub, size=row.size, digest=row.digest, sent_at=row.at)
 
 
 def ask(state_dir: Path, command: dict[str, Any], timeout: float = 30.0) -> dict[str, Any]:
@@ -150,7 +157,10 @@ def ask(state_dir: Path, command: dict[str, Any], timeout: float = 30.0) -> dict
             raise Unavailable("no node is running with this state folder") from None
         client.sendall(json.dumps(command).encode() + b"\n")
         with client.makefile("rb") as stream:
-            answer: dict[str, Any] = json.loads(stream.readline())
+            line = stream.readline()
+        if not line:
+            raise Unavailable("the node ended before it answered")
+        answer: dict[str, Any] = json.loads(line)
     return answer
 
 

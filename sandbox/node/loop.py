@@ -8,23 +8,31 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
+from sqlalchemy import Row
+
+from adapters.errors import AdapterError
 from jobs.documents import Envelope, Permit, Revocation, Verified, moment_text, verify_revocation
 from jobs.errors import JobError
 from jobs.permit import Order
 from sandbox.errors import IntegrityFailure, SandboxError, Unavailable
-from sandbox.messages import Abort, Destroyed, permit_bytes, session_of
+from sandbox.messages import Abort, permit_bytes, session_of
 from sandbox.node.accept import Accepted, check, check_log_caught_up, enter
 from sandbox.node.context import Context
+from sandbox.node.ending import GRACE, end_job, public_code, public_text
 from sandbox.node.follower import LogFollower
 from sandbox.node.hub_port import HubAway, HubRefused, Item
 from sandbox.node.revoke import store_revocation
-from sandbox.node.run import JobRun, public_text, settle
+from sandbox.node.run import JobRun
 
 _CURSOR: Final = "inbox_cursor"
 _POLL_S: Final = 25.0
 _RETRY_S: Final = 0.5
+_GOODBYE_S: Final = 5.0
+"""How long a stopping node waits for its jobs to store and post their last message."""
+_LOST: Final = "the node restarted while the job ran; its mask key is gone. Submit again."
 
 
 class Node:
@@ -46,17 +54,8 @@ class Node:
         at = moment_text(context.clock())
         with context.state.write() as connection:
             for row in context.state.open_jobs(connection):
-                if row.state == "sent":
-                    continue  # all that this node had to say is in the outbox; the hub will close the job
-                permit = Permit.open(Envelope.parse(row.envelope))
-                session, digest = session_of(permit.nonce), permit_bytes(row.permit)
-                text = "the node restarted while the job ran; its mask key is gone. Submit again."
-                abort = Abort(session, context.config.node, digest, "node-lost", text)
-                context.outbox.queue(connection, row.permit, abort, at)
-                settle(context, connection, row.permit, at)
-                context.state.set_job(connection, row.permit, "failed", "node-lost")
-                destroyed = Destroyed(session, context.config.node, digest)
-                context.outbox.queue(connection, row.permit, destroyed, at)
+                if row.state != "sent":  # else all that this node had to say is in the outbox; the hub closes the job
+                    end_job(context, connection, row.permit, row.nonce, at, code="node-lost", advice=_LOST)
 
     def serve(self) -> None:
         """Run until ``stop``: the log follower in its own thread, the inbox here."""
@@ -71,26 +70,36 @@ class Node:
             except HubRefused as refused:
                 self.context.log.error("the hub refuses this node: %s", refused)
                 self._stopping.wait(10 * _RETRY_S)
+        self.end_runs()
 
     def stop(self) -> None:
+        """Ask ``serve`` to end. Takes no lock: signal handlers call it in the thread that may hold one."""
         self._stopping.set()
+
+    def end_runs(self) -> None:
+        """Tell every job that the node shuts down and give it time to say so to the hub."""
         with self._lock:
             runs = list(self._runs.values())
         for run in runs:
             run.deliver(None)
+        end = time.monotonic() + _GOODBYE_S
+        for run in runs:
+            run.join(max(end - time.monotonic(), 0.0))
 
     def tick(self, wait: float) -> int:
         """Resend what waits, poll once, dispatch; returns the number of items. Raises ``HubAway``, ``HubRefused``."""
         context = self.context
+        self._close_overdue()
         context.outbox.post()
         with context.state.read() as connection:
             cursor = int(context.state.setting(connection, _CURSOR) or b"0")
-        items = context.hub.inbox(cursor, wait)
+        # what was dispatched before a crash, or is shown again, is passed over or answered by what is stored
+        items = [item for item in context.hub.inbox(cursor, wait) if item.sequence > cursor]
         for item in items:
             self._dispatch(item)
         if items:
             with context.state.write() as connection:
-                context.state.set_setting(connection, _CURSOR, str(items[-1].sequence).encode())
+                context.state.set_setting(connection, _CURSOR, str(max(item.sequence for item in items)).encode())
         return len(items)
 
     # items ------------------------------------------------------------------------------------------------------
@@ -103,7 +112,7 @@ class Node:
             self._revoked(item)
         with self._lock:
             runs = [run for run in self._runs.values() if run.job == item.job]
-        for run in runs:
+        for run in runs if item.kind != "revoked" else ():
             run.deliver(item)
         if not runs and item.kind in ("finished", "abort"):
             self._close_recovered(item)
@@ -115,40 +124,50 @@ class Node:
             order = Order.read(item.body)
             permit = order.permit
             accepted = self._accept(order, item)
-        except (SandboxError, JobError) as error:
+            if accepted is None:
+                return
+            self._start(accepted)
+        except (SandboxError, JobError, AdapterError) as error:
             self._refuse(permit, error)
-            return
-        if accepted is None:
-            return
-        run = JobRun(accepted, self.context)
-        now = self.context.clock()
-        try:
-            with self.context.state.write() as connection:
-                enter(connection, self.context.state, accepted, now)
-                self.context.outbox.queue(connection, accepted.permit, run.key_message(), moment_text(now))
-        except SandboxError as error:
-            self._refuse(permit, error)
-            return
-        with self._lock:
-            self._runs[accepted.permit] = run
-        run.start()
+        except Exception as error:  # one order that nobody foresaw must not stop the node for all others
+            self.context.log.exception("an order failed")
+            text = f"the node failed with {type(error).__name__}; its owner sees the details"
+            self._refuse(permit, Unavailable(text))
 
     def _accept(self, order: Order, item: Item) -> Accepted | None:
+        """Check what can be checked before anything is written; ``None`` if this permit was answered before."""
         context = self.context
+        with context.state.read() as connection:
+            # the inbox was read again, or the hub repeats itself: job and outbox hold what was answered
+            if context.state.job(connection, order.permit.digest) is not None:
+                return None
+            if context.state.rounds(connection, order.permit.digest):
+                return None
         if self.follower.failure is not None:
             raise IntegrityFailure("this node has seen two histories of the hub's log; it accepts no job")
-        with context.state.read() as connection:
-            if context.state.job(connection, order.permit.digest) is not None:
-                return None  # the inbox was read again after a crash; the outbox holds what was answered
-        with self._lock:
-            if len(self._runs) >= context.config.jobs_at_once:
-                raise Unavailable(f"this node runs {context.config.jobs_at_once} jobs at once and has no place left")
         if "roster" in item.body:
             context.state.trust_roster(Envelope.from_json(item.body["roster"]))
         now = context.clock()
-        accepted = check(order, context.state, context.config, context.state.trusted.current(now), now)
+        accepted = check(order, context.state, context.config, context.state.roster(now), now)
         self._wait_for_log()
         return accepted
+
+    def _start(self, accepted: Accepted) -> None:
+        """Take a place, then one transaction: nonce, charges, job and key message. Or raise, and nothing changed."""
+        run, context = JobRun(accepted, self.context), self.context
+        with self._lock:
+            if len(self._runs) >= context.config.jobs_at_once:
+                raise Unavailable(f"this node runs {context.config.jobs_at_once} jobs at once and has no place left")
+            self._runs[accepted.permit] = run
+        now = context.clock()
+        try:
+            with context.state.write() as connection:
+                enter(connection, context.state, accepted, now)
+                context.outbox.queue(connection, accepted.permit, run.key_message(), moment_text(now))
+        except BaseException:
+            self._forget(accepted.permit)
+            raise
+        run.start()
 
     def _wait_for_log(self) -> None:
         """Nodes refuse new jobs until their earlier messages appear in the log; it is given a little time to."""
@@ -164,10 +183,10 @@ class Node:
             with self.follower.grown:
                 self.follower.grown.wait(0.25)
 
-    def _refuse(self, permit: Envelope | None, error: SandboxError | JobError) -> None:
+    def _refuse(self, permit: Envelope | None, error: Exception) -> None:
         """Tell the hub why this order will not run here. An order too broken to name gets no answer but a log line."""
         context = self.context
-        code, text = getattr(error, "code", "refused"), public_text(error)
+        code, text = public_code(error), public_text(error)
         context.log.warning("refused an order: %s: %s", code, text)
         if permit is None:
             return
@@ -192,22 +211,42 @@ class Node:
         except JobError as error:
             context.log.warning("a revocation that does not verify: %s", error)
             return
-        store_revocation(context.state, revocation)
+        self.revoke(revocation)
+
+    def revoke(self, revocation: Verified[Revocation]) -> bool:
+        """Store it, then stop the jobs under this grant that have not sent their values; returns whether it was new."""
+        new = store_revocation(self.context.state, revocation)
+        grant = revocation.document.grant
+        with self._lock:
+            runs = [run for run in self._runs.values() if run.accepted.checked.own_grant.digest == grant]
+        for run in runs:
+            run.deliver(Item(0, "revoked", run.job, {}))
+        return new
 
     def _close_recovered(self, item: Item) -> None:
-        """The hub closes a job whose thread is gone: after a crash between values and the end."""
-        context = self.context
-        at = moment_text(context.clock())
+        """The hub closes a job whose thread is gone: after a restart between values and the end."""
+        code = None if item.kind == "finished" else str(item.body.get("code", "aborted"))[:64]
+        with self.context.state.read() as connection:
+            rows = [row for row in self.context.state.open_jobs(connection) if row.job == item.job]
+        self._close(rows, code)
+
+    def _close_overdue(self) -> None:
+        """Close jobs without a thread that the hub has forgotten: long past the deadline, charge kept as it is."""
+        late = moment_text(self.context.clock() - GRACE)
+        with self.context.state.read() as connection, self._lock:
+            open_jobs = self.context.state.open_jobs(connection)
+            rows = [row for row in open_jobs if row.deadline < late and row.permit not in self._runs]
+        self._close(rows, "timeout")
+
+    def _close(self, rows: Sequence[Row[Any]], code: str | None) -> None:
+        context, at = self.context, moment_text(self.context.clock())
+        with self._lock:
+            rows = [row for row in rows if row.permit not in self._runs]
+        if not rows:
+            return
         with context.state.write() as connection:
-            for row in context.state.open_jobs(connection):
-                if row.job != item.job:
-                    continue
-                settle(context, connection, row.permit, at)
-                code = None if item.kind == "finished" else str(item.body.get("code", "aborted"))[:64]
-                context.state.set_job(connection, row.permit, "failed" if code else "finished", code)
-                permit = Permit.open(Envelope.parse(row.envelope))
-                done = Destroyed(session_of(permit.nonce), context.config.node, permit_bytes(row.permit))
-                context.outbox.queue(connection, row.permit, done, at)
+            for row in rows:
+                end_job(context, connection, row.permit, row.nonce, at, code=code)
         context.outbox.post()
 
     # threads ----------------------------------------------------------------------------------------------------

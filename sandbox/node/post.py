@@ -78,12 +78,12 @@ class Outbox:
             if len(rows) > 1:
                 return all(self._post_batch([row]) for row in rows)
             # The job is over at the hub: it will never take this message, so its log will never show it either.
-            self._mark(rows, proven=True)
+            self._mark(rows, {"posted": True, "proven": True})
             return True
-        self._mark(rows, proven=False)
+        self._mark(rows, {"posted": True})
         return True
 
-    def _mark(self, rows: Sequence[Row[Any]], proven: bool) -> None:
+    def _mark(self, rows: Sequence[Row[Any]], facts: dict[str, bool]) -> None:
         numbers = [row.sequence for row in rows]
         with self._state.write() as connection:
-            connection.execute(update(outbox).where(outbox.c.sequence.in_(numbers)).values(posted=True, proven=proven))
+            connection.execute(update(outbox).where(outbox.c.sequence.in_(numbers)).values(**facts))

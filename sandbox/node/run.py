@@ -14,8 +14,10 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, NoReturn
+from datetime import datetime, timedelta
+from typing import Any, Final, NoReturn
+
+from sqlalchemy import Connection
 
 from adapters.errors import AdapterError
 from jobs.documents import Envelope, moment_text, verify_threshold
@@ -26,15 +28,18 @@ from jobs.runner.port import Input
 from mpc.errors import MpcError
 from sandbox.disclosure.part import PartVerdict, decide_part
 from sandbox.errors import IntegrityFailure, NodeLost, NotGranted, SandboxError, Timeout
-from sandbox.messages import PAYLOAD_TYPE, Abort, Destroyed, Key, decode, permit_bytes, session_of
+from sandbox.messages import PAYLOAD_TYPE, Key, decode, permit_bytes
 from sandbox.node import ledger
 from sandbox.node.accept import Accepted
 from sandbox.node.context import Context
+from sandbox.node.ending import GRACE, end_job, public_code, public_text
 from sandbox.node.hub_port import Item
 from sandbox.node.joint import JointParty
-from sandbox.node.post import INFORMATIVE
+from sandbox.node.state import LOG_FAILURE
 
-END_KINDS = ("abort", "finished")
+END_KINDS: Final = ("abort", "finished")
+_LOOK_S: Final = 1.0
+"""How often a waiting job looks at the clock, which may be set or have slept."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,10 @@ class _Ended(Exception):
     """The hub closed the job; ``item`` says how."""
 
     item: Item
+
+
+class _Left(Exception):
+    """The node shuts down while only the hub's last word is missing: the job stays open for the next start."""
 
 
 class JobRun:
@@ -57,28 +66,41 @@ class JobRun:
         )
         self.job = order.job
         self._items: queue.Queue[Item | None] = queue.Queue()
-        self._result: Future[LocalResult] | None = None
+        self._sent = False
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Queue the key (the caller's transaction has just accepted the order) and go on in a thread."""
-        threading.Thread(target=self.run, name=f"job {self._order.job}", daemon=True).start()
+        self._thread = threading.Thread(target=self.run, name=f"job {self._order.job}", daemon=True)
+        self._thread.start()
+
+    def join(self, seconds: float) -> None:
+        """Wait for this job's thread to end."""
+        if self._thread is not None:
+            self._thread.join(seconds)
 
     def key_message(self) -> Key:
         return self._party.key()
 
     def deliver(self, item: Item | None) -> None:
-        """Hand over an inbox item; ``None`` stops the thread without closing the job (the node is shutting down)."""
+        """Hand over an inbox item; ``None`` says that the node is shutting down.
+
+        Before the values a shut-down job can never go on, so it aborts at once; after them all that it had to say is
+        stored, so it stays ``sent`` and is closed after the next start.
+        """
         self._items.put(item)
 
     def run(self) -> None:
         """To the end, whatever it is. Never raises."""
         try:
-            self._result = self._context.runner.submit(self.accepted.checked, self._inputs())
-            self._walk(self._result)
+            self._walk(self._context.runner.submit(self.accepted.checked, self._inputs()))
         except _Ended as ended:
             self._close(ended.item)
+        except _Left:
+            self._context.log.info("job %s: left for the next start, all is sent", self._order.job)
         except (SandboxError, JobError, AdapterError, MpcError) as error:
-            self._abort(getattr(error, "code", "failed"), public_text(error))
+            self._context.log.warning("job %s: %s", self._order.job, error)
+            self._abort(public_code(error), public_text(error))
         except Exception as error:
             self._context.log.exception("job %s failed", self._order.job)
             self._abort("node-fault", f"the node failed with {type(error).__name__}; its owner sees the details")
@@ -96,7 +118,8 @@ class JobRun:
         self._send_flags(publics, verdict)
         passed = self._passed(self._next("open"))
         self._send_values(passed, result)
-        raise _Ended(self._next("finished"))
+        self._next("finished")
+        raise NodeLost("the hub ended the job in no way that the protocol has")
 
     def _keys(self, item: Item) -> dict[str, bytes]:
         """Every participant's mask key, each signed by its node: what the hub relays is not believed."""
@@ -104,7 +127,7 @@ class JobRun:
         messages = item.body.get("messages")
         if not isinstance(messages, list) or len(messages) != len(self._order.participants):
             raise IntegrityFailure("the hub did not relay one key of each participant")
-        roster = self._context.state.trusted.current(self._context.clock()).document
+        roster = self._context.state.roster(self._context.clock()).document
         for value in messages:
             envelope = Envelope.from_json(value)
             if envelope.payload_type != PAYLOAD_TYPE:
@@ -124,7 +147,7 @@ class JobRun:
         message = self._party.flags(publics, verdict)
         context, now = self._context, self._context.clock()
         with context.state.write() as connection:
-            self._check_not_revoked(connection)
+            self._check_may_send(connection)
             entry = self._entry("flags", now, verdict.present | verdict.fail)
             context.record.append(connection, {**entry, "failed": verdict.by_rule})
             context.outbox.queue(connection, self.accepted.permit, message, moment_text(now))
@@ -137,34 +160,48 @@ class JobRun:
         context, now = self._context, self._context.clock()
         actual = {account: int(passed.sum()) for account in self.accepted.cell_accounts}
         with context.state.write() as connection:
-            self._check_not_revoked(connection)
+            self._check_may_send(connection)
             ledger.commit(connection, self.accepted.permit, actual, moment_text(now))
             context.record.append(connection, self._entry("values", now, passed))
             context.outbox.queue(connection, self.accepted.permit, message, moment_text(now))
             hub = context.state.trusted.last.document.hub.id
             context.outbox.queue_sent_record(connection, self.accepted.permit, self._order.nonce, hub, now)
             context.state.set_job(connection, self.accepted.permit, "sent")
+        self._sent = True
         context.outbox.post()
 
     # waiting ----------------------------------------------------------------------------------------------------
 
     def _next(self, kind: str) -> Item:
-        """Wait for this kind of item until the deadline; anything else that arrives closes or fails the job."""
+        """Wait for this kind of item until the deadline; what ends the job does so whenever it comes.
+
+        A repeated item of an earlier round is passed over: the outbox already holds its answer.
+        """
+        end = self._order.deadline + (GRACE if self._sent else timedelta(0))
         while True:
-            left = (self._order.deadline - self._context.clock()).total_seconds()
+            left = (end - self._context.clock()).total_seconds()
             try:
-                item = self._items.get(timeout=max(left, 0.0))
+                item = self._items.get(timeout=min(max(left, 0.0), _LOOK_S))
             except queue.Empty:
-                raise Timeout(f"the hub did not answer with {kind!r} before the deadline") from None
-            if item is None:
-                raise NodeLost("the node is shutting down")
-            if item.kind == kind:
+                if left <= 0:
+                    raise Timeout(f"the hub did not answer with {kind!r} before the deadline") from None
+                continue
+            if self._is_wanted(item, kind) and item is not None:
+                if left <= 0 and not self._sent:
+                    raise Timeout(f"the hub answered with {kind!r} after the deadline")
                 return item
-            if item.kind in END_KINDS:
-                raise _Ended(item)
-            if item.kind == "revoked":
-                raise _revoked()
-            # A repeated item of an earlier round: the outbox already holds its answer.
+
+    def _is_wanted(self, item: Item | None, kind: str | None) -> bool:
+        """Raise if the item ends the job; else whether it is of the kind that is waited for."""
+        if item is None:
+            if self._sent:
+                raise _Left
+            raise NodeLost("the node is shutting down")
+        if item.kind in END_KINDS:
+            raise _Ended(item)
+        if item.kind == "revoked" and not self._sent:
+            raise _revoked()
+        return item.kind == kind
 
     def _scanned(self, pending: Future[LocalResult]) -> LocalResult:
         while True:
@@ -175,8 +212,8 @@ class JobRun:
                     raise
             if self._context.clock() >= self._order.deadline:
                 raise Timeout("the scan did not end before the deadline")
-            if not self._items.empty() and (item := self._items.queue[0]) is not None and item.kind in END_KINDS:
-                raise _Ended(item)
+            while not self._items.empty():  # an ``open`` cannot come before this node's flags
+                self._is_wanted(self._items.get(), None)
 
     def _passed(self, item: Item) -> Bits:
         try:
@@ -188,38 +225,25 @@ class JobRun:
 
     def _close(self, item: Item) -> None:
         """The hub ended the job: settle the ledger, destroy, and say so."""
-        context, at = self._context, moment_text(self._context.clock())
-        with context.state.write() as connection:
-            self._settle(connection, at)
-            code = None if item.kind == "finished" else str(item.body.get("code", "aborted"))[:64]
-            context.state.set_job(connection, self.accepted.permit, "failed" if code else "finished", code)
-            self._queue_destroyed(connection, at)
-        context.outbox.post()
+        released = item.kind == "finished" and self._sent
+        self._end(None if released else str(item.body.get("code", "aborted"))[:64], None)
 
     def _abort(self, code: str, advice: str) -> None:
+        self._end(code[:64], advice)
+
+    def _end(self, code: str | None, advice: str | None) -> None:
+        self._party.destroy()
         context, at = self._context, moment_text(self._context.clock())
-        session, permit = session_of(self._order.nonce), permit_bytes(self.accepted.permit)
         with context.state.write() as connection:
-            if "values" not in context.state.rounds(connection, self.accepted.permit):
-                message = Abort(session, context.config.node, permit, code, advice)
-                context.outbox.queue(connection, self.accepted.permit, message, at)
-            self._settle(connection, at)
-            context.state.set_job(connection, self.accepted.permit, "failed", code)
-            self._queue_destroyed(connection, at)
+            end_job(context, connection, self.accepted.permit, self._order.nonce, at, code=code, advice=advice)
         context.outbox.post()
 
-    def _settle(self, connection: Any, at: str) -> None:
-        settle(self._context, connection, self.accepted.permit, at)
-
-    def _queue_destroyed(self, connection: Any, at: str) -> None:
-        self._party.destroy()
-        session, permit = session_of(self._order.nonce), permit_bytes(self.accepted.permit)
-        message = Destroyed(session, self._context.config.node, permit)
-        self._context.outbox.queue(connection, self.accepted.permit, message, at)
-
-    def _check_not_revoked(self, connection: Any) -> None:
+    def _check_may_send(self, connection: Connection) -> None:
+        """Last look before bytes are stored for sending: nothing leaves for a revoked grant or a log that forked."""
         if self._context.state.is_revoked(connection, self.accepted.checked.own_grant.digest):
             raise _revoked()
+        if self._context.state.setting(connection, LOG_FAILURE) is not None:
+            raise IntegrityFailure("this node has seen two histories of the hub's log; nothing more leaves it")
 
     # pieces -----------------------------------------------------------------------------------------------------
 
@@ -242,20 +266,6 @@ class JobRun:
             "cells": base64.b64encode(pack(cells)).decode(),
             "count": int(cells.sum()),
         }
-
-
-def settle(context: Context, connection: Any, permit: str, at: str) -> None:
-    """Refund if nothing informative was queued, else the whole reservation is spent."""
-    rounds = context.state.rounds(connection, permit)
-    if any(name in rounds for name in INFORMATIVE):
-        ledger.commit(connection, permit, {}, at)
-    else:
-        ledger.refund(connection, permit, at)
-
-
-def public_text(error: Exception) -> str:
-    """What the hub and operator may read of an error: our own typed texts hold no data value."""
-    return f"{error} {getattr(error, 'advice', '')}".strip()[:900]
 
 
 def _revoked() -> SandboxError:

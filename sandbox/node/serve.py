@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from jobs.documents import Envelope
 from jobs.errors import JobError
 from jobs.kinds.statistics.engine import Limits
 from jobs.runner.port import Runner
@@ -18,6 +17,7 @@ from jobs.runner.ray_runner import RayRunner
 from jobs.runner.ray_runtime import RayRuntime, RuntimeOptions
 from sandbox.errors import NotFound
 from sandbox.keys import Trust, create_key, load_key, read_private
+from sandbox.keys.chain import take_newer
 from sandbox.node.config import NodeConfig
 from sandbox.node.context import Context
 from sandbox.node.control import Control
@@ -110,11 +110,12 @@ def record_key(folder: Path) -> bytes:
 def fetch_roster(context: Context) -> None:
     """Take what the hub distributes; only rosters that the pinned root signed are believed."""
     try:
-        for roster in context.hub.rosters():
-            context.state.trust_roster(Envelope.from_json(roster))
+        take_newer(context.state.trusted, context.hub.rosters(), context.state.trust_roster)
     except (HubAway, HubRefused) as error:
         _LOG.warning("no roster from the hub yet: %s", error)
+    except JobError as error:
+        _LOG.error("the hub shows a roster that is not believed: %s", error)
     try:
-        context.state.trusted.current(context.clock()).document.node(context.config.node)
+        context.state.roster(context.clock()).document.node(context.config.node)
     except JobError as error:
         raise NotFound(f"this node cannot start: {error}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from jobs.documents import Envelope, PublicKey, Roster, TrustedRoster, Verified,
 from jobs.schema import Dataset
 from sandbox.audit import SeenLog
 from sandbox.keys import Trust
+from sandbox.keys.chain import current_roster
 from sandbox.node.migrate import migrate
 from sandbox.node.tables import datasets, jobs, outbox, revoked, rosters, settings
 from sandbox.store.engine import open_engine, reading, sqlite_url, writing
 
+LOG_FAILURE = "log_failure"
+"""Setting that holds the first evidence against the hub's log; while it is there nothing new leaves the node."""
 OPEN_STATES = ("accepted", "flagged", "sent")
 
 
@@ -77,6 +81,10 @@ class NodeState:
     @property
     def trusted(self) -> TrustedRoster:
         return self._trusted
+
+    def roster(self, now: datetime) -> Verified[Roster]:
+        """The roster that orders are checked against; raises a ``JobError`` if expired or below the pinned version."""
+        return current_roster(self._trusted, now, self._trust.oldest_roster)
 
     @property
     def origin(self) -> str:
