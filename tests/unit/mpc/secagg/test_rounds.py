@@ -73,7 +73,9 @@ def test_a_sparse_graph_survives_scattered_dropouts_and_refuses_a_deserted_neigh
     assert len(server.survivors) == 14
     assert group.parameters.ring.decode_signed(server.result) == group.sum_over(server.survivors)
     deserted = group.server()
-    with pytest.raises(TooFewParties):  # who has too few neighbours is left out, and so on around the circle
+    with pytest.raises(
+        TooFewParties, match="0 clients are left"
+    ):  # who has too few neighbours is left out, and so on around the circle
         simulate.run(deserted, group.clients().values(), dict.fromkeys(near[:3], Advertise.KIND))
     assert deserted.survivors == frozenset()
 
