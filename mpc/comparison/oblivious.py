@@ -55,11 +55,11 @@ class TriplePartner(ScriptedParty[TripleShares]):
         self._width, self._count, self._random = width, count, random_bytes
         other = self._other
         expected = {(other, _POINT): 32, (other, _PAIRS): 64 * _BASE, (other, _CORRECTIONS): 16 * self._bits}
-        super().__init__(name, session, expected)
+        super().__init__(name, session, ("oblivious", *pair, width, count), expected)
 
     def _script(self) -> Steps[TripleShares]:
         # two independent extensions: in "mine" this party is the transfer's receiver, in the other one its sender
-        mine, theirs = (hashlib.sha256(self._session + side).digest()[:16] for side in self._sides())
+        mine, theirs = (hashlib.sha256(self.session + side).digest()[:16] for side in self._sides())
         base_sender = EndemicSender(mine, self._random)
         secret = np.unpackbits(np.frombuffer(self._random(_BASE // 8), np.uint8), bitorder="little")
         base_receiver = EndemicReceiver(theirs, secret, self._random)
@@ -104,7 +104,9 @@ class TriplePartner(ScriptedParty[TripleShares]):
         for size, width in zip(self._sizes, stages(self._width), strict=True):
             triples.append(Triple(*(part[at : at + size].copy().view(word_type(width)) for part in flat)))
             at += size
-        return TripleShares("oblivious transfer between the two parties", self._width, self._count, triples)
+        return TripleShares(
+            "oblivious transfer between the two parties", self.session, self._width, self._count, triples
+        )
 
 
 def _hash_bits(rows: Array, first: int) -> Array:

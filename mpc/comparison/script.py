@@ -3,11 +3,15 @@
 The script is a generator: it yields ``Send`` to send, and ``Await`` to get one message's bytes. Which messages a party
 may receive, and how long each is, is known beforehand; anything else is refused and changes nothing. A neighbour may be
 ahead by a round or two: its messages wait here.
+
+The session on the wire is a hash of the caller's session and all public parameters, so parties that disagree on one
+(threshold, width, number of counts, order of the parties, batch of triples) get ``WrongSession``, never wrong bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+import hashlib
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
@@ -37,11 +41,19 @@ Steps = Generator[Send | Await, bytes, _T]
 class ScriptedParty(Generic[_T]):
     """``expected``: length in bytes of every message this party takes, by sender and round."""
 
-    def __init__(self, name: PartyName, session: bytes, expected: Mapping[tuple[PartyName, int], int]) -> None:
+    def __init__(
+        self,
+        name: PartyName,
+        session: bytes,
+        parameters: Sequence[str | int | bytes],
+        expected: Mapping[tuple[PartyName, int], int],
+    ) -> None:
         if len(session) != SESSION_BYTES:
             raise BadParameters(f"a session id has {SESSION_BYTES} bytes")
         self.name = name
-        self._session, self._expected = session, dict(expected)
+        self.session = hashlib.sha256(session + repr(tuple(parameters)).encode()).digest()[:SESSION_BYTES]
+        """What this run's messages carry."""
+        self._expected = dict(expected)
         self._senders = {sender for sender, _ in expected}
         self._inbox: dict[tuple[PartyName, int], bytes] = {}
         self._taken: set[tuple[PartyName, int]] = set()
@@ -73,7 +85,7 @@ class ScriptedParty(Generic[_T]):
     def receive(self, sender: PartyName, message: bytes) -> Iterable[Send]:
         if sender not in self._senders:
             raise UnknownParty("a message from someone who sends nothing to this party")
-        words = Words.decode(message, self._session)
+        words = Words.decode(message, self.session)
         key = (sender, words.round)
         if key not in self._expected:
             raise WrongRound("this sender sends nothing in this round")
@@ -92,7 +104,7 @@ class ScriptedParty(Generic[_T]):
 
     def _send(self, to: PartyName, number: int, words: npt.NDArray[Any] | bytes) -> Send:
         data = words if isinstance(words, bytes) else words.tobytes()
-        return Send(to, Words(self._session, number, data).encode())
+        return Send(to, Words(self.session, number, data).encode())
 
     def _advance(self, script: Steps[_T], waiting: Await | None) -> list[Send]:
         """Run until a message is missing or the end; return all that is to be sent."""

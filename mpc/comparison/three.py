@@ -60,7 +60,8 @@ class Contributor(ScriptedParty[Bits]):
         self._ring, self._at = tuple(ring), tuple(ring).index(name)
         self._next, self._before = self._ring[(self._at + 1) % 3], self._ring[self._at - 1]
         self._words, self._threshold, self._random = words.copy(), threshold, random_bytes
-        super().__init__(name, session, self._expected_messages())
+        parameters: tuple[str | int, ...] = ("three", *self._ring, self._width, len(words), threshold)
+        super().__init__(name, session, parameters, self._expected_messages())
 
     def _expected_messages(self) -> dict[tuple[PartyName, int], int]:
         n, full = len(self._words), len(self._words) * self._width // 8

@@ -27,11 +27,12 @@ class Triple(NamedTuple):
 class TripleShares:
     """One party's shares for one comparison of ``count`` words of ``width`` bits.
 
-    ``source`` says whom the parties trust for them, and is shown to whoever approves the plan. ``take`` works once: a
-    triple used twice would reveal the XOR of two secrets.
+    ``source`` says whom the parties trust for them, and is shown to whoever approves the plan; ``batch`` is the same at
+    both parties. ``take`` works once: a triple used twice would reveal the XOR of two secrets.
     """
 
     source: str
+    batch: bytes
     width: int
     count: int
     stages: list[Triple] = field(repr=False)

@@ -53,7 +53,8 @@ class Contributor(ScriptedParty[Bits]):
         expected = {
             (self._other, number): 2 * n * np.dtype(word_type(width)).itemsize for number, width in enumerate(widths)
         }
-        super().__init__(name, session, {**expected, (self._other, len(widths)): -(-n // 8)})
+        parameters = ("two", *pair, self._width, n, threshold, triples.batch)
+        super().__init__(name, session, parameters, {**expected, (self._other, len(widths)): -(-n // 8)})
 
     def _script(self) -> Steps[Bits]:
         kind, summand = self._words.dtype.type, self._words

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 
-from mpc.errors import DuplicateMessage, MalformedMessage, UnknownParty, WrongRound
+from mpc.errors import BadParameters, DuplicateMessage, MalformedMessage, UnknownParty, WrongRound
 from mpc.party import PartyName, RandomBytes, Send
 from mpc.psi_dh.curve25519 import Scalar, as_keys, in_value_order, multiply
 from mpc.psi_dh.inputs import masked_items
@@ -91,10 +91,15 @@ class Sender:
         receiver: PartyName,
         session: bytes,
         items: Sequence[bytes],
+        at_least: int,
+        at_most: int,
         random_bytes: RandomBytes,
         executor: Executor | None = None,
     ) -> None:
+        """Refuses a receiver's set smaller than ``at_least`` (a single item would be a yes/no question about it) or
+        larger than ``at_most`` (what has been charged)."""
         self.name = name
+        self._at_least, self._at_most = at_least, at_most
         self._receiver, self._session, self._items, self._executor = receiver, session, items, executor
         self._scalar = Scalar(random_bytes)
         self._started = False
@@ -117,6 +122,8 @@ class Sender:
         masked = Masked.decode(message, self._session)
         if self.finished:
             raise DuplicateMessage("one answer a session: a second one would be a second query")
+        if not self._at_least <= len(masked.points) <= self._at_most:
+            raise BadParameters(f"the receiver's set must have {self._at_least} to {self._at_most} items")
         points = multiply(masked.points, self._scalar, self._executor)
         self.finished = True
         return [Send(self._receiver, DoublyMasked(self._session, points[in_value_order(points)]).encode())]

@@ -128,15 +128,17 @@ class PartyTwo:
         items: Sequence[bytes],
         values: Values,
         keys: KeyHolder,
+        smallest_group: int,
         random_bytes: RandomBytes,
         executor: Executor | None = None,
     ) -> None:
-        """``values``: shape (items, columns). ``keys`` are fresh for this session."""
+        """``values``: shape (items, columns). ``keys`` are fresh for this session. A group of party 1 with fewer items
+        than ``smallest_group`` is refused: its sum could be one item's value."""
         self.name = name
         if len(values) != len(items):
             raise BadParameters("one row of values per item")
         self._other, self._session, self._executor = other, session, executor
-        self._items, self._values, self._keys = items, values, keys
+        self._items, self._values, self._keys, self._smallest = items, values, keys, smallest_group
         self._scalar = Scalar(random_bytes)
         self._started = False
         self._sizes: tuple[int, ...] | None = None
@@ -175,6 +177,8 @@ class PartyTwo:
         groups = Groups.decode(message, self._session, doubly=False)
         if self._sizes is not None:
             raise DuplicateMessage("one set of groups a session: a second one would be a second query")
+        if min(groups.sizes) < self._smallest:
+            raise BadParameters(f"a group of fewer than {self._smallest} items: merge it with another")
         points = _in_group_order(multiply(groups.points, self._scalar, self._executor), groups.sizes)
         self._sizes = groups.sizes
         return [Send(self._other, Groups(self._session, True, groups.sizes, points).encode())]

@@ -13,14 +13,20 @@ import numpy as np
 from phe.paillier import PaillierPrivateKey, PaillierPublicKey
 
 from mpc.errors import BadParameters, MalformedMessage, OutOfRange
+from mpc.paillier.blinding import exponent_bytes
+from mpc.paillier.cipher import Blind, Encryptor
+from mpc.paillier.keys import MAXIMUM_BITS, PublicKey
 from mpc.party import RandomBytes
 from mpc.psi_dh.additive import Rows, Values, check_values
 
-MINIMUM_BITS = 2048
-MAXIMUM_BITS = 8192
-
 EncryptAll = Callable[[Sequence[int]], Sequence[int]]
 """Plaintexts to ciphertexts modulo n^2, each freshly blinded."""
+
+
+def fixed_base(encryptor: Encryptor, random_bytes: RandomBytes, blind: Blind | None = None) -> EncryptAll:
+    """An ``encrypt`` on ``mpc.paillier``'s tables, in several processes with ``blind=EncryptionPool(...).blind``."""
+    size = exponent_bytes(encryptor.key)
+    return lambda plain: (blind or encryptor.blind)(list(plain), [random_bytes(size) for _ in plain])
 
 
 class PaillierKeyHolder:
@@ -73,9 +79,9 @@ class PaillierEvaluator:
     """Party 1's half: products modulo n^2."""
 
     def __init__(self, public: bytes, random_bytes: RandomBytes) -> None:
-        self._n = int.from_bytes(public, "little")
-        if not MINIMUM_BITS <= self._n.bit_length() <= MAXIMUM_BITS or self._n % 2 == 0:
-            raise MalformedMessage(f"a Paillier modulus is odd and has {MINIMUM_BITS} to {MAXIMUM_BITS} bits")
+        if len(public) > MAXIMUM_BITS // 8:
+            raise MalformedMessage("longer than any Paillier modulus")
+        self._n = PublicKey(int.from_bytes(public, "little")).n  # refuses what cannot be a modulus
         self._blinder = _Blinder(self._n, random_bytes)
         self.ciphertext_bytes = _width(self._n)
 

@@ -40,7 +40,7 @@ def _key() -> PaillierPrivateKey:
 @settings(max_examples=40, deadline=None)
 def test_cardinality_equals_the_plaintext_one(left: set[bytes], right: set[bytes]) -> None:
     receiver = Receiver(A, B, SESSION, list(left), secrets.token_bytes)
-    run([receiver, Sender(B, A, SESSION, list(right), secrets.token_bytes)])
+    run([receiver, Sender(B, A, SESSION, list(right), 0, 40, secrets.token_bytes)])
     assert receiver.result == len(left & right)
 
 
@@ -67,7 +67,7 @@ def test_grouped_sums_equal_the_plaintext_ones(
     table = np.array(list(values.values()), np.int64).reshape(-1, 2)
     keys = PaillierKeyHolder(_key(), 2, 20, 20, secrets.token_bytes)
     one = PartyOne(A, B, SESSION, groups, PaillierEvaluator, at_least, secrets.token_bytes)
-    two = PartyTwo(B, A, SESSION, [b"%d" % i for i in values], table, keys, secrets.token_bytes)
+    two = PartyTwo(B, A, SESSION, [b"%d" % i for i in values], table, keys, 0, secrets.token_bytes)
     run([one, two])
     for number in range(3):
         shared = [values[i] for i, g in group_of.items() if g == number and i in values]

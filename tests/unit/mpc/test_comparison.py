@@ -112,7 +112,7 @@ def test_triples_are_used_once_and_for_what_they_were_made() -> None:
     with pytest.raises(KeyPolicyViolation):
         _two(words, 1, triples)
     with pytest.raises(BadParameters):
-        TripleShares("x", 16, 3, [])
+        TripleShares("x", b"", 16, 3, [])
 
 
 def test_inputs_are_checked() -> None:
@@ -150,11 +150,11 @@ def test_wrong_messages_are_refused_and_change_nothing() -> None:
     with pytest.raises(WrongSession):
         parties[0].receive(RING[1], seed[:5] + bytes(16) + seed[21:])
     with pytest.raises(WrongRound):
-        parties[0].receive(RING[1], Words(SESSION, 99, b"").encode())
+        parties[0].receive(RING[1], Words(parties[0].session, 99, b"").encode())
     with pytest.raises(WrongRound):
         parties[0].receive(RING[2], seed)
     with pytest.raises(MalformedMessage):
-        parties[0].receive(RING[1], Words(SESSION, 0, bytes(31)).encode())
+        parties[0].receive(RING[1], Words(parties[0].session, 0, bytes(31)).encode())
     with pytest.raises(MalformedMessage):
         parties[0].receive(RING[1], seed + b"\x00")
     with pytest.raises(WrongRound):
@@ -164,6 +164,23 @@ def test_wrong_messages_are_refused_and_change_nothing() -> None:
     parties[0].receive(RING[1], seed)
     with pytest.raises(DuplicateMessage):
         parties[0].receive(RING[1], seed)
+
+
+def test_parties_that_disagree_on_a_parameter_get_no_bits() -> None:
+    words = np.zeros(3, np.uint16)
+    mixed = [*_three([words] * 3, 4)[:2], _three([words] * 3, 5)[2]]
+    with pytest.raises(WrongSession):
+        run(mixed)
+    triples = [_helped(16, 3)[0], _again(16, 3)]
+    with pytest.raises(WrongSession):
+        run(_two([words] * 2, 4, triples))
+
+
+def _again(width: int, count: int) -> TripleShares:
+    """The second party's shares of another batch."""
+    takers = [Taker(name, HELPER, PAIR, bytes(16), width, count) for name in PAIR]
+    run([Helper(HELPER, PAIR, bytes(16), width, count, secrets.token_bytes), *takers])
+    return takers[1].result
 
 
 def test_messages_may_overtake_each_other() -> None:

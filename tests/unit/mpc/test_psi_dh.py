@@ -16,19 +16,22 @@ from mpc.errors import (
     DuplicateMessage,
     IntegrityError,
     MalformedMessage,
+    MpcError,
     OutOfRange,
     TooFewParties,
     UnknownParty,
     WrongRound,
     WrongSession,
 )
+from mpc.paillier.cipher import Encryptor
+from mpc.paillier.keys import PublicKey
 from mpc.party import PartyName
 from mpc.psi_dh.additive import in_slots
 from mpc.psi_dh.cardinality import Receiver, Sender
 from mpc.psi_dh.curve25519 import Scalar, check_points, encode, multiply
 from mpc.psi_dh.join import PartyOne, PartyTwo
 from mpc.psi_dh.messages import Masked
-from mpc.psi_dh.paillier_scheme import PaillierEvaluator, PaillierKeyHolder
+from mpc.psi_dh.paillier_scheme import PaillierEvaluator, PaillierKeyHolder, fixed_base
 
 A, B = PartyName("a"), PartyName("b")
 SESSION = bytes(range(16))
@@ -41,7 +44,7 @@ def _items(*numbers: int) -> list[bytes]:
 def _pair(left: Sequence[bytes], right: Sequence[bytes]) -> tuple[Receiver, Sender]:
     return (
         Receiver(A, B, SESSION, left, secrets.token_bytes),
-        Sender(B, A, SESSION, right, secrets.token_bytes),
+        Sender(B, A, SESSION, right, 0, 100, secrets.token_bytes),
     )
 
 
@@ -64,6 +67,13 @@ def test_threads_of_the_caller_change_nothing() -> None:
     with ThreadPoolExecutor(2) as pool:
         assert np.array_equal(encode(items, b"t", pool), encode(items, b"t"))
         assert np.array_equal(multiply(encode(items, b"t"), scalar, pool), multiply(encode(items, b"t"), scalar))
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_the_sender_refuses_probing_and_uncharged_sets(size: int) -> None:
+    receiver = Receiver(A, B, SESSION, _items(*range(size)), secrets.token_bytes)
+    with pytest.raises(BadParameters, match="2 to 3 items"):
+        run([receiver, Sender(B, A, SESSION, _items(1), 2, 3, secrets.token_bytes)])
 
 
 def test_an_item_twice_is_refused() -> None:
@@ -175,7 +185,7 @@ def _join(
     keys = PaillierKeyHolder(key, columns, 40, 1000, secrets.token_bytes)
     one = PartyOne(A, B, SESSION, [_items(*g) for g in groups], PaillierEvaluator, at_least, secrets.token_bytes)
     table = np.array(list(values.values()), np.int64)
-    return one, PartyTwo(B, A, SESSION, _items(*values), table, keys, secrets.token_bytes)
+    return one, PartyTwo(B, A, SESSION, _items(*values), table, keys, 1, secrets.token_bytes)
 
 
 def test_sums_per_group_over_the_intersection(key: PaillierPrivateKey) -> None:
@@ -226,8 +236,9 @@ def test_ciphertexts_that_are_none_are_refused(key: PaillierPrivateKey) -> None:
     evaluator = PaillierEvaluator(keys.public, secrets.token_bytes)
     with pytest.raises(MalformedMessage):
         evaluator.total(np.zeros((1, keys.ciphertext_bytes), np.uint8))
-    with pytest.raises(MalformedMessage):
-        PaillierEvaluator(b"\x01", secrets.token_bytes)
+    for bad in (b"\x01", bytes(2000), (2**2048).to_bytes(257, "little"), (3**1300).to_bytes(260, "little")):
+        with pytest.raises(MpcError):
+            PaillierEvaluator(bad, secrets.token_bytes)
     with pytest.raises(MalformedMessage):
         keys.decrypt(b"\x01")
 
@@ -258,6 +269,21 @@ def test_join_refuses_wrong_rounds_and_foreign_sessions(key: PaillierPrivateKey)
     with pytest.raises(DuplicateMessage):
         two.receive(A, sums.message)
     assert two.result == ((11,),)
+
+
+def test_a_group_of_one_is_refused_by_party_two(key: PaillierPrivateKey) -> None:
+    keys = PaillierKeyHolder(key, 1, 40, 10, secrets.token_bytes)
+    one = PartyOne(A, B, SESSION, [_items(1, 2), _items(3)], PaillierEvaluator, 1, secrets.token_bytes)
+    two = PartyTwo(B, A, SESSION, _items(1), np.array([[1]]), keys, 2, secrets.token_bytes)
+    with pytest.raises(BadParameters, match="merge"):
+        run([one, two])
+
+
+def test_encryption_from_fixed_base_tables_plugs_in(key: PaillierPrivateKey) -> None:
+    encryptor = Encryptor(PublicKey(key.public_key.n))
+    keys = PaillierKeyHolder(key, 1, 40, 10, secrets.token_bytes, fixed_base(encryptor, secrets.token_bytes))
+    rows = keys.encrypt(np.array([[3], [4]]))
+    assert keys.decrypt(PaillierEvaluator(keys.public, secrets.token_bytes).total(rows)) == (7,)
 
 
 def test_one_item_in_two_groups_is_refused(key: PaillierPrivateKey) -> None:
