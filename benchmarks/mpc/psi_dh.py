@@ -1,6 +1,6 @@
 """DH-based PSI cardinality, sums over the intersection, union cardinality and OPRF, against openmined.psi cardinality.
 
-Run: ``python -m benchmarks.mpc.psi_dh [--items 100000] [--rounds 3] [--paillier-items 1000]``. All parties are in one
+Run: ``python -m benchmarks.mpc.psi_dh [--items 100000] [--rounds 3] [--paillier-items 5000]``. All parties are in one
 process with two threads, lists in memory to the number out; openmined.psi likewise, in an environment of its own:
     python3.11 -m venv .env-peers/openmined-psi && .env-peers/openmined-psi/bin/pip install openmined.psi==2.0.6
 """
@@ -20,17 +20,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from phe.paillier import generate_paillier_keypair
 
 from benchmarks import report
 from mpc.drive import run
 from mpc.oprf.keys import Mode, generate_key
 from mpc.oprf.modes import blind, evaluate, finalize
+from mpc.paillier import EncryptionPool, Encryptor, generate_keypair
 from mpc.party import PartyName
 from mpc.psi_dh.cardinality import Receiver, Sender
 from mpc.psi_dh.curve25519 import Scalar, encode, multiply
 from mpc.psi_dh.join import PartyOne, PartyTwo
-from mpc.psi_dh.paillier_scheme import PaillierEvaluator, PaillierKeyHolder
+from mpc.psi_dh.paillier_scheme import PaillierEvaluator, PaillierKeyHolder, fixed_base
 from mpc.union_cardinality.ring import Counter, Member
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--paillier-items", type=int, default=1_000)
+    parser.add_argument("--paillier-items", type=int, default=5_000)
     options = parser.parse_args(argv)
     with ThreadPoolExecutor(2) as pool:
         rows = against_openmined(options.items, options.rounds, pool)
@@ -78,7 +78,7 @@ def alone(items: int, paillier_items: int, pool: Executor) -> list[dict[str, Any
     rows = [
         report.row(f"union cardinality, 3 parties x {items:,}, two threads", seconds(lambda: union(items, pool)), "s"),
         report.row(
-            f"PSI-sum {paillier_items:,} x {paillier_items:,} on phe keys of 2048 bits, blinded one by one",
+            f"PSI-sum {paillier_items:,} x {paillier_items:,} on a phe key of 3072 bits, fixed-base blinding, two processes",
             seconds(lambda: paillier_sum(paillier_items, pool)),
             "s",
         ),
@@ -101,7 +101,7 @@ def sets(items: int) -> tuple[list[bytes], list[bytes]]:
 def cardinality(left: list[bytes], right: list[bytes], pool: Executor) -> None:
     session = secrets.token_bytes(16)
     receiver = Receiver(A, B, session, left, secrets.token_bytes, pool)
-    run([receiver, Sender(B, A, session, right, secrets.token_bytes, pool)])
+    run([receiver, Sender(B, A, session, right, 10, len(left), secrets.token_bytes, pool)])
     assert receiver.result == len(left) - len(left) // 2
 
 
@@ -126,11 +126,14 @@ def union(items: int, pool: Executor) -> None:
 
 def paillier_sum(items: int, pool: Executor) -> None:
     left, right = sets(items)
-    session, private = secrets.token_bytes(16), generate_paillier_keypair(n_length=2048)[1]
-    keys = PaillierKeyHolder(private, 1, 40, items, secrets.token_bytes)
-    one = PartyOne(A, B, session, [left], PaillierEvaluator, 1, secrets.token_bytes, pool)
-    two = PartyTwo(B, A, session, right, np.ones((items, 1), np.int64), keys, secrets.token_bytes, pool)
-    run([one, two])
+    session, private = secrets.token_bytes(16), generate_keypair()
+    encryptor = Encryptor(private.public)
+    with EncryptionPool(encryptor, 2) as processes:
+        encrypt = fixed_base(encryptor, secrets.token_bytes, processes.blind)
+        keys = PaillierKeyHolder(private.phe(), 1, 40, items, secrets.token_bytes, encrypt)
+        one = PartyOne(A, B, session, [left], PaillierEvaluator, 1, secrets.token_bytes, pool)
+        two = PartyTwo(B, A, session, right, np.ones((items, 1), np.int64), keys, 1, secrets.token_bytes, pool)
+        run([one, two])
     assert two.result == ((items - items // 2,),)
 
 
