@@ -20,12 +20,11 @@ from sandbox.store.tables import jobs
 def tick(hub: Hub) -> int:
     """End what is overdue and return how many jobs that were. Idempotent; runs in a thread, every second or so."""
     now = hub.store.now()
-    waiting = (State.NEEDS_APPROVAL, State.READY)
     old = moment_text(now - timedelta(days=hub.config.request_days))
     with hub.store.read() as connection:
         late = (jobs.c.state == State.RUNNING) & (jobs.c.deadline < moment_text(now))
         lost = [(row.id, silent_nodes(connection, row)) for row in connection.execute(select(jobs).where(late))]
-        unanswered = jobs.c.state.in_(waiting) & (jobs.c.created < old)
+        unanswered = (jobs.c.state == State.NEEDS_APPROVAL) & (jobs.c.created < old)
         expired = list(connection.execute(select(jobs.c.id).where(unanswered)).scalars())
     for job, silent in lost:
         text = f"no answer before the deadline from {', '.join(silent)}"

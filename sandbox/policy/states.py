@@ -12,6 +12,8 @@ from typing import Final
 
 
 class State(StrEnum):
+    """``submitted`` and ``ready`` last no longer than the transaction that enters them: the hub decides at once."""
+
     SUBMITTED = "submitted"
     NEEDS_APPROVAL = "needs_approval"
     READY = "ready"
@@ -104,15 +106,11 @@ TRANSITIONS: Final = (
     Transition(State.SUBMITTED, Event.REFUSE, State.DENIED, _HUB),
     Transition(State.NEEDS_APPROVAL, Event.GRANT, State.READY, _OWNER),
     Transition(State.NEEDS_APPROVAL, Event.DENY, State.DENIED, _OWNER),
-    Transition(State.NEEDS_APPROVAL, Event.REFUSE, State.DENIED, _by(Cause.HUB, Cause.CLOCK)),
+    Transition(State.NEEDS_APPROVAL, Event.REFUSE, State.DENIED, _HUB),
     Transition(State.NEEDS_APPROVAL, Event.CANCEL, State.CANCELLED, _OPERATOR),
     Transition(State.NEEDS_APPROVAL, Event.EXPIRE, State.EXPIRED, _CLOCK),
     Transition(State.READY, Event.PERMIT, State.RUNNING, _HUB),
     Transition(State.READY, Event.REPLAY, State.RELEASED, _HUB),
-    Transition(State.READY, Event.DENY, State.DENIED, _OWNER),
-    Transition(State.READY, Event.REVOKE, State.NEEDS_APPROVAL, _OWNER),
-    Transition(State.READY, Event.CANCEL, State.CANCELLED, _OPERATOR),
-    Transition(State.READY, Event.EXPIRE, State.EXPIRED, _CLOCK),
     Transition(State.RUNNING, Event.RELEASE, State.RELEASED, _by(Cause.NODE)),
     Transition(State.RUNNING, Event.FAIL, State.FAILED, _by(Cause.HUB, Cause.NODE, Cause.CLOCK)),
     Transition(State.RUNNING, Event.REVOKE, State.FAILED, _OWNER),

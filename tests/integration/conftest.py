@@ -42,7 +42,7 @@ from jobs.documents import (
 from jobs.documents.ed25519 import decode_base64
 from jobs.opening import unpack
 from jobs.plan.types import Plan
-from sandbox.audit import Cosigner, SeenLog
+from sandbox.audit import EMPTY_ROOT, Cosigner, SeenLog
 from sandbox.disclosure.part import PartVerdict
 from sandbox.hub.app import create_app
 from sandbox.hub.catalogue import dataset_digest, read_dataset
@@ -59,7 +59,7 @@ from sandbox.store.event import Actor
 from sandbox.store.migrate import open_store
 
 START = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
-__all__ = ["tick"]
+__all__ = ["EMPTY_ROOT", "tick"]
 ORIGIN = "log.example/unseen"
 OWNERS = ("ewr", "jfk", "lga")
 CARRIERS = ("AA", "B6", "DL")

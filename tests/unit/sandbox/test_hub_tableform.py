@@ -1,0 +1,63 @@
+"""A released table in three forms: nothing shown that is suppressed, no digit lost, the source in each."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import json
+from decimal import Decimal
+
+import pyarrow as pa
+
+from jobs.answer import AnswerColumn, AnswerTable
+from sandbox.hub.tableform import MARK, render_table
+
+COLUMNS = (
+    AnswerColumn("name", "string"),
+    AnswerColumn("n", "integer"),
+    AnswerColumn("mean", "decimal"),
+    AnswerColumn("day", "date"),
+    AnswerColumn("ok", "bool"),
+)
+ROWS = (
+    ('a, "b"', 2**60, Decimal("1.50"), dt.date(2013, 1, 31), True),
+    ("c", None, None, None, None),
+)
+SUPPRESSED = ((False,) * 5, (False, True, True, False, False))
+FILES = render_table(AnswerTable(COLUMNS, ROWS, SUPPRESSED), "release-1", "Source: flights, provided by EWR.")
+
+
+def test_json_keeps_every_digit_as_text_and_names_what_is_hidden() -> None:
+    assert FILES.shown["rows"][0] == ['a, "b"', str(2**60), "1.50", "2013-01-31", True]
+    assert FILES.shown["suppressed"] == [[], ["n", "mean"]]
+    assert FILES.shown["source_line"] == "Source: flights, provided by EWR."
+
+
+def test_csv_marks_hidden_cells_and_carries_the_source() -> None:
+    text = FILES.csv.decode()
+    head, body = text.split("name,n,", 1)
+    assert head.startswith("# Source: flights, provided by EWR.\n# release-1;")
+    rows = list(csv.reader(io.StringIO("name,n," + body)))
+    assert rows[1] == ['a, "b"', str(2**60), "1.50", "2013-01-31", "true"]
+    assert rows[2] == ["c", MARK, MARK, "", ""]
+
+
+def test_arrow_has_types_nulls_and_metadata() -> None:
+    table = pa.ipc.open_file(FILES.arrow).read_all()
+    assert table.column("n").to_pylist() == [2**60, None]
+    assert table.column("mean").to_pylist() == [Decimal("1.50"), None]
+    assert table.column("day").to_pylist() == [dt.date(2013, 1, 31), None]
+    metadata = table.schema.metadata
+    assert metadata[b"source"] == b"Source: flights, provided by EWR."
+    assert json.loads(metadata[b"suppressed"]) == [[1, 1], [1, 2]]
+
+
+def test_numbers_too_wide_for_a_type_become_text_rather_than_lose_a_digit() -> None:
+    wide = AnswerTable(COLUMNS[1:3], ((2**70, Decimal(10) ** 50),), ((False, False),))
+    table = pa.ipc.open_file(render_table(wide, "r", "s").arrow).read_all()
+    assert table.to_pylist() == [{"n": str(2**70), "mean": "1" + "0" * 50}]
+
+
+def test_both_files_are_what_the_release_commits_to() -> None:
+    assert dict(FILES.contents()) == {"text/csv": FILES.csv, "application/vnd.apache.arrow.file": FILES.arrow}
