@@ -154,7 +154,7 @@ def tamper(stage: Stage, receipt: bytes, results: Path) -> None:
         number, why = insider.edit_one_entry(client, trust)
     show_caught(f"entry {number} of the log", "the auditor, from all entries", why)
     with working("the hub shows the witness another history") as _:
-        failure = insider.show_two_histories(stage.places, stage.processes)
+        failure = insider.show_two_histories(stage.places, stage.processes, lambda: ask_and_cancel(stage))
     show_caught("two histories of the log", "the witness", f"{failure.code}: {failure}")
 
 
@@ -220,6 +220,13 @@ def reconcile(stage: Stage, results: Path) -> None:
     out.print(grid)
     for line in stage.federation.reconcile(results):
         out.print(line)
+
+
+def ask_and_cancel(stage: Stage) -> None:
+    """Something harmless that the log records."""
+    job = stage.federation.submit(read_job(HERE / "jobs" / "delay-by-route.yaml"))
+    with stage.federation.operator() as client:
+        client.cancel(job.id)
 
 
 # pieces ------------------------------------------------------------------------------------------------------------

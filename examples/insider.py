@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import secrets
 import shutil
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -21,10 +24,11 @@ from sandbox.hub.jobstate import put
 from sandbox.hub.tokens import Role, issue_token
 from sandbox.keys import Trust, load_key, read_private
 from sandbox.link import LogLink
-from sandbox.local.layout import Places, free_port
+from sandbox.local.layout import ORIGIN, Places, free_port
 from sandbox.local.processes import Processes
 from sandbox.store.event import Actor, Event
 from sandbox.store.tables import inbox, jobs
+from sandbox.store.tree import read_size
 from sandbox.verify import verify_entries
 from sandbox.witness.seen import SeenFile
 from sandbox.witness.witness import Witness
@@ -53,31 +57,36 @@ def forge_permit(places: Places, processes: Processes, job: str) -> str:
     return permit.id
 
 
-def show_two_histories(places: Places, processes: Processes) -> LogFailure:
-    """Serve the witness a copy of the log that went another way; returns what the witness says to it."""
+def show_two_histories(places: Places, processes: Processes, go_on: Callable[[], object]) -> LogFailure:
+    """Serve the witness a copy of the log that went another way; returns what the witness says to it.
+
+    ``go_on`` makes the real log grow after the copy was taken, so that the two histories differ.
+    """
     other = places.root / "another-history"
     processes.stop("hub")
     shutil.copytree(places.hub, other)
     processes.start_hub()
+    copied = _seen_size(places)
+    go_on()
+    _wait_until(lambda: _seen_size(places) > copied)
     port = free_port()
     options = yaml.safe_load((other / "hub.yaml").read_text())
     (other / "hub.yaml").write_text(yaml.safe_dump({**options, "port": port}))
-    seen = shutil.copy(places.witness / "seen.json", other / "seen.json")
+    seen = SeenFile(Path(shutil.copy(places.witness / "seen.json", other / "seen.json")), ORIGIN)
     hub = Hub.open(HubConfig.load(other / "hub.yaml"))
     try:  # the copy goes its own way: other events than the real log has at these places
-        for _ in range(25):
+        with hub.store.read() as connection:
+            behind = seen.load().size - read_size(connection)
+        for _ in range(behind + 3):
             issue_token(hub.store, Role.AUDITOR, "nobody", INSIDER, secrets.token_bytes)
     finally:
         hub.store.close()
-    with Client(places.url, read_private(places.auditor / "token").decode()) as auditor:
-        for _ in range(3):  # the real log goes on too, and the witness vouches for it
-            auditor.health()
     processes.start_hub(other, "hub with another history", port)
     trust = Trust.load(places.trust)
     link = LogLink(f"http://127.0.0.1:{port}", read_private(places.witness / "token").decode().strip())
     key = load_key(places.witness / "witness.key")
     try:
-        Witness("witness", key, trust, link, SeenFile(seen, trust.origin), lambda: datetime.now(UTC)).step(5)
+        Witness("witness", key, trust, link, seen, lambda: datetime.now(UTC)).step(5)
     except LogFailure as failure:
         return failure
     finally:
@@ -99,6 +108,19 @@ def edit_one_entry(client: Client, trust: Trust) -> tuple[int, str]:
     except SandboxError as error:
         return number, str(error)
     raise RuntimeError("an edited log was believed")
+
+
+def _seen_size(places: Places) -> int:
+    """How far the witness has followed the real log."""
+    return SeenFile(places.witness / "seen.json", ORIGIN).load().size
+
+
+def _wait_until(happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not happened():
+        if time.monotonic() > end:
+            raise RuntimeError("the witness did not follow the log")
+        time.sleep(0.05)
 
 
 def _with_another_plan(permit: Permit) -> Permit:
