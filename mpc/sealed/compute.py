@@ -31,7 +31,7 @@ from mpc.sealed.circuit import (
 )
 from mpc.sealed.columns import columns_of
 from mpc.sealed.context import Context
-from mpc.sealed.messages import KeyMaterial, SealedColumn
+from mpc.sealed.messages import MAX_KEY_BYTES, KeyMaterial, SealedColumn
 from mpc.sealed.parameters import Parameters
 from mpc.sealed.seal import load_ciphertext, memory_file
 
@@ -87,9 +87,9 @@ class Bench:
         seal = self.context.rings[0].seal
         with memory_file() as file:
             if material.parameters.relinearise:
-                self.relinearisation = file.load(sealapi.RelinKeys(), seal, material.relinearisation)
+                self.relinearisation = file.load(sealapi.RelinKeys(), seal, material.relinearisation, MAX_KEY_BYTES)
             if material.parameters.fold:
-                self.rotation = file.load(sealapi.GaloisKeys(), seal, material.rotation)
+                self.rotation = file.load(sealapi.GaloisKeys(), seal, material.rotation, MAX_KEY_BYTES)
                 elements = [pow(3, step, 2 * material.parameters.degree) for step in material.parameters.rotations]
                 if not all(self.rotation.has_key(element) for element in elements):
                     raise MalformedMessage("a rotation key is missing")
@@ -101,12 +101,11 @@ class Bench:
         if column.rows != self.circuit.rows or column.index >= columns_of(self.circuit):
             raise MalformedMessage("not a column of this circuit")
         part = slice(None) if block is None else slice(block, block + 1)
+        limit = self.context.parameters.max_ciphertext_bytes
+        forms = [self.context.fresh_form(limb) for limb in range(len(self.context.rings))]
         with memory_file() as file:
             return [
-                [
-                    load_ciphertext(file, ring.seal, raw, self.context.fresh_form(limb))
-                    for raw in column.blocks[limb][part]
-                ]
+                [load_ciphertext(file, ring.seal, raw, forms[limb], limit) for raw in column.blocks[limb][part]]
                 for limb, ring in enumerate(self.context.rings)
             ]
 

@@ -29,13 +29,14 @@ class Ring:
                 inner.set_plain_modulus(parameters.plain[limb])
             # levels below the first are needed by CKKS rescaling only
             self.seal: Any = sealapi.SEALContext(inner, not bfv, sealapi.SEC_LEVEL_TYPE.TC128)
+            if not self.seal.parameters_set():
+                raise BadParameters(f"SEAL refuses these parameters: {self.seal.parameters_error_name()}")
+            # the batch encoder refuses a plain modulus that is no prime
+            self.encoder: Any = (sealapi.BatchEncoder if bfv else sealapi.CKKSEncoder)(self.seal)
+            self.evaluator: Any = sealapi.Evaluator(self.seal)
         except (RuntimeError, ValueError) as error:
             raise BadParameters(f"SEAL has no such parameters: {error}") from None
-        if not self.seal.parameters_set():
-            raise BadParameters(f"SEAL refuses these parameters: {self.seal.parameters_error_name()}")
         self.plain = parameters.plain[limb] if bfv else 0
-        self.evaluator: Any = sealapi.Evaluator(self.seal)
-        self.encoder: Any = (sealapi.BatchEncoder if bfv else sealapi.CKKSEncoder)(self.seal)
         self.first: tuple[int, ...] = tuple(self.seal.first_parms_id())
 
     def last_prime(self, level: tuple[int, ...]) -> int:

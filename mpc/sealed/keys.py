@@ -127,9 +127,10 @@ class PublicSealer:
             raise BadParameters("this key material carries no public key: ask for material(public_key=True)")
         self._material, self._circuit = material, circuit
         self._context = Context(material.parameters)
+        limit = 2 * material.parameters.max_ciphertext_bytes
         with memory_file() as file:
             pairs = zip(self._context.rings, material.public_keys, strict=True)
-            keys = [(ring, file.load(sealapi.PublicKey(), ring.seal, raw)) for ring, raw in pairs]
+            keys = [(ring, file.load(sealapi.PublicKey(), ring.seal, raw, limit)) for ring, raw in pairs]
         for ring, key in keys:
             if tuple(key.parms_id()) != tuple(ring.seal.key_parms_id()):
                 raise MalformedMessage("a public key of other parameters")

@@ -25,7 +25,8 @@ Share = npt.NDArray[Any]
 
 def combine(parameters: Parameters, circuit: Computation, worker: Share, holder: Share) -> npt.NDArray[Any]:
     """The results from both shares: exact integers, or reals on the grid. Run where the value round permits it."""
-    total = worker.astype(object) + holder.astype(object)
+    small = parameters.opening is Opening.MODULAR and parameters.modulus < 1 << 62
+    total = worker + holder if small else worker.astype(object) + holder.astype(object)
     if isinstance(circuit, Approximate):
         reals: npt.NDArray[np.float64] = np.ldexp(total.astype(np.float64), -parameters.grid_bits)
         return reals

@@ -5,6 +5,8 @@ for the one circuit its permit names (inputs and operands by digest), after re-e
 sees result + mask only. Neither can release alone: the shares enter the flag and value rounds.
 Model: semi-honest, no collusion between the two. A worker that tampers with the sampled blocks is caught, one that
 tampers elsewhere is not: with ``sample`` of n blocks a single bad block escapes with probability 1 - sample/n.
+A tampered block could provoke a decryption failure and so tell the worker something about the key; one opening per key
+keeps that to one bit, and a ``sample`` of all blocks rules it out where the worker is not trusted even that far.
 The key-holder should be the inputs' owner: decryption also shows it the noise, which depends on inputs and operands.
 """
 
@@ -127,9 +129,10 @@ class KeyHolder:
             raise KeyPolicyViolation("not the circuit, inputs and operands that were permitted")
         if len(request.blocks[0]) != output_blocks(key.parameters, circuit):
             raise MalformedMessage("not the number of results that the circuit has")
+        most = key.parameters.max_ciphertext_bytes
         with memory_file() as file:
             loaded = [
-                [load_ciphertext(file, ring.seal, raw, self._form(limb)) for raw in request.blocks[limb]]
+                [load_ciphertext(file, ring.seal, raw, self._form(limb), most) for raw in request.blocks[limb]]
                 for limb, ring in enumerate(key.context.rings)
             ]
         self._audit(loaded)
@@ -149,7 +152,10 @@ class KeyHolder:
         left = list(range(len(loaded[0])))
         for _ in range(min(self._sample, len(left))):
             index = left.pop(random_below(len(left), self._randomness) if len(left) > 1 else 0)
-            for limb, honest in enumerate(self._replay(index)):
+            again = self._replay(index)
+            if len(again) != len(loaded):
+                raise IntegrityError("re-evaluation gave another number of limbs")
+            for limb, honest in enumerate(again):
                 if not differs_by_plaintext(self._key.context.rings[limb], loaded[limb][index], honest):
                     raise IntegrityError("re-evaluation of a sampled block gives another ciphertext: do not open")
 

@@ -61,6 +61,8 @@ class Parameters:
             return
         if self.plain or self.opening is not Opening.INTEGER:
             raise BadParameters("CKKS has no plain modulus; its masks are integers on a grid")
+        if (self.relinearise or self.fold) and len(self.chain) < 2:
+            raise BadParameters("evaluation keys need a special prime: at least two primes in the chain")
         if not 10 <= self.scale_bits <= MAX_PRIME_BITS or not 1 <= self.weight_bits <= MAX_PRIME_BITS:
             raise BadParameters("a CKKS scale has 10 to 60 bits")
         if not (math.isfinite(self.flood) and 0 < self.flood < 1 << 40):

@@ -1,6 +1,7 @@
-"""How large a zstd frame can become, read from its headers without decompressing: SEAL itself sets no limit.
+"""How large a zstd frame can become, read from its headers without unpacking: SEAL sets no limit.
 
-A few kilobytes of run-length blocks unpack to gigabytes. RFC 8878, sections 3.1.1.1 (frame header) and 3.1.1.2 (blocks).
+A few kilobytes of run-length blocks unpack to gigabytes. RFC 8878, sections 3.1.1.1 (frame
+header) and 3.1.1.2 (blocks).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ RAW, RUN, COMPRESSED = 0, 1, 2
 
 def check_frame(frame: bytes, limit: int) -> None:
     """Raise ``MalformedMessage`` unless this is exactly one frame that declares its size, at most ``limit`` bytes, and
-    whose blocks cannot unpack to more than twice that (and one megabyte)."""
+    whose blocks cannot unpack to more than four times that (and one megabyte): a block tells only its largest size."""
     if frame[:4] != FRAME_MAGIC or len(frame) < 6:
         raise MalformedMessage("not a zstd frame")
     descriptor = frame[4]
@@ -28,7 +29,7 @@ def check_frame(frame: bytes, limit: int) -> None:
     size = int.from_bytes(frame[at : at + width], "little") + (256 if width == 2 else 0)
     if size > limit:
         raise MalformedMessage(f"a compressed object of {size} bytes where at most {limit} are allowed")
-    if _blocks(frame, at + width, 2 * size + (1 << 20)) + 4 * checksum != len(frame):
+    if _blocks(frame, at + width, 4 * size + (1 << 20)) + 4 * checksum != len(frame):
         raise MalformedMessage("trailing or missing bytes behind a compressed object")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from functools import cache
 
@@ -10,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mpc.errors import MalformedMessage, MpcError, WrongSession
+from mpc.errors import BadParameters, MalformedMessage, MpcError, WrongSession
 from mpc.sealed import Bench, ColumnSum, JobKey, KeyMaterial, KeyPolicy, OpenRequest, PublicSealer, SealedColumn, advise
-from mpc.sealed.parameters import Parameters
+from mpc.sealed.context import Context
+from mpc.sealed.parameters import Parameters, Scheme
 from mpc.sealed.seal import memory_file
+from mpc.sealed.zstd import check_frame
 from mpc.wire import Reader, Writer
 
 JOB, CIRCUIT = b"m" * 16, ColumnSum(3000, 1000)
@@ -121,3 +124,49 @@ def test_memory_files_leave_no_descriptor_behind() -> None:
         with memory_file():
             pass
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def frame(blocks: bytes, declared: int) -> bytes:
+    """A zstd frame (RFC 8878) that declares its size in four bytes."""
+    return b"\x28\xb5\x2f\xfd\xa0" + declared.to_bytes(4, "little") + blocks
+
+
+def block(kind: int, size: int, body: bytes, last: bool) -> bytes:
+    return (size << 3 | kind << 1 | last).to_bytes(3, "little") + body
+
+
+def test_a_decompression_bomb_is_refused_before_it_unpacks() -> None:
+    bomb = frame(b"".join(block(1, 1 << 17, b"\0", i == 9999) for i in range(10_000)), 40_000)
+    assert len(bomb) < 50_000  # 1.3 GB when unpacked
+    with pytest.raises(MalformedMessage, match="more than it declares"):
+        check_frame(bomb, 50_000)
+    with pytest.raises(MalformedMessage, match="at most"):
+        check_frame(frame(block(1, 1 << 17, b"\0", True), 1 << 30), 50_000)
+    raw = SealedColumn.decode(messages()[1], key().parameters).blocks[0][0]
+    forged = raw[:8] + (16 + len(bomb)).to_bytes(8, "little") + bomb
+    with pytest.raises(MalformedMessage):
+        bench().load(SealedColumn(JOB, key().key_id, 0, 3000, ((forged, raw),)))
+    zlib = raw[:5] + b"\x01" + raw[6:]
+    with pytest.raises(MalformedMessage, match="one whole"):
+        bench().load(SealedColumn(JOB, key().key_id, 0, 3000, ((zlib, raw),)))
+
+
+def test_frames_are_read_to_their_exact_end() -> None:
+    good = frame(block(0, 3, b"abc", False) + block(1, 5, b"x", True), 8)
+    check_frame(good, 8)
+    for bad in (good + b"\0", good[:-1], good[:4], b"", good[:9], frame(block(3, 3, b"abc", True), 3)):
+        with pytest.raises(MalformedMessage):
+            check_frame(bad, 8)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=60))
+def test_random_frames(body: bytes) -> None:
+    with contextlib.suppress(MalformedMessage):
+        check_frame(b"\x28\xb5\x2f\xfd" + body, 1000)
+
+
+def test_a_plain_modulus_that_is_no_prime_is_refused() -> None:
+    composite = 4096 * 2 + 1  # 8193 = 3 * 2731
+    with pytest.raises(BadParameters):
+        Context(Parameters(Scheme.BFV, 2048, (50,), plain=(composite,)))

@@ -187,6 +187,22 @@ def test_the_key_holders_view_does_not_depend_on_the_data() -> None:
     assert chi_square(view(Job(circuit, [np.full(rows, 777)], vector_sum), bytes)) > 1000
 
 
+def test_integer_and_ckks_masks_drown_the_data_too() -> None:
+    rows = 20_000
+    whole = VectorSum(rows, 1, 1000)
+    for value in (-1000, 777):
+        job = Job(whole, [np.full(rows, value)], vector_sum, opening=Opening.INTEGER)
+        assert chi_square(view(job, secrets.token_bytes)) < 52
+    model = Scoring(rows, 1.0, (Layer(1, 1, 1.0, 1.0),), 1e-2)
+    dense = [Dense(np.array([[1.0]]), np.array([0.5]))]
+    for number in (-1.0, 0.9):
+        job = Job(model, [np.full(rows, number)], lambda b, c: score(b, c, dense))
+        reach = 2.0 ** (job.parameters.mask_bits + 1)
+        assert chi_square(view(job, secrets.token_bytes) / reach + 0.5) < 52
+    # control: the constant mask that all-zero randomness gives
+    assert chi_square(view(job, bytes) / reach + 0.5) > 1000
+
+
 def small() -> Job:
     return Job(ColumnSum(100, 50), [np.arange(100) - 50], lambda b, c: column_sum(b, c[0]))
 
