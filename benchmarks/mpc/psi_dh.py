@@ -78,7 +78,7 @@ def alone(items: int, paillier_items: int, pool: Executor) -> list[dict[str, Any
     rows = [
         report.row(f"union cardinality, 3 parties x {items:,}, two threads", seconds(lambda: union(items, pool)), "s"),
         report.row(
-            f"PSI-sum {paillier_items:,} x {paillier_items:,} on a phe key of 3072 bits, fixed-base blinding, two processes",
+            f"PSI-sum {paillier_items:,} x {paillier_items:,}, Paillier of 3072 bits, fixed base, two processes",
             seconds(lambda: paillier_sum(paillier_items, pool)),
             "s",
         ),

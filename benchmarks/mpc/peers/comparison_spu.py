@@ -14,7 +14,8 @@ from spu import api
 from spu.utils import frontend
 
 
-def party(rank, ports, config, executable, shares, pipe):
+def party(rank, ports, protocol, columns, threshold, shares, pipe):
+    config, executable = prepared(protocol, columns, threshold)
     description = libspu.link.Desc()
     for number, port in enumerate(ports):
         description.add_party(f"party{number}", f"127.0.0.1:{port}")
@@ -24,6 +25,20 @@ def party(rank, ports, config, executable, shares, pipe):
     while wanted := pipe.recv():
         runtime.run(executable)
         pipe.send(runtime.get_var(executable.output_names[0]) if wanted == "bits" else None)
+
+
+def prepared(protocol, columns, threshold):
+    config = libspu.RuntimeConfig(protocol=getattr(libspu.ProtocolKind, protocol), field=libspu.FieldType.FM64)
+    executable, _ = frontend.compile(
+        frontend.Kind.JAX,
+        lambda *counts: sum(counts) >= threshold,
+        columns,
+        {},
+        [f"in{n}" for n in range(len(columns))],
+        [libspu.Visibility.VIS_SECRET] * len(columns),
+        lambda out: [f"out{n}" for n in range(len(out))],
+    )
+    return config, executable
 
 
 def free_ports(count):
@@ -38,25 +53,16 @@ def free_ports(count):
 
 def main():
     protocol, parties, count, threshold = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-    config = libspu.RuntimeConfig(protocol=getattr(libspu.ProtocolKind, protocol), field=libspu.FieldType.FM64)
     inputs = [(np.arange(count) * (n + 3) % 11).astype(np.int32) for n in range(parties)]
-    executable, _ = frontend.compile(
-        frontend.Kind.JAX,
-        lambda *counts: sum(counts) >= threshold,
-        inputs,
-        {},
-        [f"in{n}" for n in range(parties)],
-        [libspu.Visibility.VIS_SECRET] * parties,
-        lambda out: [f"out{n}" for n in range(len(out))],
-    )
+    config, _ = prepared(protocol, inputs, threshold)
     io = api.Io(parties, config)
     shares = [io.make_shares(column, libspu.Visibility.VIS_SECRET) for column in inputs]
-    fork = multiprocessing.get_context("fork")
+    spawn = multiprocessing.get_context("spawn")  # a fork would lose the threads that spu started
     ports, pipes = free_ports(parties), []
     for rank in range(parties):
-        here, there = fork.Pipe()
-        arguments = (rank, ports, config, executable, [column[rank] for column in shares], there)
-        fork.Process(target=party, args=arguments, daemon=True).start()
+        here, there = spawn.Pipe()
+        arguments = (rank, ports, protocol, inputs, threshold, [column[rank] for column in shares], there)
+        spawn.Process(target=party, args=arguments, daemon=True).start()
         pipes.append(here)
     right, wanted = False, "bits"  # only the warm-up pays for handing out and checking the bits
     for _ in sys.stdin:
