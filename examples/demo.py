@@ -47,7 +47,7 @@ def main() -> None:
     out.print(Panel(title, style="bold", expand=False))
     out.print("[dim]On one machine the three nodes share one Ray runtime. In production each owner runs its own.[/]")
     with working("preparing the stage") as say:
-        stage = raise_curtain(say)
+        stage = raise_curtain(say, port=8440 if serve else None)
     try:
         with working("1. owners register their data") as say:
             register_all(stage, say)
@@ -210,7 +210,7 @@ def forged(stage: Stage, first: Job) -> None:
 
 
 def reconcile(stage: Stage, results: Path) -> None:
-    heading("7. an owner lists what left its node; the auditor reconciles the nodes' records with the hub's log")
+    heading("7. an owner lists what left its node; the auditor reconciles: the forged order left a trace")
     entries = stage.federation.ask_node("JFK", {"do": "sent"})["entries"]
     grid = Grid(
         "no.", "job", "round", "operator", "pairs (statistic, cell)", title="What left node-JFK, from its own record"

@@ -31,7 +31,7 @@ class Stage:
         self.ray.stop()
 
 
-def raise_curtain(say: Callable[[str], None], root: Path = ROOT) -> Stage:
+def raise_curtain(say: Callable[[str], None], root: Path = ROOT, port: int | None = None) -> Stage:
     """Make keys and folders, start Ray, hub, three nodes and the witness. Whatever was in ``root`` is replaced."""
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(mode=0o700)
@@ -39,7 +39,11 @@ def raise_curtain(say: Callable[[str], None], root: Path = ROOT) -> Stage:
     ray.start()
     say("laying out keys, trust and configuration: one folder per party")
     places = lay_out(
-        root / "federation", AIRPORTS, ("acme",), ray_address=ray.address, ray_token_file=ray.token_file.resolve()
+        root / "federation",
+        AIRPORTS,
+        ray_address=ray.address,
+        ray_token_file=ray.token_file.resolve(),
+        port=port,
     )
     processes = Processes(places)
     stage = Stage(places, processes, Federation(places), ray)

@@ -117,8 +117,11 @@ class Federation:
             (folder / f"sent-{owner}.json").write_text(json.dumps(record))
             verified = verify_outbox_record(Envelope.from_json(record), roster).document
             result = reconcile(verified, entries)
-            word = "agrees with the log" if result.agrees else "DIFFERS from the log"
-            yield f"{verified.node}: {result.matched} of {len(verified.entries)} sent messages are in the log: {word}"
+            yield f"{verified.node}: {result.matched} sent messages are in the log, byte for byte"
+            for item in result.not_logged:
+                yield f"  no. {item.message.sequence}, a signed {item.message.round!r}, is not: the hub hides an order"
+            for entry in result.not_sent:
+                yield f"  {entry.subject} is in the log, and the node never sent it"
 
     def ask_node(self, owner: str, command: Mapping[str, Any]) -> dict[str, Any]:
         """The owner's local socket."""

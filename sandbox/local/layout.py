@@ -75,9 +75,10 @@ def lay_out(
     ray_token_file: Path | None = None,
     hub_options: dict[str, Any] | None = None,
     node_options: dict[str, Any] | None = None,
+    port: int | None = None,
 ) -> Places:
     """Make all keys, publish roster 1, issue tokens, write the configuration files. ``root`` must be empty or new."""
-    places = Places(root, tuple(owners), tuple(operators), free_port())
+    places = Places(root, tuple(owners), tuple(operators), port or free_port())
     now = datetime.now(UTC).replace(microsecond=0)
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
     for folder in (places.hub, places.witness, places.auditor, root / "authority"):
