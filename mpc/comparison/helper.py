@@ -1,8 +1,8 @@
 """AND triples from a helper that both parties name: fast, and safe as long as the helper colludes with neither.
 
 The helper draws two seeds; the first party's shares are all pseudorandom from its seed, the second's too, except c,
-which the helper sends (the usual compression of a semi-honest dealer, as in Riazi et al., "Chameleon", AsiaCCS 2018,
-section 3.2). The helper sees nothing of the inputs and takes no part in the comparison; together with one party it
+which the helper sends (the usual compression of a semi-honest dealer, as in Riazi et al., "Chameleon", AsiaCCS 2018).
+The helper sees nothing of the inputs and takes no part in the comparison; together with one party it
 learns the other's counts. The hub may be the helper of two nodes: the plan in words then says so.
 """
 

@@ -1,7 +1,7 @@
 """AND triples by oblivious transfer: slower, and nobody but the two parties is involved.
 
 Each bit of a triple costs two random one-bit transfers, one each way (Asharov, Lindell, Schneider, Zohner, "More
-efficient oblivious transfer and extensions for faster secure computation", CCS 2013, section 5.1): the sender's a is
+efficient oblivious transfer and extensions for faster secure computation", CCS 2013): the sender's a is
 the XOR of the two transferred bits, the receiver's b its choice, and the bits themselves share a AND b. The transfers
 are extended from 128 base transfers (IKNP 2003; ``mpc.ot``), the hash is BLAKE2s with the transfer's index as salt.
 

@@ -1,8 +1,9 @@
 """A party whose protocol is written top to bottom, as in its paper, although messages arrive in any order.
 
 The script is a generator: it yields ``Send`` to send, and ``Await`` to get one message's bytes. Which messages a party
-may receive, and how long each is, is known beforehand; anything else is refused and changes nothing. A neighbour may be
-ahead by a round or two: its messages wait here.
+may receive, and how long each is, is known beforehand; anything else is refused and changes nothing. What only shows to
+be bad when it is used (a point that is none) aborts the run. A neighbour may be ahead by a round or two: its messages
+wait here.
 
 The session on the wire is a hash of the caller's session and all public parameters, so parties that disagree on one
 (threshold, width, number of counts, order of the parties, batch of triples) get ``WrongSession``, never wrong bits.
@@ -19,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mpc.comparison.messages import Words
-from mpc.errors import BadParameters, DuplicateMessage, MalformedMessage, UnknownParty, WrongRound
+from mpc.errors import BadParameters, DuplicateMessage, MalformedMessage, MpcError, UnknownParty, WrongRound
 from mpc.party import PartyName, Send
 from mpc.wire import SESSION_BYTES
 
@@ -60,6 +61,7 @@ class ScriptedParty(Generic[_T]):
         self._running: Steps[_T] | None = None
         self._waiting: Await | None = None
         self._finished = False
+        self._aborted = False
         self._outcome: _T | None = None
 
     def __repr__(self) -> str:
@@ -83,6 +85,8 @@ class ScriptedParty(Generic[_T]):
         return self._advance(self._running, None)
 
     def receive(self, sender: PartyName, message: bytes) -> Iterable[Send]:
+        if self._aborted:
+            raise WrongRound("this run was aborted by an earlier error: start a new session")
         if sender not in self._senders:
             raise UnknownParty("a message from someone who sends nothing to this party")
         words = Words.decode(message, self.session)
@@ -124,4 +128,8 @@ class ScriptedParty(Generic[_T]):
         except StopIteration as end:
             self._outcome, self._finished = end.value, True
             self._waiting = None
+        except MpcError:
+            # a message of the right shape with bad content: the script cannot go back, so this run ends here
+            self._aborted = True
+            raise
         return sends

@@ -1,10 +1,10 @@
 """Threshold test among three parties: is a + b + c >= k? All three learn the bits, nobody learns more.
 
 Replicated Boolean sharing of Araki, Furukawa, Lindell, Nof, Ohara, "High-Throughput Semi-Honest Secure Three-Party
-Computation with an Honest Majority" (CCS 2016, section 3): a word is x0 ^ x1 ^ x2, party i holds components i and i+1,
+Computation with an Honest Majority" (CCS 2016): a word is x0 ^ x1 ^ x2, party i holds components i and i+1,
 and an AND costs one word sent per party, made uniform by a share of zero from pairwise seeds. Before it, party 1 moves
 its summand to parties 0 and 2 under a mask it shares with party 2, so that two summands A + C are left, each known to
-one party (as Mohassel and Rindal, "ABY3", CCS 2018, section 5.3 do to convert arithmetic shares). The result is the top
+one party (as Mohassel and Rindal, "ABY3", CCS 2018, do to convert arithmetic shares). The result is the top
 bit of A + C - k, by the carry tree of ``words``.
 
 Model: semi-honest, one corruption; any two parties together learn everything. Parties 0, 1, 2 are the ``ring`` in
@@ -56,7 +56,7 @@ class Contributor(ScriptedParty[Bits]):
         if len(ring) != 3 or len(set(ring)) != 3 or name not in ring:
             raise BadParameters("three different parties, this one among them")
         self._width = check_words(words)
-        check_threshold(threshold, self._width)
+        threshold = check_threshold(threshold, self._width)
         self._ring, self._at = tuple(ring), tuple(ring).index(name)
         self._next, self._before = self._ring[(self._at + 1) % 3], self._ring[self._at - 1]
         self._words, self._threshold, self._random = words.copy(), threshold, random_bytes
@@ -169,7 +169,8 @@ def check_counts(counts: Array, at_most: int, parties: int) -> Array:
     return counts
 
 
-def check_threshold(threshold: int, width: int) -> None:
-    """Raise ``BadParameters`` unless 0 <= threshold < 2^(width-1)."""
+def check_threshold(threshold: int, width: int) -> int:
+    """Return the threshold as a plain integer; raises ``BadParameters`` unless 0 <= threshold < 2^(width-1)."""
     if threshold < 0 or threshold >> (width - 1):
         raise BadParameters(f"a threshold lies in [0, 2^{width - 1})")
+    return int(threshold)

@@ -45,7 +45,7 @@ class Contributor(ScriptedParty[Bits]):
         if len(set(pair)) != 2 or name not in pair:
             raise BadParameters("two different parties, this one among them")
         self._width = check_words(words)
-        check_threshold(threshold, self._width)
+        threshold = check_threshold(threshold, self._width)
         self._triples = triples.take(self._width, len(words))
         self._first, self._other = name == pair[0], pair[1] if name == pair[0] else pair[0]
         self._words, self._threshold = words.copy(), threshold

@@ -85,7 +85,7 @@ def _exchange(words: Array, mask: int, shift: int) -> None:
 
 @nb.njit(nogil=True, cache=True)
 def and_shares(x0: Array, x1: Array, y0: Array, y1: Array, f0: Array, f1: Array, out: Array) -> None:
-    """One party's share of x AND y in replicated sharing: Araki et al. 2016, section 3.1; f0 ^ f1 shares zero."""
+    """One party's share of x AND y in replicated sharing: Araki et al. 2016; f0 ^ f1 shares zero."""
     for j in range(out.shape[0]):
         out[j] = (x0[j] & (y0[j] ^ y1[j])) ^ (x1[j] & y0[j]) ^ f0[j] ^ f1[j]
 

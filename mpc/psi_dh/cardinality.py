@@ -2,7 +2,7 @@
 
 The commutative-encryption protocol of Huberman, Franklin, Hogg, "Enhancing privacy and trust in electronic communities"
 (EC 1999), in the form proven by Agrawal, Evfimievski, Srikant, "Information sharing across private databases" (SIGMOD
-2003, section 5.1, intersection size): each side masks its set with a secret scalar, the sender masks the receiver's set
+2003, section 5, intersection size): each side masks its set with a secret scalar, the sender masks the receiver's set
 again *and forgets its order*, and equal items meet as equal points under both scalars.
 
 Model: semi-honest, random oracle, DDH on Curve25519. The receiver learns the cardinality and the sender's set size, the

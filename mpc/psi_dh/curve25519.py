@@ -6,8 +6,8 @@ X25519(a, X25519(b, P)) = X25519(b, X25519(a, P)), the pair commutes as Diffie-H
 
 Why u-coordinates: they name a point up to its sign, which costs a PSI nothing and saves the square root and half of the
 field operations. Why the single ("nonuniform") map: PSI needs H to be a programmable random oracle into the group, and
-Elligator 2 can be inverted on its image, which suffices (Abdalla, Haase, Hesse, "Security analysis of CPace", 2021,
-section 5 makes this argument for X25519). Plain SHA-256 used as a u-coordinate, as some PSI code does, would not: half
+Elligator 2 can be inverted on its image, which suffices (Abdalla, Haase, Hesse, "Security analysis of CPace",
+ASIACRYPT 2021, argue so for X25519). Plain SHA-256 used as a u-coordinate, as some PSI code does, would not: half
 of all strings would fall on the twist, and every exchanged value would tell on which side its string fell.
 """
 

@@ -1,7 +1,7 @@
 """Exact union cardinality of n >= 2 parties: every set travels round a ring and takes on everybody's mask.
 
 The ring of Vaidya and Clifton, "Secure set intersection cardinality with application to association rule mining"
-(Journal of Computer Security 13(4), 2005, section 3), with Curve25519 as the commutative cipher: each *member* masks
+(Journal of Computer Security 13(4), 2005), with Curve25519 as the commutative cipher: each *member* masks
 its set and hands it on; each next member adds its mask and sorts; after n masks the set goes to the *counter*, where
 equal units are equal points. Vaidya and Clifton count the points that all sets have; here the distinct ones count.
 

@@ -21,6 +21,7 @@ from mpc.errors import (
     DuplicateMessage,
     KeyPolicyViolation,
     MalformedMessage,
+    MpcError,
     OutOfRange,
     UnknownParty,
     WrongRound,
@@ -117,7 +118,7 @@ def test_triples_are_used_once_and_for_what_they_were_made() -> None:
 
 def test_inputs_are_checked() -> None:
     with pytest.raises(BadParameters):
-        _three([np.zeros(3, np.int64)] * 3, 1)  # type: ignore[list-item]
+        _three([np.zeros(3, np.int64)] * 3, 1)
     with pytest.raises(BadParameters):
         _three([np.zeros(0, np.uint16)] * 3, 1)
     with pytest.raises(BadParameters):
@@ -164,6 +165,19 @@ def test_wrong_messages_are_refused_and_change_nothing() -> None:
     parties[0].receive(RING[1], seed)
     with pytest.raises(DuplicateMessage):
         parties[0].receive(RING[1], seed)
+
+
+def test_bad_content_aborts_the_run_for_good() -> None:
+    partner, other = (TriplePartner(name, PAIR, SESSION, 16, 2, secrets.token_bytes) for name in PAIR)
+    sends = list(partner.start())
+    other.start()
+    no_points = Words(partner.session, 1, bytes(64 * 128)).encode()
+    assert other.receive(PAIR[0], no_points) == []  # looked at when the round before it is there
+    with pytest.raises(MpcError):
+        other.receive(PAIR[0], sends[0].message)
+    with pytest.raises(WrongRound, match="aborted"):
+        other.receive(PAIR[0], sends[1].message)
+    assert not other.finished
 
 
 def test_parties_that_disagree_on_a_parameter_get_no_bits() -> None:
