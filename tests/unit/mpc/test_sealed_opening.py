@@ -200,6 +200,7 @@ def test_integer_and_ckks_masks_drown_the_data_too() -> None:
         reach = 2.0 ** (job.parameters.mask_bits + 1)
         assert chi_square(view(job, secrets.token_bytes) / reach + 0.5) < 52
     # control: the constant mask that all-zero randomness gives
+    job = Job(model, [np.full(rows, 0.9)], lambda b, c: score(b, c, dense))
     assert chi_square(view(job, bytes) / reach + 0.5) > 1000
 
 
