@@ -41,7 +41,7 @@ def bins_for(items: int) -> int:
 
 
 def code_words_for(sender_items: int) -> int:
-    """Return the code width in 64-bit words: 7 (448 bits) up to 2^24 items or so, then 8."""
+    """Return the code width in 64-bit words: 7 (448 bits) up to 2^24 items, then 8."""
     pairs = max(1, HASHES * check_count(sender_items))
     for words in (7, 8):
         if code_distance_bits(64 * words) >= STATISTICAL_BITS + log2(pairs):
@@ -67,6 +67,7 @@ def placement_failure_bits(items: int, bins: int) -> float:
     smaller counts: all such sets, C(n,t) C(m,t-1) (C(t-1,3) / C(m,3))^t, exact for few items; and only the minimal
     ones, which hit each of their bins at least twice (else an item could be dropped),
     C(n,t) C(m,t-1) (3t)! [z^3t] (e^z-1-z)^(t-1) / (m(m-1)(m-2))^t with the coefficient bounded at its saddle point.
+    An analysis for tests and documents, not run by the protocol: about 100 bytes of memory per item.
     """
     n, m = float(items), float(bins)
     t: Reals = np.arange(4, min(items, bins + 1) + 1, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""One spu party, run by spu's own environment: protocol name, rank (0 receiver), input CSV, output CSV, two ports."""
+"""One spu party, run by spu's own environment: protocol, rank (0 receives), input CSV, output CSV, a port per party."""
 
 import sys
 
@@ -8,7 +8,7 @@ import spu.psi as psi
 protocol, rank, path, out = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 description = link.Desc()
 description.recv_timeout_ms = 300_000
-for number, port in enumerate(sys.argv[5:7]):
+for number, port in enumerate(sys.argv[5:]):
     description.add_party(f"party{number}", f"127.0.0.1:{port}")
 context = link.create_brpc(description, rank)
 for _ in sys.stdin:
