@@ -1,0 +1,345 @@
+"""Every way in which an order can be wrong: a typed refusal, and nothing changes at the node but the Abort."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from jobs.documents import (
+    DataScope,
+    ExactVersion,
+    OutputRule,
+    ParameterRule,
+    Period,
+    Revocation,
+    SigningKey,
+    VersionSeries,
+    digest,
+    verify_revocation,
+)
+from sandbox.disclosure.profile import load_profile
+from sandbox.messages import decode
+from sandbox.node.tables import jobs, ledger, outbox, record
+
+NODE = "node-ewr"
+OTHER = digest(b"something else")
+STRANGER = SigningKey.from_seed(bytes(range(32)))
+
+
+def change(**fields):
+    return lambda document: document.model_copy(update=fields)
+
+
+def scope(**fields):
+    return lambda grant: grant.model_copy(update={"data": (grant.data[0].model_copy(update=fields),)})
+
+
+def use(**fields):
+    def bend(permit):
+        data = tuple(item.model_copy(update=fields) if item.node == NODE else item for item in permit.data)
+        return permit.model_copy(update={"data": data})
+
+    return bend
+
+
+def everywhere(name, bend):
+    return {f"{name}:{owner}": bend for owner in ("ewr", "jfk", "lga")}
+
+
+OTHER_RULE = OutputRule(form="aggregate", profile="standard", version=1, digest=OTHER)
+UNKNOWN_RULE = OutputRule(form="aggregate", profile="lenient", version=1, digest=OTHER)
+
+CASES = {
+    # the permit itself
+    "issued more than five minutes ahead": ("expired", {"bend": {"permit": lambda p: ahead(p, 301)}}),
+    "issued more than five minutes ago": ("expired", {"bend": {"permit": lambda p: ahead(p, -301)}}),
+    "expired": ("expired", {"bend": {"permit": lambda p: p.model_copy(update={"expires_at": p.issued_at, **past(p)})}}),
+    "signed by a stranger": ("bad-signature", {"signer": {"permit": (STRANGER,)}}),
+    "signed by a node": ("bad-signature", {"signer": {"permit": "node-jfk"}}),
+    "under another roster": ("bad-document", {"bend": {"permit": change(roster=OTHER)}}),
+    "for other participants": ("out-of-scope", {"owners": ("jfk", "lga")}),
+    "participants in another order": ("out-of-scope", {"bend": {"permit": lambda p: reverse(p)}}),
+    "an unknown participant": ("unknown-signer", {"bend": {"permit": change(participants=(NODE, "node-x"), data=())}}),
+    "another protocol version": ("out-of-scope", {"bend": {"permit": change(protocol=2)}}),
+    "another algorithm": ("out-of-scope", {"bend": {"permit": change(algorithm=OTHER)}}),
+    "another operator": ("out-of-scope", {"bend": {"permit": change(operator="op-token")}}),
+    "another scenario": ("out-of-scope", {"bend": {"permit": change(scenario="other")}}),
+    "another commitment": ("out-of-scope", {"bend": {"permit": change(commitment=OTHER)}}),
+    "another plan template": ("out-of-scope", {"bend": {"permit": change(plan_template=OTHER)}}),
+    "a plan that is none": ("bad-document", {"bend": {"permit": change(plan={"a": 1}, plan_hash=digest(b'{"a":1}'))}}),
+    "a value that is not granted": ("out-of-scope", {"bend": {"permit": change(parameters={"year": 2012})}}),
+    "a value of another type": ("out-of-scope", {"bend": {"permit": change(parameters={"year": "2013"})}}),
+    "a parameter more": ("out-of-scope", {"bend": {"permit": change(parameters={"year": 2013, "month": 1})}}),
+    "a parameter less": ("out-of-scope", {"bend": {"permit": change(parameters={})}}),
+    "another data version": ("out-of-scope", {"bend": {"permit": use(version=OTHER)}}),
+    "a column more than the plan reads": (
+        "out-of-scope",
+        {
+            "bend": {
+                "permit": use(columns=("carrier", "crew", "delay", "tailnum", "year")),
+                **everywhere("grant", scope(columns=("carrier", "crew", "delay", "tailnum", "year"))),
+            }
+        },
+    ),
+    "a column less than the plan reads": ("out-of-scope", {"bend": {"permit": use(columns=("carrier", "tailnum"))}}),
+    "another output rule": ("out-of-scope", {"bend": {"permit": change(output=OTHER_RULE)}}),
+    # the grants
+    "a grant for another plan": ("out-of-scope", {"bend": {"grant:ewr": change(plan_template=OTHER)}}),
+    "a grant of other columns": ("out-of-scope", {"bend": {"grant:ewr": scope(columns=("carrier", "tailnum"))}}),
+    "a grant of another version": (
+        "out-of-scope",
+        {"bend": {"grant:ewr": scope(version=ExactVersion(commitment=OTHER))}},
+    ),
+    "a grant of another series": ("out-of-scope", {"bend": {"grant:ewr": lambda g: series(g)}}),
+    "a grant of another dataset": ("out-of-scope", {"bend": {"grant:ewr": scope(dataset="trains")}}),
+    "a grant to other participants": ("out-of-scope", {"bend": {"grant:jfk": change(participants=("node-jfk", NODE))}}),
+    "a grant with other values": (
+        "out-of-scope",
+        {"bend": {"grant:lga": change(parameters=(ParameterRule(name="year", allowed=(2012,)),))}},
+    ),
+    "a grant to another operator": ("out-of-scope", {"bend": {"grant:ewr": change(operator="op-token")}}),
+    "a grant for another commitment": ("out-of-scope", {"bend": {"grant:ewr": change(commitment=OTHER)}}),
+    "a grant under another roster": ("out-of-scope", {"bend": {"grant:ewr": change(roster=OTHER)}}),
+    "a grant that is over": ("expired", {"bend": {"grant:jfk": lambda g: over(g)}}),
+    "a grant with one of two signatures": ("bad-signature", {"signer": {"grant:ewr": "ewr-1"}}),
+    "a grant by the operator": ("bad-signature", {"signer": {"grant:ewr": "operator"}}),
+    "a grant by another owner": ("bad-signature", {"signer": {"grant:ewr": "jfk-1"}}),
+    # commitment, records, profile, plan
+    "a commitment by a stranger": ("bad-signature", {"signer": {"commitment": (STRANGER,)}}),
+    "a commitment without the dataset": ("out-of-scope", {"bend": {"commitment": change(datasets=("trains",))}}),
+    "a commitment that is over": ("expired", {"bend": {"commitment": lambda c: over(c)}}),
+    "a record by a stranger": ("bad-signature", {"signer": {"record:jfk": (STRANGER,)}}),
+    "a record of another version": ("out-of-scope", {"bend": {"record:jfk": change(version=OTHER)}}),
+    "more rows than the range proof covers": ("plan-refused", {"rows": 500}),
+    "a profile that is another here": (
+        "not-granted",
+        {"bend": {"permit": change(output=OTHER_RULE), **everywhere("grant", change(output=OTHER_RULE))}},
+    ),
+    "a profile that is unknown here": (
+        "invalid-spec",
+        {"bend": {"permit": change(output=UNKNOWN_RULE), **everywhere("grant", change(output=UNKNOWN_RULE))}},
+    ),
+    "a single owner": ("invalid-spec", {"owners": ("ewr",)}),
+}
+
+
+def ahead(permit, seconds):
+    shift = timedelta(seconds=seconds)
+    times = {name: getattr(permit, name) + shift for name in ("issued_at", "deadline")}
+    return permit.model_copy(update={**times, "expires_at": permit.expires_at + abs(shift)})
+
+
+def past(permit):
+    shift = timedelta(seconds=250)
+    return {"issued_at": permit.issued_at - shift, "expires_at": permit.issued_at - timedelta(seconds=1)}
+
+
+def reverse(permit):
+    return permit.model_copy(update={"participants": permit.participants[::-1]})
+
+
+def over(document):
+    period = Period(start=document.issued, end=document.issued + timedelta(hours=1))
+    return document.model_copy(update={"period": period})
+
+
+def series(grant):
+    version = VersionSeries(schema_digest=OTHER, frequency="other", until=grant.period.end)
+    return grant.model_copy(update={"data": (DataScope(**{**dict(grant.data[0]), "version": version}),)})
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory, orders):
+    """One node for all refusals: none of them may change it."""
+    federations = sys.modules["unseen_test_federation"]
+    made = federations.Federation(tmp_path_factory.mktemp("node"), owners=("ewr",))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_wrong_order_is_refused_and_changes_nothing(node, orders, worlds, name):
+    code, wrong = CASES[name]
+    signer = {k: (worlds.key(v),) if isinstance(v, str) else v for k, v in wrong.get("signer", {}).items()}
+    documents = orders.Documents(nonce=digest(name.encode())[7:], job=f"job-{len(name)}", **{**wrong, "signer": signer})
+    before = len(node.hub.posted)
+    assert refused_with(node, documents.body) == code
+    assert len(node.hub.posted) == before + 1
+    check_untouched(node)
+
+
+def refused_with(federation, body):
+    federation.hub.put(NODE, "permit", "job-x", body)
+    federation[NODE].tick(0)
+    [*_, abort] = federation.hub.messages(NODE, "abort")
+    return abort.code
+
+
+def check_untouched(federation):
+    assert federation.rows(NODE, jobs) == []
+    assert federation.rows(NODE, ledger) == []
+    assert federation.rows(NODE, record) == []
+    assert {row.round for row in federation.rows(NODE, outbox)} <= {"abort"}
+    assert federation.runners[NODE].scans == 0
+
+
+@pytest.mark.parametrize("bend", ["no grant", "no permit", "grants as text", "a foreign grant more"])
+def test_an_order_that_is_put_together_wrongly_is_refused(node, orders, bend):
+    documents = orders.Documents(nonce=digest(bend.encode())[7:])
+    body, before = documents.body, len(node.hub.posted)
+    match bend:
+        case "no grant":
+            body["grants"] = body["grants"][1:]
+        case "no permit":
+            del body["permit"]
+        case "grants as text":
+            body["grants"] = "all"
+        case _:
+            body["grants"].append(body["grants"][0])
+    node.hub.put(NODE, "permit", "job-x", body)
+    node[NODE].tick(0)
+    answered = bend in ("no grant", "a foreign grant more")  # without a readable order there is nobody to answer
+    assert len(node.hub.posted) == before + answered
+    check_untouched(node)
+
+
+def test_a_roster_below_the_pinned_version_is_refused(tmp_path, orders, worlds):
+    from jobs.errors import RosterRollback
+    from sandbox.keys import Trust
+    from sandbox.node.state import NodeState
+
+    state = NodeState(tmp_path / "state", Trust(root=worlds.ROOT, origin=worlds.ORIGIN, oldest_roster=2))
+    state.trust_roster(orders.Documents().roster)
+    with pytest.raises(RosterRollback, match="before version 2"):
+        state.roster(worlds.NOW)
+    state.close()
+
+
+def test_a_right_order_is_accepted_at_the_edge_of_the_clock_skew(federation, orders):
+    federation.clock.pass_(minutes=-5)
+    federation.hub.order(orders.Documents())
+    federation[NODE].tick(0)
+    assert federation.states(NODE) == [("accepted", None)]
+    assert federation.ledger(NODE) == {"grant": (1, "reserved"), "cells": (8, "reserved")}
+
+
+def test_a_used_nonce_is_refused_under_another_permit(federation, orders):
+    federation.hub.order(orders.Documents())
+    federation[NODE].tick(0)
+    assert refused_with(federation, orders.Documents(job="job-2").body) == "invalid-transition"
+    assert len(federation.rows(NODE, jobs)) == 1
+
+
+def test_the_same_permit_again_is_not_answered_a_second_time(federation, orders):
+    documents = orders.Documents()
+    federation.hub.order(documents)
+    federation[NODE].tick(0)
+    federation.hub.order(documents)
+    federation[NODE].tick(0)
+    assert "abort" not in federation.outbox(NODE)
+    assert len(federation.rows(NODE, jobs)) == 1
+
+
+def test_a_permit_that_was_refused_stays_refused(federation, orders):
+    documents = orders.Documents()
+    federation[NODE].context.config = federation[NODE].context.config.model_copy(
+        update={"denied_columns": ("flights.delay",)}
+    )
+    assert refused_with(federation, documents.body) == "negative-listed"
+    federation[NODE].context.config = federation[NODE].context.config.model_copy(update={"denied_columns": ()})
+    federation.hub.put(NODE, "permit", "job-1", documents.body)
+    federation[NODE].tick(0)  # it would be accepted now, but the hub has been told that it was not
+    assert federation.rows(NODE, jobs) == []
+    assert federation.outbox(NODE) == ["abort"]
+
+
+def test_a_grant_runs_as_often_as_it_says(federation, orders):
+    once = {"bend": {"grant:ewr": change(runs=1)}}
+    federation.hub.order(orders.Documents(**once))
+    federation.drive(lambda: federation.hub.totals is not None)
+    federation.settle()
+    more = orders.Documents(nonce="cd" * 32, job="job-2", **once)
+    assert refused_with(federation, more.body) == "budget-exceeded"
+    assert len(federation.rows(NODE, jobs)) == 1
+
+
+def test_a_run_that_gave_nothing_away_does_not_count(federation, orders):
+    once = {"bend": {"grant:ewr": change(runs=1)}}
+    federation.hub.order(orders.Documents(**once))
+    federation[NODE].tick(0)
+    federation.hub.put(NODE, "abort", "job-1", {"code": "cancelled"})
+    federation.drive(lambda: federation.states(NODE) == [("failed", "cancelled")])
+    assert federation.ledger(NODE) == {"grant": (1, "refunded"), "cells": (8, "refunded")}
+    federation.settle()
+    federation.hub.by_round.clear()
+    federation.hub.order(orders.Documents(nonce="cd" * 32, job="job-2", **once))
+    federation.drive(lambda: len(federation.states(NODE)) == 2)
+
+
+def test_a_revoked_grant_runs_no_more(federation, orders, worlds):
+    documents = orders.Documents()
+    revoke(federation, worlds, documents.grants[0].digest)
+    assert refused_with(federation, documents.body) == "not-granted"
+    check_untouched(federation)
+
+
+def revoke(federation, worlds, grant):
+    document = Revocation(id="r", owner="ewr", issued=worlds.NOW, grant=grant, reason="no longer")
+    envelope = document.sign(worlds.key("ewr-3"))
+    node = federation[NODE]
+    node.revoke(verify_revocation(envelope, node.context.state.trusted.last))
+
+
+def test_data_that_was_registered_anew_voids_the_grant(federation, orders):
+    from dataclasses import replace
+
+    state = federation[NODE].context.state
+    with state.write() as connection:
+        held = state.held(connection)["flights"]
+        state.add_dataset(connection, replace(held, version=orders.version("ewr", 2), sequence=2), bytes(32))
+    assert refused_with(federation, orders.Documents().body) == "not-granted"
+    check_untouched(federation)
+
+
+def test_a_node_with_all_places_taken_says_so(tmp_path, orders):
+    made = sys.modules["unseen_test_federation"].Federation(tmp_path, jobs_at_once=1)
+    try:
+        made.runners[NODE].gate.clear()
+        made.hub.put(NODE, "permit", "job-1", orders.Documents().body)
+        made[NODE].tick(0)
+        made.drive(lambda: [row.proven for row in made.rows(NODE, outbox)] == [True])
+        assert refused_with(made, orders.Documents(nonce="cd" * 32, job="job-2").body) == "unavailable"
+        assert len(made.rows(NODE, jobs)) == 1
+        assert len(made.rows(NODE, ledger)) == 2
+    finally:
+        made.close()
+
+
+def test_no_new_job_until_earlier_messages_are_in_the_log(federation, orders):
+    federation.hub.log = False
+    federation.hub.order(orders.Documents())
+    federation.drive(lambda: "key" in federation.hub.rounds(NODE))
+    assert refused_with(federation, orders.Documents(nonce="cd" * 32, job="job-2").body) == "unavailable"
+    assert len(federation.rows(NODE, jobs)) == 1
+
+
+def test_an_order_that_breaks_the_node_is_refused_like_any_other(federation, orders):
+    federation[NODE].context.rng = lambda size: 1 / 0
+    assert refused_with(federation, orders.Documents().body) == "unavailable"
+    check_untouched(federation)
+
+
+def test_the_profile_of_the_orders_is_the_shipped_one(orders):
+    assert load_profile("standard@1").digest == orders.RULE.digest  # else every refusal above could be about it
+
+
+def test_nonces_are_kept_when_the_job_is_over(federation, orders):
+    federation.hub.order(orders.Documents())
+    federation.drive(lambda: federation.hub.totals is not None)
+    federation.settle()
+    assert refused_with(federation, orders.Documents(job="job-2").body) == "invalid-transition"
+    with federation[NODE].context.state.read() as connection:
+        assert connection.execute(select(jobs.c.nonce)).scalars().all() == ["ab" * 32]
