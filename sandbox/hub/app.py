@@ -17,6 +17,7 @@ from sandbox.hub.deadlines import tick
 from sandbox.hub.hub import Hub
 from sandbox.hub.limits import BodyLimit
 from sandbox.hub.routes import log, nodes, owners, platform, work
+from sandbox.hub.tableform import warm_up
 from sandbox.hub.version import VERSION
 
 _log = logging.getLogger("unseen.hub")
@@ -64,6 +65,7 @@ def serve(config: HubConfig) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     hub: Hub = app.state.hub
+    await run_in_threadpool(warm_up)
     hub.notifier.start()
     ticker = asyncio.create_task(_ticking(hub))
     try:

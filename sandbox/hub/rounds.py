@@ -24,7 +24,7 @@ from sandbox.hub.jobstate import job_row, put, set_fine
 from sandbox.hub.releasing import release_job
 from sandbox.hub.request import stored_plan
 from sandbox.hub.tokens import Caller
-from sandbox.messages import Abort, Destroyed, Flags, Values
+from sandbox.messages import Abort, Destroyed, Flags, Key, Values
 from sandbox.policy.states import Cause, State
 from sandbox.policy.states import Event as Step
 from sandbox.store.event import Event
@@ -64,7 +64,8 @@ def _check(
     joint: Joint, node: str, incoming: Sequence[Incoming], held: Held, connection: Connection, row: Row[Any]
 ) -> None:
     _check_state(row, incoming)
-    publics = held.publics(connection, joint.participants)
+    wanted = any(isinstance(item.content, Key | Flags) for item in incoming)
+    publics = held.publics(connection, joint.participants) if wanted else {}
     payloads = {name: held.digests[node, name] for name in COUNTED if (node, name) in held.digests}
     seen: set[str] = set()
     for item in incoming:
@@ -101,7 +102,8 @@ def _store(hub: Hub, change: Change, caller: Caller, job: str, incoming: Sequenc
             "at": moment_text(change.now),
         }
         change.execute(insert(messages).values(values))
-    held, joint = Held.of(change.connection, job), joint_of(hub, row)
+    held = Held(job, before.digests | {(caller.subject, item.round): item.payload_digest for item in incoming})
+    joint = joint_of(hub, row)
     for item in incoming:
         _advance(hub, change, row, joint, held, item)
 

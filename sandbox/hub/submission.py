@@ -58,6 +58,23 @@ def submit(
     ``key`` is the Idempotency-Key: the same key and body give the same job, another body raises ``Conflicting``.
     Raises what the planner, the commitment or the parameters are refused for.
     """
+    try:
+        return _submit(hub, caller, sql, parameters, commitment, key)
+    except _TakenMeanwhile as taken:
+        return taken.job, False
+
+
+class _TakenMeanwhile(Exception):
+    """An outcome, not an error: it rolls the second change back."""
+
+    def __init__(self, job: str) -> None:
+        super().__init__(job)
+        self.job = job
+
+
+def _submit(
+    hub: Hub, caller: Caller, sql: str, parameters: dict[str, Scalar], commitment: Envelope, key: str | None
+) -> tuple[str, bool]:
     body = json_digest({"commitment": commitment.digest, "parameters": parameters, "sql": sql})
     with hub.store.read() as connection:
         if (earlier := _submitted(connection, caller.subject, key, body)) is not None:
@@ -68,7 +85,7 @@ def submit(
     digests = (request.spec, request.plan_digest, bound.digest)
     with hub.store.change(Event("job.submitted", caller.actor, job=request.job, digests=digests)) as change:
         if (earlier := _submitted(change.connection, caller.subject, key, body)) is not None:
-            raise Conflicting(f"this key is being used for job {earlier} at this moment: ask for that job")
+            raise _TakenMeanwhile(earlier)
         serial = (change.execute(select(func.max(jobs.c.serial))).scalar() or 0) + 1
         at = moment_text(change.now)
         row = {

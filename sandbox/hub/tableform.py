@@ -49,6 +49,11 @@ def render_table(table: AnswerTable, release: str, source: str) -> TableFiles:
     return TableFiles(shown, _csv(table, release, source), _arrow(table, release, source))
 
 
+def warm_up() -> None:
+    """Load what Arrow imports at its first use (a third of a second), so that no job waits for it."""
+    render_table(AnswerTable((AnswerColumn("n", "decimal"),), ((Decimal(1),),), ((False,),)), "none", "none")
+
+
 def _hidden(table: AnswerTable, row: Sequence[bool]) -> list[str]:
     """Names of the columns that are not shown in one row."""
     return [column.name for column, hidden in zip(table.columns, row, strict=True) if hidden]

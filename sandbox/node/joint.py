@@ -78,7 +78,7 @@ class JointParty:
     def _masked(self, ring: Ring, vector: Vector, round: str) -> npt.NDArray[np.uint64]:
         own = PartyName(self._own)
         mask = pairwise_masks(self._mask_key(), own, self._publics, self._context, round, ring, len(vector))
-        return ring.add(vector, mask).reshape(len(vector), -1).astype(np.uint64, copy=False)
+        return ring.add(vector, mask).reshape(len(vector), ring.bits // 64).astype(np.uint64, copy=False)
 
     def _mask_key(self) -> MaskKey:
         if self._key is None:

@@ -114,6 +114,7 @@ class Node:
         self.after = 0
         self.seen = SeenLog.nothing(ORIGIN)
         self.runs: dict[str, Run] = {}
+        self.only_carrier: str | None = None
 
     def inbox(self, wait: float = 0) -> list[dict[str, Any]]:
         answer = self.world.call("GET", f"/nodes/{self.name}/inbox?after={self.after}&wait={wait}", self.name)
@@ -195,8 +196,8 @@ class Run:
         return envelope
 
     def verdict(self) -> PartVerdict:
-        units = np.array([len({row.tail for row in self.cell(c)}) for c in CARRIERS])
-        shape = (len(self.plan.aggregates), len(CARRIERS))
+        units = np.array([len({row.tail for row in self.cell(str(c))}) for (c,) in self.plan.cell_keys()])
+        shape = (len(self.plan.aggregates), self.plan.cells)
         fail = np.broadcast_to((units > 0) & (units < 10), shape)
         return PartVerdict(fail.copy(), np.broadcast_to(units >= 10, shape).copy(), {})
 
@@ -206,10 +207,14 @@ class Run:
             "sum": lambda rows: sum(row.delay for row in rows),
             "sumsq": lambda rows: sum(row.delay**2 for row in rows),
         }
-        return [[measure[channel.kind](self.cell(c)) for c in CARRIERS] for channel in self.plan.channels]
+        return [
+            [measure[channel.kind](self.cell(str(c))) for (c,) in self.plan.cell_keys()]
+            for channel in self.plan.channels
+        ]
 
     def cell(self, carrier: str) -> list[Row]:
-        return [row for row in rows_of(self.node.owner) if row.carrier == carrier]
+        only = self.node.only_carrier
+        return [row for row in rows_of(self.node.owner) if row.carrier == carrier and only in (None, carrier)]
 
 
 def seeded(name: str) -> Callable[[int], bytes]:
@@ -372,6 +377,9 @@ class World:
         request = next(item for item in self.requests(owner) if item["id"] == job)
         envelope = self.grant_for(owner, request, **changed).sign(key(owner))
         return self.call("POST", "/grants", owner, json=envelope.to_json(), status=status)
+
+    def signed_grant(self, owner: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        return self.grant_for(owner, request).sign(key(owner)).to_json()
 
     def grant_all(self, job: str, **changed: Any) -> None:
         for owner in OWNERS:

@@ -43,3 +43,18 @@ def test_a_job_goes_from_submission_to_a_receipt_that_verifies(world: Any) -> No
     assert verified.release.document.job == job["id"]
     assert verified.output is not None
     assert verified.cosigned.witnesses == ("witness-1",)
+
+
+def test_a_job_in_which_no_cell_passes_is_released_with_every_cell_suppressed(world: Any) -> None:
+    """Nothing is opened at all: the values round carries no element, and the table shows marks only."""
+    world.register_all()
+    sql = "SELECT carrier, COUNT(*) AS flights, AVG(delay) AS mean FROM flights WHERE carrier = 'B6' GROUP BY carrier"
+    job = world.submit(sql=sql)["id"]
+    world.grant_all(job)
+    for node in world.nodes.values():
+        node.only_carrier = "B6"
+    world.run_nodes()
+    release = world.call("GET", f"/jobs/{job}/release", "acme")
+    assert all(set(names) == {"flights", "mean"} for names in release["suppressed"])
+    assert release["release"]["payload"]
+    assert release["verdict"]["suppressed"] == release["verdict"]["cells"]
