@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from adapters.source import SourceSpec
-from jobs.documents import Envelope, verify_outbox_record
+from jobs.documents import Envelope, SigningKey, verify_outbox_record
 from jobs.schema import Dataset, Scalar
 from sandbox.audit import verify_checkpoint
 from sandbox.catalogue.check import CheckedData
@@ -44,6 +44,10 @@ class Federation:
     def owner(self, name: str) -> Client:
         return self.client(self.places.owner(name) / "token")
 
+    def keys(self, owner: str) -> list[SigningKey]:
+        """The keys of all who sign for this owner."""
+        return [load_key(file) for file in self.places.owner_keys(owner)]
+
     def auditor(self) -> Client:
         return self.client(self.places.auditor / "token")
 
@@ -60,7 +64,7 @@ class Federation:
                 spec,
                 config.owner,
                 config.node,
-                [load_key(self.places.owner(owner) / "owner.key")],
+                self.keys(owner),
                 _now(),
                 rows_at_most=rows_at_most,
                 label=label,
@@ -93,9 +97,8 @@ class Federation:
         """The owner reads the request on its own side and signs with its own key; returns the grant."""
         with self.owner(owner) as client:
             review = next(review for review in client.reviews() if review.job == job)
-            key = load_key(self.places.owner(owner) / "owner.key")
             now = _now()
-            grant = build_grant(review, owner, [key], now, now + timedelta(days=30), runs, allowed=allowed)
+            grant = build_grant(review, owner, self.keys(owner), now, now + timedelta(days=30), runs, allowed=allowed)
             client.grant(grant)
         return grant
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,6 +59,10 @@ class Places:
     def owner(self, name: str) -> Path:
         return self.root / "owners" / name
 
+    def owner_keys(self, name: str) -> list[Path]:
+        """The key files of all who sign for this owner, ``owner.key`` first."""
+        return sorted(self.owner(name).glob("owner*.key"), key=lambda file: (len(file.name), file.name))
+
     def node(self, name: str) -> Path:
         return self.owner(name) / "node"
 
@@ -75,9 +79,13 @@ def lay_out(
     ray_token_file: Path | None = None,
     hub_options: dict[str, Any] | None = None,
     node_options: dict[str, Any] | None = None,
+    signers: Mapping[str, tuple[int, int]] | None = None,
     port: int | None = None,
 ) -> Places:
-    """Make all keys, publish roster 1, issue tokens, write the configuration files. ``root`` must be empty or new."""
+    """Make all keys, publish roster 1, issue tokens, write the configuration files. ``root`` must be empty or new.
+
+    ``signers``: owner -> (m, n), where m of n people must sign for it (``owner.key``, ``owner-2.key``, ...).
+    """
     places = Places(root, tuple(owners), tuple(operators), port or free_port())
     now = datetime.now(UTC).replace(microsecond=0)
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -87,7 +95,10 @@ def lay_out(
     pinned = RootKeys(keys=(authority.public.text,), threshold=1)
     _write(places.trust, Trust(root=pinned, origin=ORIGIN).encode())
     hub_config = _hub_config(places, hub_options or {})
-    entries = tuple(_owner(places, name, now, node_options or {}, ray_address, ray_token_file) for name in owners)
+    entries = tuple(
+        _owner(places, name, now, node_options or {}, ray_address, ray_token_file, (signers or {}).get(name, (1, 1)))
+        for name in owners
+    )
     witness = create_key(places.witness / "witness.key", secrets.token_bytes)
     roster = Roster(
         version=1,
@@ -123,13 +134,21 @@ def _hub_config(places: Places, options: dict[str, Any]) -> HubConfig:
 
 
 def _owner(
-    places: Places, name: str, now: datetime, options: dict[str, Any], address: str | None, token_file: Path | None
+    places: Places,
+    name: str,
+    now: datetime,
+    options: dict[str, Any],
+    address: str | None,
+    token_file: Path | None,
+    signers: tuple[int, int],
 ) -> OwnerEntry:
     folder, node = places.owner(name), places.node(name)
     folder.mkdir(parents=True, mode=0o700)
-    key = create_key(folder / "owner.key", secrets.token_bytes)
+    threshold, people = signers
+    files = ["owner.key", *(f"owner-{number}.key" for number in range(2, people + 1))]
+    keys = [create_key(folder / file, secrets.token_bytes) for file in files]
     node_key = PublicKey.parse(prepare(node / "state"))
-    certified = certify_node(name, f"node-{name}", node_key, now - timedelta(days=1), now + 2 * _YEAR, [key])
+    certified = certify_node(name, f"node-{name}", node_key, now - timedelta(days=1), now + 2 * _YEAR, keys)
     config: dict[str, Any] = {
         "node": f"node-{name}",
         "owner": name,
@@ -142,7 +161,8 @@ def _owner(
     if address is not None:
         config["ray"] = {"address": address, "token_file": str(token_file)}
     _write(node / "node.yaml", yaml.safe_dump(config).encode())
-    return OwnerEntry(id=name, name=f"Airport {name}", keys=(key.public.text,), threshold=1, nodes=(certified,))
+    publics = tuple(key.public.text for key in keys)
+    return OwnerEntry(id=name, name=f"Airport {name}", keys=publics, threshold=threshold, nodes=(certified,))
 
 
 def _operator(places: Places, name: str) -> OperatorEntry:

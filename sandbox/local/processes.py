@@ -19,13 +19,18 @@ from sandbox.local.layout import Places, free_port
 from sandbox.node.control import ask
 
 _READY_S: Final = 90.0
+_UNSEEN: Final = "sandbox.cli"
 
 
 class Processes:
-    """Everything that this object started, by name. ``stop`` and ``kill`` touch nothing else."""
+    """Everything that this object started, by name. ``stop`` and ``kill`` touch nothing else.
 
-    def __init__(self, places: Places) -> None:
+    ``node_module``: what answers ``node serve --config FILE`` for the nodes; tests name a node without Ray here.
+    """
+
+    def __init__(self, places: Places, node_module: str = _UNSEEN) -> None:
         self._places = places
+        self._node_module = node_module
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start_all(self) -> None:
@@ -44,7 +49,7 @@ class Processes:
 
     def start_node(self, owner: str, *, wait: bool = True) -> None:
         folder = self._places.node(owner)
-        self._start(f"node-{owner}", ["node", "serve", "--config", str(folder / "node.yaml")])
+        self._start(f"node-{owner}", ["node", "serve", "--config", str(folder / "node.yaml")], self._node_module)
         if wait:
             self.wait_for_node(owner)
 
@@ -92,11 +97,11 @@ class Processes:
         file = self._log_file(name)
         return "\n".join(file.read_text(errors="replace").splitlines()[-15:]) if file.exists() else ""
 
-    def _start(self, name: str, arguments: Sequence[str]) -> None:
+    def _start(self, name: str, arguments: Sequence[str], module: str = _UNSEEN) -> None:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         with self._log_file(name).open("ab") as log:
             self._running[name] = subprocess.Popen(
-                [sys.executable, "-m", "sandbox.cli", *arguments],
+                [sys.executable, "-m", module, *arguments],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

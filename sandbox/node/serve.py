@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import signal
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -33,11 +34,14 @@ NODE_KEY: Final = "node.key"
 RECORD_KEY: Final = "record.key"
 
 
-def serve(config: NodeConfig) -> None:
-    """Recover, then loop until SIGTERM or SIGINT. Ray starts first: a node without workers accepts nothing."""
+def serve(config: NodeConfig, start: Callable[[NodeConfig], Runner] | None = None) -> None:
+    """Recover, then loop until SIGTERM or SIGINT. Workers start first: a node without them accepts nothing.
+
+    ``start`` makes the runner: Ray, unless somebody else's is named.
+    """
     token = read_private(config.token_file).decode().strip()
     hub = HubLink(config.hub, config.node, token)
-    runner = start_runner(config)
+    runner = (start or start_runner)(config)
     node = assemble(config, hub, runner)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: node.stop())
