@@ -12,6 +12,7 @@ from sandbox.messages import Abort, Destroyed, permit_bytes, session_of
 from sandbox.node import ledger
 from sandbox.node.context import Context
 from sandbox.node.post import INFORMATIVE
+from sandbox.node.state import OPEN_STATES
 
 GRACE: Final = timedelta(seconds=60)
 """After its values a node waits that long beyond the deadline for the hub's last word, then closes the job alone."""
@@ -30,8 +31,11 @@ def end_job(
     """Settle the ledger, set the final state, say ``Destroyed``. The caller has destroyed the mask key.
 
     ``code``: why it failed; ``None`` for a released job. ``advice``: tell the hub with an ``Abort``, which is left out
-    once the values were queued: then only the hub can say how the job ends.
+    once the values were queued: then only the hub can say how the job ends. A job that has ended is left alone.
     """
+    row = context.state.job(connection, permit)
+    if row is None or row.state not in OPEN_STATES:
+        return
     session, digest, node = session_of(nonce), permit_bytes(permit), context.config.node
     if advice is not None and code is not None and "values" not in context.state.rounds(connection, permit):
         context.outbox.queue(connection, permit, Abort(session, node, digest, code, advice), at)

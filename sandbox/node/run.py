@@ -187,7 +187,7 @@ class JobRun:
                     raise Timeout(f"the hub did not answer with {kind!r} before the deadline") from None
                 continue
             if self._is_wanted(item, kind) and item is not None:
-                if left <= 0 and not self._sent:
+                if self._context.clock() >= end and not self._sent:
                     raise Timeout(f"the hub answered with {kind!r} after the deadline")
                 return item
 

@@ -62,7 +62,7 @@ CASES = {
     "under another roster": ("bad-document", {"bend": {"permit": change(roster=OTHER)}}),
     "for other participants": ("out-of-scope", {"owners": ("jfk", "lga")}),
     "participants in another order": ("out-of-scope", {"bend": {"permit": lambda p: reverse(p)}}),
-    "an unknown participant": ("unknown-signer", {"bend": {"permit": change(participants=(NODE, "node-x"), data=())}}),
+    "an unknown participant": ("unknown-signer", {"bend": {"permit": lambda p: unknown(p)}}),
     "another protocol version": ("out-of-scope", {"bend": {"permit": change(protocol=2)}}),
     "another algorithm": ("out-of-scope", {"bend": {"permit": change(algorithm=OTHER)}}),
     "another operator": ("out-of-scope", {"bend": {"permit": change(operator="op-token")}}),
@@ -113,7 +113,7 @@ CASES = {
     "a commitment that is over": ("expired", {"bend": {"commitment": lambda c: over(c)}}),
     "a record by a stranger": ("bad-signature", {"signer": {"record:jfk": (STRANGER,)}}),
     "a record of another version": ("out-of-scope", {"bend": {"record:jfk": change(version=OTHER)}}),
-    "more rows than the range proof covers": ("plan-refused", {"rows": 500}),
+    "more rows than the range proof covers": ("invalid-plan", {"rows": 500}),
     "a profile that is another here": (
         "not-granted",
         {"bend": {"permit": change(output=OTHER_RULE), **everywhere("grant", change(output=OTHER_RULE))}},
@@ -139,6 +139,11 @@ def past(permit):
 
 def reverse(permit):
     return permit.model_copy(update={"participants": permit.participants[::-1]})
+
+
+def unknown(permit):
+    own = tuple(item for item in permit.data if item.node == NODE)
+    return permit.model_copy(update={"participants": (NODE, "node-x"), "data": own})
 
 
 def over(document):
@@ -228,7 +233,7 @@ def test_a_right_order_is_accepted_at_the_edge_of_the_clock_skew(federation, ord
 
 def test_a_used_nonce_is_refused_under_another_permit(federation, orders):
     federation.hub.order(orders.Documents())
-    federation[NODE].tick(0)
+    federation.drive(lambda: [row.proven for row in federation.rows(NODE, outbox)][:1] == [True])
     assert refused_with(federation, orders.Documents(job="job-2").body) == "invalid-transition"
     assert len(federation.rows(NODE, jobs)) == 1
 
@@ -270,7 +275,8 @@ def test_a_run_that_gave_nothing_away_does_not_count(federation, orders):
     once = {"bend": {"grant:ewr": change(runs=1)}}
     federation.hub.order(orders.Documents(**once))
     federation[NODE].tick(0)
-    federation.hub.put(NODE, "abort", "job-1", {"code": "cancelled"})
+    for name in federation.names:
+        federation.hub.put(name, "abort", "job-1", {"code": "cancelled"})
     federation.drive(lambda: federation.states(NODE) == [("failed", "cancelled")])
     assert federation.ledger(NODE) == {"grant": (1, "refunded"), "cells": (8, "refunded")}
     federation.settle()

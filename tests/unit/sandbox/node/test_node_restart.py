@@ -1,0 +1,286 @@
+"""The node dies after each transaction and a new one starts on the same folder: budget right, one mask one message."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from jobs.documents import Envelope, digest
+from sandbox.node.loop import Node
+from sandbox.node.tables import outbox
+
+NODE = "node-ewr"
+
+
+def check_one_message_per_round(federation):
+    """Whatever was posted for a round is the same bytes each time, and what the outbox holds."""
+    stored = {(row.permit, row.round): row.envelope for row in federation.rows(NODE, outbox)}
+    posted: dict[str, set[bytes]] = {}
+    for name, data in federation.hub.posted:
+        if name == NODE:
+            posted.setdefault(digest(Envelope.parse(data).payload), set()).add(data)
+    assert all(len(versions) == 1 for versions in posted.values())
+    assert {next(iter(versions)) for versions in posted.values()} <= set(stored.values())
+
+
+def crash(federation) -> Node:
+    """Leave the old node's threads behind, unheard, and start a new node on its folder."""
+    old = federation[NODE]
+    with old._lock:
+        old._runs.clear()
+    return federation.restart(NODE)
+
+
+def test_after_the_key_was_stored_nothing_is_spent(federation, orders):
+    federation.hub.away.add(NODE)
+    federation.runners[NODE].gate.clear()
+    order_without_polling(federation, orders)
+    assert federation.outbox(NODE) == ["key"]
+    key = federation.rows(NODE, outbox)[0].envelope
+    crash(federation)
+    federation.hub.away.clear()
+    federation[NODE].tick(0)
+    assert federation.states(NODE) == [("failed", "node-lost")]
+    assert federation.ledger(NODE) == {"grant": (1, "refunded"), "cells": (8, "refunded")}
+    assert federation.hub.rounds(NODE) == ["key", "abort", "destroyed"]
+    assert federation.hub.posted[0][1] == key
+    check_one_message_per_round(federation)
+
+
+def order_without_polling(federation, orders, node=NODE, **kwargs):
+    """Hand the order to the node while the hub is away for it."""
+    from sandbox.node.hub_port import Item
+
+    documents = orders.Documents(**kwargs)
+    federation.hub.plan = documents.plan
+    federation[node]._dispatch(Item(1, "permit", documents.job, documents.body))
+    return documents
+
+
+def test_after_the_flags_were_stored_the_charge_is_kept(federation, orders):
+    federation.hub.hold.add("flags")
+    federation.hub.order(orders.Documents())
+    federation.drive(lambda: federation.states(NODE) == [("flagged", None)] and "flags" in federation.hub.rounds(NODE))
+    crash(federation)
+    for _ in range(3):
+        federation.tick()
+    assert federation.states(NODE) == [("failed", "node-lost")]
+    assert federation.ledger(NODE) == {"grant": (1, "committed"), "cells": (8, "committed")}
+    assert federation.hub.rounds(NODE) == ["key", "flags", "abort", "destroyed"]
+    check_one_message_per_round(federation)
+
+
+def test_flags_that_were_stored_and_not_sent_are_sent_unchanged(federation, orders):
+    federation.hub.order(orders.Documents())
+    federation.drive(lambda: all("key" in federation.hub.rounds(name) for name in federation.names))
+    federation.runners[NODE].gate.clear()
+    federation.hub.away.add(NODE)
+    federation.runners[NODE].gate.set()
+    keys = [item for item in federation.hub.inboxes[NODE] if item.kind == "keys"]
+    for item in keys:
+        federation[NODE]._dispatch(item)
+    wait_for(federation, lambda: "flags" in federation.outbox(NODE))
+    stored = federation.rows(NODE, outbox)[1].envelope
+    crash(federation)
+    federation.hub.away.clear()
+    federation[NODE].tick(0)
+    assert [data for name, data in federation.hub.posted if name == NODE][1] == stored
+    assert federation.ledger(NODE)["cells"] == (8, "committed")
+    check_one_message_per_round(federation)
+
+
+def wait_for(federation, condition):
+    """Drive on: threads of jobs need a moment."""
+    federation.drive(condition)
+
+
+def test_after_the_values_the_restarted_node_waits_for_the_hub_and_ends_well(federation, orders):
+    federation.hub.hold.add("sent")
+    federation.hub.order(orders.Documents())
+    federation.drive(lambda: all("sent" in federation.hub.rounds(name) for name in federation.names))
+    charge = federation.ledger(NODE)
+    crash(federation)
+    federation.tick()
+    assert federation.states(NODE) == [("sent", None)]
+    federation.hub.add_values()
+    for name in federation.names:
+        federation.hub.put(name, "finished", "job-1", {"state": "released"})
+    federation.drive(lambda: federation.states(NODE) == [("finished", None)])
+    assert federation.ledger(NODE) == charge
+    assert charge["grant"] == (1, "committed")
+    assert federation.hub.rounds(NODE) == ["key", "flags", "values", "sent", "destroyed"]
+    check_one_message_per_round(federation)
+
+
+def test_values_that_were_stored_and_not_sent_are_sent_unchanged(federation, orders):
+    hub = federation.hub
+    hub.hold.add("flags")
+    hub.order(orders.Documents())
+    federation.drive(lambda: all("flags" in hub.rounds(name) for name in federation.names))
+    hub.open("job-1")
+    [opened] = [item for item in hub.inboxes[NODE] if item.kind == "open"]
+    hub.away.add(NODE)
+    federation[NODE]._dispatch(opened)
+    wait_for(federation, lambda: "sent" in federation.outbox(NODE))
+    stored = {row.round: row.envelope for row in federation.rows(NODE, outbox)}
+    crash(federation)
+    hub.away.clear()
+    federation.drive(lambda: hub.totals is not None)
+    federation.settle()
+    posted = [data for name, data in hub.posted if name == NODE]
+    assert stored["values"] in posted
+    assert stored["sent"] in posted
+    assert hub.rounds(NODE).count("values") == 1
+    assert federation.states(NODE) == [("finished", None)]
+    check_one_message_per_round(federation)
+
+
+def test_a_hub_that_took_a_message_and_lost_the_answer_gets_the_same_bytes(federation, orders):
+    hub = federation.hub
+    hub.order(orders.Documents())
+    federation.drive(lambda: hub.totals is not None)
+    federation.settle()
+    with federation[NODE].context.state.write() as connection:
+        connection.execute(outbox.update().values(posted=False))
+    federation[NODE].tick(0)
+    posted = [data for name, data in hub.posted if name == NODE]
+    assert posted[:5] == posted[5:]
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_node_that_is_told_to_stop(federation, orders, sent):
+    """Before the values it says that the job is lost; after them the job stays open for the next start."""
+    federation.hub.hold |= {"sent"} if sent else {"flags"}
+    federation.hub.order(orders.Documents())
+    last = "sent" if sent else "flags"
+    federation.drive(lambda: all(last in federation.hub.rounds(name) for name in federation.names))
+    federation[NODE].end_runs()
+    assert federation[NODE].states() == []
+    expected = [("sent", None)] if sent else [("failed", "node-lost")]
+    assert federation.states(NODE) == expected
+    assert ("abort" in federation.hub.rounds(NODE)) is not sent
+    federation.restart(NODE)
+    assert federation.states(NODE) == expected
+    check_one_message_per_round(federation)
+
+
+def test_a_sent_job_that_the_hub_forgot_is_closed_after_its_deadline(federation, orders):
+    federation.hub.hold.add("sent")
+    federation.hub.order(orders.Documents())
+    federation.drive(lambda: all("sent" in federation.hub.rounds(name) for name in federation.names))
+    charge = federation.ledger(NODE)
+    crash(federation)
+    federation.clock.pass_(minutes=30, seconds=59)
+    federation.tick()
+    assert federation.states(NODE) == [("sent", None)]  # the hub has a little longer
+    federation.clock.pass_(seconds=2)
+    federation.tick()
+    assert federation.states(NODE) == [("failed", "timeout")]
+    assert federation.ledger(NODE) == charge
+    assert federation.outbox(NODE) == ["key", "flags", "values", "sent", "destroyed"]
+
+
+@pytest.mark.parametrize(("held", "state"), [("key", "refunded"), ("flags", "committed")])
+def test_a_hub_that_goes_silent_costs_the_job_at_its_deadline(federation, orders, held, state):
+    federation.hub.hold.add(held)
+    federation.hub.order(orders.Documents())
+    federation.drive(lambda: all(held in federation.hub.rounds(name) for name in federation.names))
+    federation.clock.pass_(minutes=31)
+    federation.drive(lambda: federation.states(NODE) == [("failed", "timeout")])
+    assert federation.ledger(NODE)["grant"] == (1, state)
+
+
+def test_pass_bits_after_the_deadline_open_nothing(federation, orders):
+    hub = federation.hub
+    hub.hold.add("flags")
+    hub.order(orders.Documents())
+    federation.drive(lambda: all("flags" in hub.rounds(name) for name in federation.names))
+    federation.clock.pass_(minutes=31)
+    hub.open("job-1")
+    federation.drive(lambda: federation.states(NODE) == [("failed", "timeout")])
+    assert "values" not in federation.outbox(NODE)
+
+
+@pytest.mark.parametrize("kind", ["abort", "finished"])
+def test_a_job_that_the_hub_ends_during_the_scan(federation, orders, kind):
+    federation.runners[NODE].gate.clear()
+    federation.hub.order(orders.Documents())
+    federation.drive(lambda: any(item.kind == "keys" for item in federation.hub.inboxes[NODE]))
+    federation.hub.put(NODE, "keys", "job-1", {"messages": []})  # a repetition before it must not hide it
+    federation.hub.put(NODE, kind, "job-1", {"code": "cancelled"})
+    expected = "cancelled"  # a release without this node's values is none
+    federation.drive(lambda: federation.states(NODE) == [("failed", expected)])
+    assert federation.ledger(NODE)["grant"] == (1, "refunded")
+    assert "flags" not in federation.outbox(NODE)
+
+
+def test_the_deadline_passes_during_the_scan(federation, orders):
+    federation.runners[NODE].gate.clear()
+    federation.hub.order(orders.Documents())
+    federation.drive(lambda: any(item.kind == "keys" for item in federation.hub.inboxes[NODE]))
+    federation.tick()
+    federation.clock.pass_(minutes=31)
+    federation.drive(lambda: federation.states(NODE) == [("failed", "timeout")])
+    assert federation.ledger(NODE)["grant"] == (1, "refunded")
+
+
+def test_a_scan_that_fails_tells_the_hub_no_value_and_no_file_name(federation, orders):
+    from adapters.errors import BadSource
+
+    federation.runners[NODE].fault = BadSource("secret-file.parquet cannot be read as parquet")
+    federation.hub.order(orders.Documents())
+    federation.drive(lambda: "abort" in federation.hub.rounds(NODE))
+    [abort] = federation.hub.messages(NODE, "abort")
+    assert abort.code == "data-unreadable"
+    assert "secret" not in abort.advice
+
+
+def test_an_error_that_nobody_foresaw_ends_the_job_by_its_type_alone(federation, orders):
+    federation.runners[NODE].fault = ZeroDivisionError("canary-4711")
+    federation.hub.order(orders.Documents())
+    federation.drive(lambda: "abort" in federation.hub.rounds(NODE))
+    [abort] = federation.hub.messages(NODE, "abort")
+    assert (abort.code, "canary" in abort.advice) == ("node-fault", False)
+    assert "ZeroDivisionError" in abort.advice
+
+
+def test_a_message_that_the_hub_refuses_for_good_holds_up_nothing(federation, orders):
+    federation.hub.refuse = "invalid-transition"
+    federation.hub.order(orders.Documents())
+    federation[NODE].tick(0)
+    wait_for(federation, lambda: [(r.posted, r.proven) for r in federation.rows(NODE, outbox)][:1] == [(True, True)])
+
+
+@pytest.mark.parametrize("code", ["not-authenticated", "not-permitted"])
+def test_a_refused_token_keeps_every_message(federation, orders, code):
+    federation.hub.refuse = code
+    federation.hub.order(orders.Documents())
+    federation[NODE].tick(0)
+    wait_for(federation, lambda: federation.outbox(NODE) == ["key"])
+    assert [row.posted for row in federation.rows(NODE, outbox)] == [False]
+    federation.hub.refuse = None
+    federation.drive(lambda: federation.hub.totals is not None)
+
+
+def test_the_signed_record_lists_what_was_sent(federation, orders):
+    from jobs.documents import SentRecord
+
+    federation.hub.order(orders.Documents())
+    federation.drive(lambda: federation.hub.totals is not None)
+    sent = SentRecord.open(federation.hub.by_round["sent"][NODE])
+    expected = [digest(federation.hub.by_round[name][NODE].payload) for name in ("key", "flags", "values")]
+    assert [message.digest for message in sent.messages] == expected
+
+
+def test_mask_keys_are_fresh_for_every_job(federation, orders):
+    federation.hub.order(orders.Documents())
+    federation.drive(lambda: federation.hub.totals is not None)
+    federation.settle()
+    federation.hub.by_round.clear()
+    federation.hub.totals = None
+    federation.hub.order(orders.Documents(nonce="cd" * 32, job="job-2"))
+    federation.drive(lambda: federation.hub.totals is not None)
+    first, second = federation.hub.messages(NODE, "key")
+    assert first.public != second.public
+    one, two = federation.hub.messages(NODE, "values")
+    assert not np.array_equal(one.vector, two.vector)
