@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -46,9 +47,10 @@ def create_app(config: HubConfig, hub: Hub | None = None) -> FastAPI:
 def serve(config: HubConfig) -> None:
     """Run until interrupted. Raises ``InvalidSpec`` for an address beyond loopback without TLS."""
     check_listen(config.host, config.tls is not None)
-    server = uvicorn.Server(
+    app = create_app(config)
+    server = _Server(
         uvicorn.Config(
-            create_app(config),
+            app,
             host=config.host,
             port=config.port,
             ssl_certfile=config.tls.certificate if config.tls else None,
@@ -60,6 +62,16 @@ def serve(config: HubConfig) -> None:
         )
     )
     server.run()
+
+
+class _Server(uvicorn.Server):
+    """Answers all long polls when it is told to stop, instead of cutting them off after the grace period."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        app = self.config.app
+        if isinstance(app, FastAPI):
+            app.state.hub.notifier.stop()
+        await super().shutdown(sockets)
 
 
 @asynccontextmanager
