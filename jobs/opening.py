@@ -48,8 +48,8 @@ def opening(plan: Plan, passed: Bits) -> Opening:
     for row, aggregate in zip(passed, plan.aggregates, strict=True):
         for channel in aggregate.channels:
             needed[channel] |= row
-    channel, cell = np.nonzero(needed)
-    return Opening(channel.astype(np.int64), cell.astype(np.int64))
+    channels, cells = np.nonzero(needed)
+    return Opening(channels.astype(np.int64), cells.astype(np.int64))
 
 
 def pack(passed: Bits) -> bytes:

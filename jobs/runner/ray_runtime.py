@@ -13,7 +13,7 @@ import socket
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 _LOG: Final = logging.getLogger("unseen.ray")
 _WATCH_S: Final = 2.0
@@ -62,7 +62,7 @@ class RayRuntime:
         import ray
 
         try:
-            alive = any(node["Alive"] for node in ray.nodes())
+            alive = any(node["Alive"] for node in ray.nodes())  # type: ignore[no-untyped-call]
         except Exception:  # whatever Ray raises here, it does not answer
             alive = False
         if not alive:
@@ -95,7 +95,8 @@ class RayRuntime:
                     _node_ip_address="127.0.0.1",
                     **common,
                 )
-            host, _, port = str(context.address_info["gcs_address"]).rpartition(":")
+            address: str = cast(Any, context).address_info["gcs_address"]  # the stubs' base class lacks it
+            host, _, port = address.rpartition(":")
             self._gcs = (host, int(port))
             self.generation += 1
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from jobs.answer import AnswerTable, ExactValue, exact, table
 from jobs.plan.types import Aggregate, Plan
-
 from jobs.schema import Scalar
 from sandbox.disclosure.profile import Profile
 from sandbox.disclosure.rounding import round_count, round_magnitude, round_root
