@@ -1,4 +1,4 @@
-"""Sums over parts equal SQL over the union: random tables, partitions, nulls and empty owners, against DuckDB itself."""
+"""Sums over parts equal SQL over the union: random tables, partitions, nulls and empty owners, against DuckDB."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs.answer import exact
-from jobs.kinds.statistics.run import run_local
+from jobs.kinds.statistics import columnar
+from jobs.kinds.statistics.engine import Engine, Limits
+from jobs.kinds.statistics.errors import ArithmeticOverflow
+from jobs.kinds.statistics.run import Step, run_local
 from jobs.plan.compile import compile_sql
 from jobs.schema import Bounds, CatalogueView, Column, Dataset, Holding
 
@@ -195,9 +198,6 @@ def test_evidence_is_what_counting_by_hand_gives(rows: list[dict[str, Any]], whe
 
 @pytest.mark.parametrize("partitions", [4, 16])
 def test_partitions_by_unit_change_nothing(partitions: int) -> None:
-    from jobs.kinds.statistics.engine import Limits
-    from jobs.kinds.statistics.run import _Step
-
     rows = [
         {
             "person": f"p{i % 37}",
@@ -211,7 +211,62 @@ def test_partitions_by_unit_change_nothing(partitions: int) -> None:
     plan, _ = plan_for("score > 3", ["town"], "flag IS NULL", 1)
     tallies = []
     for count in (1, partitions):
-        step = _Step(plan, {}, reader_of(rows), Limits())
+        step = Step(plan, {}, reader_of(rows), Limits())
         step.partitions = count
         tallies.append([vars(tally) for tally in step.tally(plan.unit_columns[0])])
     assert tallies[0] == tallies[1]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(rows=st.lists(ROW, min_size=1, max_size=40), where=st.none() | CONDITIONS, groups=GROUPS, filtered=CONDITIONS)
+def test_the_path_for_large_parts_gives_the_same(
+    rows: list[dict[str, Any]], where: str | None, groups: list[str], filtered: str
+) -> None:
+    plan, _ = plan_for(where, groups, filtered, 1)
+    assert columnar.suits(plan)
+    step = Step(plan, {}, reader_of(rows), Limits())
+    with Engine(Limits()) as engine:
+        step.stage(engine)
+        large = columnar.tallies(plan, {}, step.columns, engine, 1 << 30, 2)
+    small = step.tally(plan.unit_columns[0])
+    if large is None:  # no row was selected
+        assert not any(any(tally.value) for tally in small)
+        return
+    assert [vars(tally) for tally in large[0]] == [vars(tally) for tally in small]
+
+
+def test_a_large_part_takes_that_path_and_counts_its_rows() -> None:
+    people = pa.array([f"p{i % 5000}" for i in range(columnar.LARGE + 7)])
+    table = pa.table(
+        {
+            "person": people,
+            "town": pa.array(["a", "b's", "c", None, "a"] * (len(people) // 5 + 1)).slice(0, len(people)),
+            "flag": pa.nulls(len(people), pa.bool_()),
+            "score": pa.array([i % 140 - 50 for i in range(len(people))]),
+            "cost": pa.array([(i % 1000) / 100 for i in range(len(people))]),
+        }
+    )
+    plan, _ = plan_for("score > 3", ["town"], "cost < 5", 1)
+    big = CatalogueView(
+        datasets=(TABLE,),
+        holdings=(
+            Holding(dataset="visits", owner="o", node="n", provider="p", version_commitment="x", max_rows=1 << 20),
+        ),
+    )
+    sql = "SELECT town, COUNT(*) AS n, AVG(cost) AS m, SUM(score) AS s FROM visits WHERE score > 3 GROUP BY town"
+    tables = {"visits": lambda names: table.select(list(names)).to_reader(max_chunksize=50_000)}
+    plan = compile_sql(sql, big)
+    result = run_local(plan, {}, tables)
+    assert result.rows_scanned == len(people)
+    step = Step(plan, {}, tables, Limits())
+    step.partitions = 4
+    expected = step.tally(plan.unit_columns[0])
+    assert list(result.values) == [tally.value for tally in expected]
+    assert result.evidence[0][1].top1 == expected[plan.aggregates[0].channels[1]].top1
+
+
+def test_more_rows_than_declared_are_refused() -> None:
+    plan, _ = plan_for(None, [], None, 1)
+    rows = [{"person": "p", "town": "a", "flag": None, "score": 1, "cost": 1.0}] * (plan.rows_bound + 1)
+    with pytest.raises(ArithmeticOverflow):
+        run_local(plan, {}, reader_of(rows))

@@ -76,9 +76,11 @@ class Engine:
         with _typed():
             return self._connection.execute(sql).fetchall()
 
-
-def _has_time_zone(connection: duckdb.DuckDBPyConnection) -> bool:
-    return bool(connection.execute("SELECT count(*) FROM duckdb_settings() WHERE name = 'TimeZone'").fetchall()[0][0])
+    def stream(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """The batches of rendered SQL, as they come. Raises as ``run`` does."""
+        with _typed():
+            reader: pa.RecordBatchReader = self._connection.sql(sql).to_arrow_reader(1 << 17)
+            yield from reader
 
 
 @contextmanager
@@ -92,7 +94,7 @@ def _typed() -> Iterator[None]:
 
 
 def _translated(error: duckdb.Error) -> StatisticsError:
-    violation = re.search(re.escape(MARK) + r"([a-z][a-z0-9_]{0,62})", str(error))
+    violation = re.search(re.escape(MARK) + r"([^\W\d]\w{0,62})", str(error))
     if violation:
         return DataViolatesDeclaration(
             f"column {violation[1]} holds a value outside its declaration: register the data again"

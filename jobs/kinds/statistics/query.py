@@ -35,15 +35,18 @@ def cell_query(
     ]
     cells = [part for i, channel in enumerate(plan.channels) for part in _evidence(i, channel)]
     group, by_unit = ", ".join(keys), ", ".join((*keys, "u"))
-    where = _where(plan, values, columns, unit, partition)
+    where = where_of(plan, values, columns)
+    if partition[1] > 1:
+        where += f" AND hash({staged(unit.column)}) % {partition[1]} = {partition[0]}"
     # every part below was rendered from the typed plan: quoted names, escaped literals, generated aliases
-    rows = f"SELECT {', '.join(base)} FROM {_from(plan)} WHERE {where}"  # noqa: S608
+    rows = f"SELECT {', '.join(base)} FROM {source_of(plan)} WHERE {where}"  # noqa: S608
     units = f"SELECT {by_unit}, {', '.join(measures)} FROM base GROUP BY {by_unit}"  # noqa: S608
     last = f"SELECT {', '.join((*keys, *cells))} FROM units" + (f" GROUP BY {group}" if keys else "")  # noqa: S608
     return f"WITH base AS ({rows}), units AS ({units}) {last}"
 
 
-def _from(plan: Plan) -> str:
+def source_of(plan: Plan) -> str:
+    """The staged tables, joined."""
     tables = "t0"
     for number, join in enumerate(plan.joins, start=1):
         on = " AND ".join(f"{staged(key.left)} = {staged(Col(table=number, name=key.right))}" for key in join.on)
@@ -51,15 +54,12 @@ def _from(plan: Plan) -> str:
     return tables
 
 
-def _where(
-    plan: Plan, values: Mapping[str, Lit], columns: Columns, unit: UnitColumn, partition: tuple[int, int]
-) -> str:
+def where_of(plan: Plan, values: Mapping[str, Lit], columns: Columns) -> str:
+    """The rows that count: the plan's conditions, and a unit where the dataset leaves out rows without one."""
     parts = [condition(bind(conjunct, values), columns) for conjunct in plan.where.conjuncts]
     parts += [
         f"{staged(u.column)} IS NOT NULL" for u in plan.unit_columns if u.column.table == 0 and u.nulls == "exclude"
     ]
-    if partition[1] > 1:
-        parts.append(f"hash({staged(unit.column)}) % {partition[1]} = {partition[0]}")
     return " AND ".join(parts) or "TRUE"
 
 

@@ -6,21 +6,23 @@ snapshots. Raises a kind of ``StatisticsError``, or ``InvalidParameter``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from jobs.kinds.statistics.columnar import LARGE, suits, tallies
 from jobs.kinds.statistics.engine import Engine, Limits
-from jobs.kinds.statistics.errors import DataViolatesDeclaration, OutOfLocalMemory, SourceMismatch
+from jobs.kinds.statistics.errors import ArithmeticOverflow, DataViolatesDeclaration, OutOfLocalMemory, SourceMismatch
 from jobs.kinds.statistics.evidence import ChannelTally, Contributions, LocalResult
 from jobs.kinds.statistics.query import cell_query
 from jobs.kinds.statistics.render import quoted
 from jobs.kinds.statistics.staging import staged_select
-from jobs.plan.expr import Lit
+from jobs.plan.expr import Col, Lit
 from jobs.plan.parameters import parameter_literals
 from jobs.plan.types import Aggregate, Dimension, Plan, PlannedColumn, UnitColumn
 from jobs.schema import Scalar
@@ -36,13 +38,15 @@ def run_local(
     reader with only the named columns; a table may be opened several times.
     """
     values = parameter_literals(plan, parameters)
-    step = _Step(plan, values, tables, limits or Limits())
-    tallies = [step.tally(unit) for unit in plan.unit_columns]
-    of_channel = [_values(plan, index, tallies) for index in range(len(plan.channels))]
+    step = Step(plan, values, tables, limits or Limits())
+    found = step.large() or [step.tally(unit) for unit in plan.unit_columns]
+    if step.rows_scanned > plan.rows_bound:
+        raise ArithmeticOverflow("the part has more rows than all holders declare together: correct max_rows")
+    of_channel = [_values(plan, index, found) for index in range(len(plan.channels))]
     evidence = tuple(
         tuple(
             contribution
-            for unit, tally in zip(plan.unit_columns, tallies, strict=True)
+            for unit, tally in zip(plan.unit_columns, found, strict=True)
             for contribution in _contributions(aggregate, plan, unit, tally)
         )
         for aggregate in plan.aggregates
@@ -72,7 +76,9 @@ def _contributions(
             yield Contributions(units, found.top1, found.top2, found.total, unit.column.name, kind)
 
 
-class _Step:
+class Step:
+    """The passes of one step over one part."""
+
     def __init__(self, plan: Plan, values: Mapping[str, Lit], tables: Mapping[str, OpenTable], limits: Limits) -> None:
         self.plan = plan
         self.values = values
@@ -80,8 +86,29 @@ class _Step:
         self.limits = limits
         self.columns = {planned.column: planned for planned in plan.columns}
         self.cells = [_positions(dimension) for dimension in plan.dimensions]
+        self.grouped = frozenset(d.expr for d in plan.dimensions if isinstance(d.expr, Col))
         self.rows_scanned = 0
         self.partitions = 1
+
+    def large(self) -> list[list[ChannelTally]] | None:
+        """Everything in one pass over rows; None for a small part, or one that needs partitions or a wider ring."""
+        if not suits(self.plan):
+            return None
+        head, size = [], 0
+        reader = self._read(0)
+        for batch in reader:
+            head.append(batch)
+            size += batch.num_rows
+            if size >= LARGE:
+                break
+        else:
+            return None
+        self.rows_scanned = 0
+        rows = pa.RecordBatchReader.from_batches(reader.schema, self._counted(chain(head, reader)))
+        memory = self.limits.memory_bytes
+        with Engine(self.limits) as engine:
+            self.stage(engine, rows)
+            return tallies(self.plan, self.values, self.columns, engine, memory, self.limits.threads)
 
     def tally(self, unit: UnitColumn) -> list[ChannelTally]:
         """One pass per unit column; where memory is short, several passes over disjoint sets of units."""
@@ -97,7 +124,7 @@ class _Step:
         tallies = [ChannelTally(self.plan.cells) for _ in self.plan.channels]
         for part in range(self.partitions):
             with Engine(self.limits) as engine:
-                self._stage(engine)
+                self.stage(engine)
                 query = cell_query(self.plan, self.values, self.columns, unit, (part, self.partitions))
                 for row in engine.run(query):
                     self._add(tallies, row)
@@ -115,13 +142,13 @@ class _Step:
         for number, tally in enumerate(tallies):
             tally.add(cell, *row[width + 4 * number : width + 4 * number + 4])
 
-    def _stage(self, engine: Engine) -> None:
+    def stage(self, engine: Engine, rows: pa.RecordBatchReader | None = None) -> None:
         """``t0``, ``t1``, ... of typed, checked columns. The right sides of joins are held in memory."""
         for number in range(len(self.plan.joins) + 1):
-            wanted = [planned for planned in self.plan.columns if planned.column.table == number]
-            reader = self._open(number, wanted)
+            wanted = self._wanted(number)
+            reader = self._open(number) if number or rows is None else rows
             engine.register(f"raw{number}", reader)
-            select = staged_select(wanted, reader.schema, f"raw{number}")
+            select = staged_select(wanted, reader.schema, f"raw{number}", self.grouped)
             if number == 0:
                 engine.run(f"CREATE TEMP VIEW t0 AS {select}")
             else:
@@ -143,18 +170,24 @@ class _Step:
                 f"dataset {self.plan.dataset_of(number)} has several rows for one join key: register the data again"
             )
 
-    def _open(self, number: int, wanted: list[PlannedColumn]) -> pa.RecordBatchReader:
+    def _wanted(self, number: int) -> list[PlannedColumn]:
+        return [planned for planned in self.plan.columns if planned.column.table == number]
+
+    def _read(self, number: int) -> pa.RecordBatchReader:
         dataset = self.plan.dataset_of(number)
         if dataset not in self.tables:
             raise SourceMismatch(f"this node has no dataset {dataset}")
-        reader = self.tables[dataset]([planned.column.name for planned in wanted])
+        return self.tables[dataset]([planned.column.name for planned in self._wanted(number)])
+
+    def _open(self, number: int) -> pa.RecordBatchReader:
+        reader = self._read(number)
         if number:
             return reader
         self.rows_scanned = 0
         return pa.RecordBatchReader.from_batches(reader.schema, self._counted(reader))
 
-    def _counted(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-        for batch in reader:
+    def _counted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
             self.rows_scanned += batch.num_rows
             yield batch
 

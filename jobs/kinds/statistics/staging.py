@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from jobs.kinds.statistics.errors import SourceMismatch
 from jobs.kinds.statistics.render import quoted, text
+from jobs.plan.expr import Col
 from jobs.plan.types import PlannedColumn
 from jobs.schema import ColumnType
 
@@ -18,19 +19,24 @@ MARK = "unseen-violation:"
 """Starts the text of every error that the staged SQL raises itself; the column's name follows."""
 
 
-def staged_select(columns: list[PlannedColumn], schema: pa.Schema, source: str) -> str:
-    """SELECT over a registered reader that yields ``c_<name>`` for every column; raises ``SourceMismatch``."""
+def staged_select(
+    columns: list[PlannedColumn], schema: pa.Schema, source: str, grouped: frozenset[Col] = frozenset()
+) -> str:
+    """SELECT over a registered reader that yields ``c_<name>`` for every column; raises ``SourceMismatch``.
+
+    ``grouped``: columns whose every value is looked up in a declared domain afterwards, and needs no check here.
+    """
     parts = []
     for planned in columns:
         name = planned.column.name
         index = schema.get_field_index(name)
         if index < 0:
             raise SourceMismatch(f"the source has no column {name}")
-        parts.append(f"{_value(planned, schema.field(index).type)} AS {quoted('c_' + name)}")
+        parts.append(f"{_value(planned, schema.field(index).type, planned.column in grouped)} AS {quoted('c_' + name)}")
     return f"SELECT {', '.join(parts)} FROM {quoted(source)}"  # noqa: S608 - every part is rendered here
 
 
-def _value(planned: PlannedColumn, type_: pa.DataType) -> str:
+def _value(planned: PlannedColumn, type_: pa.DataType, looked_up: bool) -> str:
     if pa.types.is_dictionary(type_):
         type_ = type_.value_type
     raw = quoted(planned.column.name)
@@ -53,6 +59,8 @@ def _value(planned: PlannedColumn, type_: pa.DataType) -> str:
         case ColumnType.TIMESTAMP:
             _expect(planned, pa.types.is_timestamp(type_) or pa.types.is_date(type_))
             value = f"make_timestamp(epoch_us({raw}))"
+    if looked_up and not checks:
+        return value
     if planned.low is not None and planned.high is not None:
         checks.append(_bounds(planned, value))
     allowed = " AND ".join(checks)
