@@ -6,8 +6,9 @@ bytes for a round that has one are evidence, and end the job.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, insert, select, update
 
@@ -30,6 +31,8 @@ from sandbox.policy.states import Event as Step
 from sandbox.store.event import Event
 from sandbox.store.store import Change
 from sandbox.store.tables import conflicts, jobs, messages
+
+_SLUG: Final = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
 
 def receive(hub: Hub, caller: Caller, envelopes: Sequence[Envelope]) -> None:
@@ -127,10 +130,17 @@ def _advance(hub: Hub, change: Change, row: Row[Any], joint: Joint, held: Held, 
             values = [decoded(e, Values) for e in held.envelopes(connection, "values", nodes)]
             release_job(hub, change, row, joint, values, held.envelopes(connection, "sent", nodes))
         case "abort" if isinstance(item.content, Abort):
-            advice = f"node {item.content.node} ended the job: {item.content.advice}"
-            end_in(change, row, Step.FAIL, Cause.NODE, HUB, item.content.code, advice, (item.content.node,))
+            code, advice = _abort_words(item.content)
+            end_in(change, row, Step.FAIL, Cause.NODE, HUB, code, advice, (item.content.node,))
         case "destroyed" if held.has_all(nodes, "destroyed"):
             change.also(Event("job.destroyed", HUB, job=row.id, facts={"nodes": list(nodes)}))
+
+
+def _abort_words(abort: Abort) -> tuple[str, str]:
+    """A node's text reaches people's terminals: the code must be a slug, the advice plain printable text."""
+    code = abort.code if _SLUG.fullmatch(abort.code) else "node-aborted"
+    plain = "".join(character if character.isprintable() else " " for character in abort.advice)
+    return code, f"node {abort.node} ended the job: {plain}"
 
 
 def _record_clash(hub: Hub, caller: Caller, row: Row[Any], item: Incoming) -> IntegrityFailure:

@@ -207,6 +207,16 @@ def test_a_node_that_aborts_ends_the_job_and_its_run_is_given_back(world: Any, r
     assert late.post(late.answer(late.inbox()[0])[0], status=409)["code"] == "invalid-transition"
 
 
+def test_a_nodes_last_words_cannot_paint_a_terminal(world: Any, running: str, kit: Any) -> None:
+    node = world.nodes["jfk"]
+    envelope = Envelope.from_json(node.inbox()[0]["body"]["permit"])
+    session, permit = session_of(Permit.open(envelope).nonce), permit_bytes(envelope.digest)
+    node.post([signed(kit, "node-jfk", Abort(session, "node-jfk", permit, "\x1b[2J", "all \x1b[31mgood\u202e"))])
+    failure = world.call("GET", f"/jobs/{running}", "acme")["failure"]
+    assert failure["code"] == "node-aborted"
+    assert failure["detail"].isprintable()
+
+
 def test_a_silent_node_fails_the_job_at_its_deadline_by_name(world: Any, running: str, kit: Any) -> None:
     for owner in ("ewr", "jfk"):
         world.nodes[owner].work()
