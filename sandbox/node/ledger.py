@@ -50,6 +50,7 @@ def commit(connection: Connection, permit: str, actual: Mapping[str, int], at: s
         connection.execute(
             update(ledger)
             .where(ledger.c.permit == permit, ledger.c.account == account, ledger.c.amount >= amount)
+            .where(ledger.c.state == "reserved")
             .values(amount=amount)
         )
     _settle(connection, permit, "committed", at)

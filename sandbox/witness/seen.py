@@ -77,11 +77,14 @@ class SeenFile:
 
 def _read(path: Path) -> Any:
     try:
-        return parse_json(path.read_bytes())
+        value = parse_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except (JobError, OSError):
         raise _broken(path) from None
+    if value is None:
+        raise _broken(path)
+    return value
 
 
 def _broken(path: Path) -> IntegrityFailure:

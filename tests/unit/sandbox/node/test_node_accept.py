@@ -21,7 +21,6 @@ from jobs.documents import (
     verify_revocation,
 )
 from sandbox.disclosure.profile import load_profile
-from sandbox.messages import decode
 from sandbox.node.tables import jobs, ledger, outbox, record
 
 NODE = "node-ewr"

@@ -185,6 +185,7 @@ def test_a_hub_that_goes_silent_costs_the_job_at_its_deadline(federation, orders
     federation.hub.hold.add(held)
     federation.hub.order(orders.Documents())
     federation.drive(lambda: all(held in federation.hub.rounds(name) for name in federation.names))
+    federation.hub.away |= {"node-jfk", "node-lga"}  # theirs would come first
     federation.clock.pass_(minutes=31)
     federation.drive(lambda: federation.states(NODE) == [("failed", "timeout")])
     assert federation.ledger(NODE)["grant"] == (1, state)
@@ -195,6 +196,7 @@ def test_pass_bits_after_the_deadline_open_nothing(federation, orders):
     hub.hold.add("flags")
     hub.order(orders.Documents())
     federation.drive(lambda: all("flags" in hub.rounds(name) for name in federation.names))
+    hub.away |= {"node-jfk", "node-lga"}  # theirs would come first
     federation.clock.pass_(minutes=31)
     hub.open("job-1")
     federation.drive(lambda: federation.states(NODE) == [("failed", "timeout")])
@@ -219,6 +221,7 @@ def test_the_deadline_passes_during_the_scan(federation, orders):
     federation.hub.order(orders.Documents())
     federation.drive(lambda: any(item.kind == "keys" for item in federation.hub.inboxes[NODE]))
     federation.tick()
+    federation.hub.away |= {"node-jfk", "node-lga"}  # theirs would come first
     federation.clock.pass_(minutes=31)
     federation.drive(lambda: federation.states(NODE) == [("failed", "timeout")])
     assert federation.ledger(NODE)["grant"] == (1, "refunded")

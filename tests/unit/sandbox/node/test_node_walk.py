@@ -104,7 +104,7 @@ def foreign_key(federation, orders, envelopes):
     return [bad, *envelopes[1:]]
 
 
-def test_keys_that_are_wrong_foreign_or_missing_end_the_job(federation, orders, subtests=None):
+def test_keys_that_are_wrong_foreign_or_missing_end_the_job(federation, orders):
     bends = {
         "foreign": lambda keys: foreign_key(federation, orders, keys),
         "missing": lambda keys: keys[:-1],

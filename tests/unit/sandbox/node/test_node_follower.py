@@ -1,0 +1,197 @@
+"""The log as a node sees it: cosigned once proven, refused for good when it goes back or forks."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.documents import SigningKey
+from sandbox.audit import Checkpoint, LogEntry, Note, NoteKey, verify_cosignature
+from sandbox.audit.note import COSIGNATURE, NoteSignature
+from sandbox.errors import BadLogSignature, BadProof, LogFailure, LogForked, LogRolledBack, MalformedNote
+from sandbox.node.hub_port import HubAway, Inclusion
+from sandbox.node.tables import outbox
+
+NODE = "node-ewr"
+
+
+def grow(federation, worlds, number=3):
+    for index in range(number):
+        federation.hub.add(LogEntry(event="test.happened", at=worlds.NOW, actor="hub", subject=f"s-{index}"))
+
+
+def step(federation):
+    return federation[NODE].follower.step(0)
+
+
+def test_a_growing_log_is_cosigned(federation, worlds):
+    grow(federation, worlds)
+    assert step(federation)
+    grow(federation, worlds)
+    assert step(federation)
+    assert [size for _, size, _ in federation.hub.cosigned] == [3, 6]
+    note = Note.parse(federation.hub.checkpoint()).added(
+        NoteSignature.parse(federation.hub.cosigned[-1][2].rstrip("\n"))
+    )
+    verify_cosignature(note, NoteKey(NODE, COSIGNATURE, worlds.key(NODE).public))
+
+
+def test_a_log_that_stands_still_is_cosigned_once(federation, worlds):
+    grow(federation, worlds)
+    assert [step(federation), step(federation), step(federation)] == [True, False, False]
+    assert len(federation.hub.cosigned) == 1
+
+
+def test_a_cosignature_that_was_lost_is_made_again(federation, worlds):
+    grow(federation, worlds)
+    federation[NODE].context.hub = Deaf(federation[NODE].context.hub)
+    with pytest.raises(HubAway):
+        step(federation)
+    federation.restart(NODE)
+    assert step(federation) is False  # the state was stored before the cosignature got lost
+    assert [size for _, size, _ in federation.hub.cosigned] == [3]
+
+
+class Deaf:
+    def __init__(self, port):
+        self._port = port
+
+    def __getattr__(self, name):
+        return getattr(self._port, name)
+
+    def cosign(self, size, line):
+        raise HubAway("lost")
+
+
+def other_log(worlds, size):
+    """A second history under the hub's own key."""
+    from sandbox.audit import append, root
+
+    tree, leaves = worlds.Nodes(), 0
+    for index in range(size):
+        leaves = append(tree, leaves, b"other %d" % index)
+    return Checkpoint(worlds.ORIGIN, size, root(tree, size)).sign(worlds.key("hub")).encode()
+
+
+@pytest.mark.parametrize(("size", "error"), [(2, LogRolledBack), (3, LogForked), (5, LogForked)])
+def test_a_second_history_stops_the_node_for_good(federation, orders, worlds, size, error):
+    grow(federation, worlds)
+    step(federation)
+    shown = other_log(worlds, size)
+    federation.hub.note = lambda: shown
+    if size > 3:
+        grow(federation, worlds)  # so that a proof of that length exists
+    with pytest.raises(error):
+        step(federation)
+    federation.hub.note = None  # the good history again: too late
+    with pytest.raises(LogFailure):
+        step(federation)
+    node = federation.restart(NODE)
+    with pytest.raises(LogFailure):
+        step(federation)
+    assert shown.decode() in node.follower.failure.evidence
+    assert len(federation.hub.cosigned) == 1
+    federation.hub.put(NODE, "permit", "job-1", orders.Documents().body)
+    node.tick(0)
+    assert federation.outbox(NODE) == ["abort"]
+    assert federation.hub.messages(NODE, "abort")[0].code == "integrity-failure"
+
+
+def test_a_running_job_sends_nothing_more_after_a_second_history(federation, orders, worlds):
+    federation.hub.hold.add("flags")
+    federation.hub.order(orders.Documents())
+    federation.drive(lambda: all("flags" in federation.hub.rounds(name) for name in federation.names))
+    step(federation)
+    federation.hub.note = lambda: other_log(worlds, 1)
+    with pytest.raises(LogRolledBack):
+        step(federation)
+    federation.hub.note = None
+    federation.hub.open("job-1")
+    federation.drive(lambda: bool(federation.states(NODE)) and federation.states(NODE)[0][0] == "failed")
+    assert "values" not in federation.outbox(NODE)
+
+
+@pytest.mark.parametrize("how", ["garbage", "stranger", "foreign origin"])
+def test_a_note_that_the_hub_did_not_sign_convicts_nobody(federation, worlds, how):
+    grow(federation, worlds)
+    step(federation)
+    stranger = SigningKey.from_seed(bytes(32))
+    federation.hub.note = {
+        "garbage": lambda: b"garbage",
+        "stranger": lambda: Checkpoint(worlds.ORIGIN, 9, bytes(32)).sign(stranger).encode(),
+        "foreign origin": lambda: Checkpoint("other/log", 9, bytes(32)).sign(worlds.key("hub")).encode(),
+    }[how]
+    federation.hub.tree = worlds.Nodes()
+    federation[NODE].context.hub = NoProof(federation[NODE].context.hub)
+    with pytest.raises((MalformedNote, BadLogSignature, LogFailure)):
+        step(federation)
+    assert federation[NODE].follower.failure is None
+    assert federation[NODE].follower.trouble is not None
+    assert len(federation.hub.cosigned) == 1
+
+
+class NoProof:
+    def __init__(self, port):
+        self._port = port
+
+    def __getattr__(self, name):
+        return getattr(self._port, name)
+
+    def consistency(self, first, second):
+        return ()
+
+
+def test_a_message_counts_as_logged_only_by_proof(federation, orders):
+    federation.hub.log = False
+    federation.hub.order(orders.Documents())
+    federation.drive(lambda: "key" in federation.hub.rounds(NODE))
+    step(federation)
+    assert not any(row.proven for row in federation.rows(NODE, outbox))
+
+
+def test_a_proof_of_another_entry_stops_the_node(federation, orders, worlds):
+    grow(federation, worlds)
+    federation.hub.log = False
+    federation.hub.order(orders.Documents())
+    federation.drive(lambda: "key" in federation.hub.rounds(NODE))
+    hub = federation.hub
+    from sandbox.audit import prove_inclusion
+
+    hub.inclusion = lambda name, size: Inclusion(0, hub.leaves[0], tuple(prove_inclusion(hub.tree, 0, size)))
+    with pytest.raises(BadProof):
+        step(federation)
+    assert federation[NODE].follower.failure is not None
+
+
+def test_a_new_hub_key_is_learnt_from_the_authority(federation, worlds):
+    from jobs.documents import HubEntry
+
+    grow(federation, worlds)
+    step(federation)
+    grow(federation, worlds)
+    fresh = SigningKey.from_seed(bytes(range(32)))
+    newer = worlds.roster(version=2, hub=HubEntry(id="hub", key=fresh.public.text))
+    envelope = newer.sign(worlds.key("root-1"), worlds.key("root-2"))
+    hub, port = federation.hub, federation[NODE].context.hub
+    size = len(hub.leaves)
+    from sandbox.audit import root
+
+    hub.note = lambda: Checkpoint(worlds.ORIGIN, size, root(hub.tree, size)).sign(fresh).encode()
+    old = worlds.roster().sign(worlds.key("root-1"), worlds.key("root-2"))
+    port.rosters = lambda: [old.to_json(), envelope.to_json()]
+    assert step(federation)
+    assert federation[NODE].context.state.trusted.last.document.version == 2
+    assert [size for _, size, _ in hub.cosigned] == [3, 6]
+
+
+def test_a_node_starts_again_when_the_chain_begins_with_older_rosters(federation, worlds):
+    from sandbox.node.serve import fetch_roster
+
+    context = federation[NODE].context
+    chain = [worlds.roster(version=n).sign(worlds.key("root-1"), worlds.key("root-2")).to_json() for n in (1, 2, 3)]
+    context.hub.rosters = lambda: chain
+    fetch_roster(context)
+    fetch_roster(context)
+    assert context.state.trusted.last.document.version == 3
+    context.hub.rosters = lambda: chain[:1]  # a hub that shows only the old one is not believed
+    fetch_roster(context)
+    assert context.state.trusted.last.document.version == 3

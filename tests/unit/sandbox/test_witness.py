@@ -1,0 +1,220 @@
+"""A witness: cosigns one history, believes no older roster, and stops for good at evidence or a damaged memory."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs.documents import HubEntry, SigningKey
+from sandbox.audit import Checkpoint, append, prove_consistency, root
+from sandbox.errors import BadLogSignature, IntegrityFailure, LogFailure, LogForked, LogRolledBack
+from sandbox.keys import Trust
+from sandbox.link import HubAway, HubRefused
+from sandbox.witness.seen import SeenFile
+from sandbox.witness.witness import Witness
+
+NEW_HUB = SigningKey.from_seed(bytes(range(32)))
+
+
+def _worlds():
+    name = "unseen_test_world"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "verify" / "world.py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+W = _worlds()
+
+
+def signed(**fields):
+    return W.roster(**fields).sign(W.key("root-1"), W.key("root-2")).to_json()
+
+
+class Hub:
+    """The log's side of the API over a real tree."""
+
+    def __init__(self) -> None:
+        self.tree, self.size, self.key = W.Nodes(), 0, W.key("hub")
+        self.chain, self.cosigned = [signed()], []
+        self.note, self.deaf = None, False
+        self.asked: list[int] = []
+
+    def grow(self, number=3, salt=b""):
+        for index in range(number):
+            self.size = append(self.tree, self.size, salt + b"%d" % index)
+
+    def checkpoint(self, newer_than, wait):
+        self.asked.append(newer_than)
+        if self.note is not None:
+            return self.note
+        return Checkpoint(W.ORIGIN, self.size, root(self.tree, self.size)).sign(self.key).encode()
+
+    def consistency(self, first, second):
+        return tuple(prove_consistency(self.tree, first, second)) if second <= self.size else ()
+
+    def rosters(self):
+        return self.chain
+
+    def cosign(self, size, line):
+        if self.deaf:
+            raise HubAway("lost")
+        self.cosigned.append(size)
+
+
+@pytest.fixture
+def hub():
+    made = Hub()
+    made.grow()
+    return made
+
+
+@pytest.fixture
+def witness(hub, tmp_path):
+    return make(hub, tmp_path)
+
+
+def make(hub, folder, oldest=1):
+    trust = Trust(root=W.ROOT, origin=W.ORIGIN, oldest_roster=oldest)
+    seen = SeenFile(folder / "seen.json", W.ORIGIN)
+    return Witness("witness-1", W.key("witness-1"), trust, hub, seen, lambda: W.NOW)
+
+
+def test_a_growing_log_is_cosigned_once_per_size(hub, witness):
+    assert witness.step(0)
+    assert not witness.step(0)
+    hub.grow(2)
+    assert witness.step(0)
+    assert hub.cosigned == [3, 5]
+
+
+def test_the_state_is_on_disk_before_the_cosignature_leaves(hub, witness, tmp_path):
+    hub.deaf = True
+    with pytest.raises(HubAway):
+        witness.step(0)
+    assert SeenFile(tmp_path / "seen.json", W.ORIGIN).load().size == 3
+    hub.deaf = False
+    assert make(hub, tmp_path).step(0)  # the same size again: the same root, so no second history
+    assert hub.cosigned == [3]
+    assert hub.asked[-1] == 2  # asked so that a hub with nothing new answers at once
+
+
+@pytest.mark.parametrize(("size", "error"), [(2, LogRolledBack), (3, LogForked), (4, LogForked)])
+def test_a_second_history_is_refused_for_good(hub, witness, tmp_path, size, error):
+    witness.step(0)
+    other = Hub()
+    other.grow(size, b"other")
+    hub.grow(5)
+    hub.note = other.checkpoint(0, 0)
+    with pytest.raises(error):
+        witness.step(0)
+    hub.note = None
+    for again in (witness, make(hub, tmp_path)):
+        with pytest.raises(LogFailure) as failure:
+            again.step(0)
+        assert other.checkpoint(0, 0).decode() in failure.value.evidence
+    assert hub.cosigned == [3]
+
+
+def test_a_note_of_a_stranger_is_refused_and_convicts_nobody(hub, witness):
+    hub.key = NEW_HUB
+    with pytest.raises(BadLogSignature):
+        witness.step(0)
+    hub.key = W.key("hub")
+    assert witness.step(0)
+
+
+def rotated():
+    return signed(version=2, hub=HubEntry(id="hub", key=NEW_HUB.public.text))
+
+
+def test_an_older_roster_is_not_believed_after_a_newer_one(hub, witness, tmp_path):
+    hub.chain, hub.key = [signed(), rotated()], NEW_HUB
+    assert witness.step(0)
+    hub.chain, hub.key = [signed()], W.key("hub")  # the old, unexpired roster, and whoever has the old hub key
+    hub.grow(1)
+    for again in (witness, make(hub, tmp_path)):
+        with pytest.raises(BadLogSignature):
+            again.step(0)
+    hub.key = NEW_HUB
+    assert make(hub, tmp_path).step(0)
+    assert hub.cosigned == [3, 4]
+
+
+def test_another_roster_of_the_same_version_is_refused(hub, witness):
+    from jobs.errors import RosterRollback
+
+    witness.step(0)
+    hub.chain = [signed(hub=HubEntry(id="hub", key=NEW_HUB.public.text))]
+    hub.grow(1)
+    with pytest.raises(RosterRollback):
+        witness.step(0)
+
+
+def test_a_fresh_witness_takes_no_roster_below_the_pinned_version(hub, tmp_path):
+    from jobs.errors import RosterRollback
+
+    with pytest.raises(RosterRollback, match="before version 2"):
+        make(hub, tmp_path, oldest=2).step(0)
+    hub.chain, hub.key = [signed(), rotated()], NEW_HUB
+    assert make(hub, tmp_path, oldest=2).step(0)
+
+
+BROKEN = [b"", b"{", b"[]", b"null", b'{"origin":"x"}', b'{"origin":"other","root":"00","size":1}', b"\xff", b"7"]
+
+
+@pytest.mark.parametrize("content", BROKEN)
+def test_a_damaged_memory_stops_the_witness(hub, witness, tmp_path, content):
+    witness.step(0)
+    (tmp_path / "seen.json").write_bytes(content)
+    with pytest.raises(IntegrityFailure, match=r"seen\.json"):
+        witness.step(0)
+    assert hub.cosigned == [3]
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"a":1}', b"[1]", b"[null]", b'["text"]', b"7"])
+def test_damaged_rosters_stop_the_witness(hub, witness, tmp_path, content):
+    witness.step(0)
+    hub.grow(1)
+    (tmp_path / "rosters.json").write_bytes(content)
+    with pytest.raises(IntegrityFailure, match=r"rosters\.json"):
+        witness.step(0)
+
+
+def test_damaged_evidence_is_still_evidence(hub, witness, tmp_path):
+    (tmp_path / "evidence.json").write_bytes(b"{}")
+    with pytest.raises(IntegrityFailure, match=r"evidence\.json"):
+        witness.step(0)
+
+
+def test_serve_goes_on_after_an_absent_hub_and_ends_at_a_fork(hub, tmp_path):
+    class Moody(Hub):
+        calls = 0
+
+        def checkpoint(self, newer_than, wait):
+            self.calls += 1
+            if self.calls == 1:
+                raise HubAway("away")
+            if self.calls == 2:
+                raise HubRefused("rate", "later")
+            if self.calls == 4:
+                other = Hub()
+                other.grow(2, b"other")
+                return other.checkpoint(0, 0)
+            return super().checkpoint(newer_than, wait)
+
+    moody = Moody()
+    moody.grow()
+    with pytest.raises(LogRolledBack):
+        make(moody, tmp_path).serve()
+    assert moody.cosigned == [3]
+
+
+def test_a_stopped_witness_ends(witness):
+    witness.stop()
+    witness.serve()
