@@ -80,10 +80,10 @@ class Federation:
         """The operator's signed use commitment for a job file, good for thirty days."""
         name = operator or self.places.operators[0]
         key = load_key(self.places.operator(name) / "operator.key")
-        start = _now()
-        return build_commitment(
-            name, job["datasets"], job["scenario"], job["purpose"], start, start + timedelta(days=30), key
-        )
+        with self.operator(operator) as client:
+            plan = client.preview(job["sql"], job.get("parameters") or {}).plan_digest
+        start, end = _now(), _now() + timedelta(days=30)
+        return build_commitment(name, job["datasets"], [plan], job["scenario"], job["purpose"], start, end, key)
 
     def submit(self, job: Mapping[str, Any], commitment: Envelope | None = None, operator: str | None = None) -> Job:
         with self.operator(operator) as client:

@@ -89,7 +89,7 @@ class Processes:
     def stop_all(self) -> None:
         for name in [name for name in self._running if name != "hub"]:
             self._running[name].terminate()
-        for name in list(self._running):
+        for name in sorted(self._running, key=lambda name: name != "hub"):  # its end answers their long polls
             self.stop(name)
 
     def log_of(self, name: str) -> str:

@@ -1,0 +1,40 @@
+"""``python -m tests.support.plain_node node serve --config FILE``: the real node, its scans in a thread instead of Ray.
+
+For tests that are not about Ray: everything but the runner is what ``unseen node serve`` runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from jobs.kinds.statistics.engine import Limits
+from jobs.kinds.statistics.evidence import LocalResult
+from jobs.permit import CheckedPermit
+from jobs.runner.port import Input
+from jobs.runner.step import run_step
+from sandbox.node.config import NodeConfig, load_config
+from sandbox.node.serve import serve
+
+
+class ThreadRunner:
+    """Implements ``jobs.runner.port.Runner`` with the same step that a Ray worker runs."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        self._limits = Limits(config.memory_bytes, 1)
+        self._pool = ThreadPoolExecutor(config.jobs_at_once, thread_name_prefix="scan")
+
+    def submit(self, checked: CheckedPermit, inputs: Mapping[str, Input]) -> Future[LocalResult]:
+        return self._pool.submit(run_step, checked.plan, dict(checked.parameters), dict(inputs), self._limits)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    serve(load_config(Path(sys.argv[sys.argv.index("--config") + 1])), ThreadRunner)
