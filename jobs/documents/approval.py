@@ -44,6 +44,8 @@ class Commitment(Document):
     operator: Id
     issued: Moment
     datasets: Annotated[tuple[Id, ...], Field(min_length=1, max_length=256)]
+    plans: Annotated[tuple[DigestText, ...], Field(min_length=1, max_length=256)]
+    """Digests of the plans that the operator asks for: a hub cannot run one that it did not."""
     scenario: Label
     purpose: Words
     security_measures: Words

@@ -70,6 +70,8 @@ def check_grant_covers(
 def _check_commitment(order: Permit, commitment: Commitment) -> None:
     _same("operator", order.operator, commitment.operator)
     _same("scenario", order.scenario, commitment.scenario)
+    if order.plan_hash not in commitment.plans:
+        raise OutOfScope("plan", "the operator's commitment does not name this plan: it never asked for it")
     check_period(commitment.period, order.issued_at, f"commitment {commitment.id}")
     if {use.dataset for use in order.data} - set(commitment.datasets):
         raise OutOfScope("data", "the permit uses a dataset that the operator's commitment does not list")

@@ -69,11 +69,12 @@ def submit(
     """Sign the use commitment (承诺书) with your own key and submit the job."""
     spec = read_job(file)
     start = now()
-    commitment = build_commitment(
-        operator, spec["datasets"], spec["scenario"], spec["purpose"], start, day(until), load_key(key)
-    )
     with connect(hub, token_file) as client:
         parameters = {**spec["parameters"], **parameters_of(param or [])}
+        plan = client.preview(spec["sql"], parameters).plan_digest
+        commitment = build_commitment(
+            operator, spec["datasets"], [plan], spec["scenario"], spec["purpose"], start, day(until), load_key(key)
+        )
         job = client.submit(spec["sql"], parameters, commitment=commitment, idempotency_key=idempotency_key)
     if as_json:
         show_json(job.raw)

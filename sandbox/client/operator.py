@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from jobs.documents import Commitment, Envelope, Period, SigningKey
+from jobs.schema import Digest
 
 
 def build_commitment(
     operator: str,
     datasets: Sequence[str],
+    plans: Sequence[Digest],
     scenario: str,
     purpose: str,
     start: datetime,
@@ -22,12 +24,17 @@ def build_commitment(
     disposal: str = "Results are deleted when the period ends.",
     feedback: str = "A usage report is sent to the owners when the period ends.",
 ) -> Envelope:
-    """Return the commitment signed with the operator's own key, which never leaves its machine (R6)."""
+    """Return the commitment signed with the operator's own key, which never leaves its machine (R6).
+
+    ``plans`` come from ``Preview.plan_digest``, which is computed here from the plan itself: no hub can have another
+    plan run in the operator's name.
+    """
     return Commitment(
         id=f"commitment-{secrets.token_hex(6)}",
         operator=operator,
         issued=start,
         datasets=tuple(datasets),
+        plans=tuple(plans),
         scenario=scenario,
         purpose=purpose,
         security_measures=security_measures,

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs.plan.types import Plan
+from jobs.schema import Digest
+
 FINAL = frozenset({"released", "failed", "denied", "cancelled", "expired"})
 
 
@@ -51,6 +54,11 @@ class Preview:
     decision: str
     reasons: tuple[Mapping[str, Any], ...]
     raw: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def plan_digest(self) -> Digest:
+        """Of the plan as this machine parsed it, whatever the hub says its digest is."""
+        return Plan.model_validate(self.plan).digest()
 
     @classmethod
     def read(cls, value: Mapping[str, Any]) -> Preview:

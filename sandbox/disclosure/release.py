@@ -52,7 +52,7 @@ def decide_release(
         ]
         for aggregate, passes, row in zip(plan.aggregates, passed, values, strict=True)
     ]
-    answer = table(plan, released)
+    answer = table(plan, released, dict(parameters))
     _check_limits(answer, profile)
     return ReleasedTable(answer, _verdict(plan, profile, passed, answer))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
@@ -11,6 +11,7 @@ from jobs.documents import Commitment, Envelope, Verified, canonical, json_diges
 from jobs.plan.compile import compile_sql
 from jobs.plan.parameters import check_parameters
 from jobs.schema import Scalar
+from sandbox.errors import InvalidSpec
 from sandbox.hub.ending import end_job
 from sandbox.hub.errors import Conflicting, NotPermitted
 from sandbox.hub.hub import Hub
@@ -38,12 +39,13 @@ class Preview:
 
 
 def preview(hub: Hub, caller: Caller, sql: str, parameters: dict[str, Scalar], commitment: Envelope | None) -> Preview:
-    """Compile, explain and decide without storing. Without a commitment the operator's latest one is assumed."""
+    """Compile, explain and decide without storing. Without a commitment the operator's latest for this plan counts."""
     with hub.store.read() as connection:
         setting = Setting.at(hub, connection, hub.store.now())
-        envelope = commitment or _latest_commitment(connection, caller.subject)
-        bound = _verify(envelope, caller, setting) if envelope else None
-        request, words = _compile("preview", caller.subject, sql, parameters, bound, setting)
+        request, words = _compile("preview", caller.subject, sql, parameters, None, setting)
+        envelope = commitment or _latest_commitment(connection, caller.subject, request.plan_digest)
+        if envelope is not None:
+            request = replace(request, commitment=_verify(envelope, caller, setting))
         case = build_case(hub, request, setting)
         cached = cached_release(connection, replay_key(case.order.document))
         decision = decide_request(hub, connection, request, case, setting, replay=cached is not None)
@@ -82,6 +84,8 @@ def _submit(
         setting = Setting.at(hub, connection, hub.store.now())
         bound = _verify(commitment, caller, setting)
         request, words = _compile(hub.random_id("job"), caller.subject, sql, parameters, bound, setting)
+        if request.plan_digest not in bound.document.plans:
+            raise InvalidSpec("the commitment does not name this plan: preview it, then sign its digest")
     digests = (request.spec, request.plan_digest, bound.digest)
     with hub.store.change(Event("job.submitted", caller.actor, job=request.job, digests=digests)) as change:
         if (earlier := _submitted(change.connection, caller.subject, key, body)) is not None:
@@ -140,8 +144,10 @@ def _verify(envelope: Envelope, caller: Caller, setting: Setting) -> Verified[Co
     return verified
 
 
-def _latest_commitment(connection: Connection, operator: str) -> Envelope | None:
-    query = select(jobs.c.commitment_envelope).where(jobs.c.operator == operator).order_by(jobs.c.serial.desc())
+def _latest_commitment(connection: Connection, operator: str, plan: str) -> Envelope | None:
+    """What the operator last signed for this plan."""
+    same = (jobs.c.operator == operator) & (jobs.c.plan_digest == plan)
+    query = select(jobs.c.commitment_envelope).where(same).order_by(jobs.c.serial.desc())
     data = connection.execute(query.limit(1)).scalar()
     return None if data is None else Envelope.parse(bytes(data))
 

@@ -42,6 +42,7 @@ from jobs.documents import (
 from jobs.documents.ed25519 import decode_base64
 from jobs.opening import unpack
 from jobs.plan.types import Plan
+from jobs.schema import Digest
 from sandbox.audit import EMPTY_ROOT, Cosigner, SeenLog
 from sandbox.disclosure.part import PartVerdict
 from sandbox.hub.app import create_app
@@ -323,18 +324,36 @@ class World:
         for owner in OWNERS:
             self.register(owner)
 
-    def commitment(self, operator: str = "acme", datasets: tuple[str, ...] = ("flights",), **changed: Any) -> Envelope:
+    def plan_digest(self, sql: str, operator: str = "acme", parameters: Mapping[str, Any] | None = None) -> Digest:
+        """What a preview names; any digest for a statement that is refused."""
+        response = self.client.post(
+            "/v1/plans",
+            headers={"Authorization": f"Bearer {self.tokens[operator]}"},
+            json={"sql": sql, "parameters": dict(parameters or {})},
+        )
+        return Digest(response.json()["plan_digest"]) if response.status_code == 200 else digest(b"no plan")
+
+    def commitment(
+        self,
+        operator: str = "acme",
+        datasets: tuple[str, ...] = ("flights",),
+        sql: str = SQL,
+        parameters: Mapping[str, Any] | None = None,
+        **changed: Any,
+    ) -> Envelope:
+        plan = self.plan_digest(sql, operator, parameters)
         period = Period(start=START, end=START + timedelta(days=90))
         commitment = Commitment(
-            id=f"commitment-{operator}", operator=operator, issued=START, datasets=datasets, scenario="delays",
+            id=f"commitment-{operator}", operator=operator, issued=START, datasets=datasets, plans=(plan,), scenario="delays",
             purpose="publish delays", security_measures="", period=period, disposal="", feedback="",
         )  # fmt: skip
         return commitment.model_copy(update=changed).sign(key(operator))
 
     def submit(self, sql: str = SQL, operator: str = "acme", status: int = 201, **options: Any) -> Any:
         headers = {"Idempotency-Key": options.pop("key")} if "key" in options else {}
-        commitment = options.pop("commitment", None) or self.commitment(operator)
-        body = {"sql": sql, "parameters": options.pop("parameters", {}), "commitment": commitment.to_json()}
+        parameters = options.pop("parameters", {})
+        commitment = options.pop("commitment", None) or self.commitment(operator, sql=sql, parameters=parameters)
+        body = {"sql": sql, "parameters": parameters, "commitment": commitment.to_json()}
         return self.call("POST", "/jobs", operator, json=body, headers=headers, status=status)
 
     def requests(self, owner: str) -> list[dict[str, Any]]:

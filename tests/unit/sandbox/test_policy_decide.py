@@ -87,7 +87,7 @@ PLAN = compile_sql(
 )
 COMMITMENT = verified(
     Commitment(
-        id="c-1", operator="acme", issued=NOW, datasets=("data",), scenario="test", purpose="", security_measures="",
+        id="c-1", operator="acme", issued=NOW, datasets=("data",), plans=(PLAN.digest(),), scenario="test", purpose="", security_measures="",
         period=Period(start=NOW, end=LATER), disposal="", feedback="",
     ),
     "acme",

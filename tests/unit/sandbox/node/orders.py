@@ -143,7 +143,7 @@ class Documents:
 
     def _commitment(self) -> Commitment:
         return Commitment(
-            id="commitment-1", operator="op-1", issued=NOW - 2 * DAY, datasets=("flights",), scenario="punctuality",
+            id="commitment-1", operator="op-1", issued=NOW - 2 * DAY, datasets=("flights",), plans=(self.plan.digest(),), scenario="punctuality",
             purpose="public statistics", security_measures="results stay inside", disposal="deleted after a year",
             feedback="yearly report", period=Period(start=NOW - 2 * DAY, end=NOW + 60 * DAY),
         )  # fmt: skip

@@ -68,7 +68,7 @@ CASES = {
     "another scenario": ("out-of-scope", {"bend": {"permit": change(scenario="other")}}),
     "another commitment": ("out-of-scope", {"bend": {"permit": change(commitment=OTHER)}}),
     "another plan template": ("out-of-scope", {"bend": {"permit": change(plan_template=OTHER)}}),
-    "a plan that is none": ("bad-document", {"bend": {"permit": change(plan={"a": 1}, plan_hash=digest(b'{"a":1}'))}}),
+    "a plan that is none": ("out-of-scope", {"bend": {"permit": change(plan={"a": 1}, plan_hash=digest(b'{"a":1}'))}}),
     "a value that is not granted": ("out-of-scope", {"bend": {"permit": change(parameters={"year": 2012})}}),
     "a value of another type": ("out-of-scope", {"bend": {"permit": change(parameters={"year": "2013"})}}),
     "a parameter more": ("out-of-scope", {"bend": {"permit": change(parameters={"year": 2013, "month": 1})}}),
