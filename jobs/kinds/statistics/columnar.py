@@ -16,6 +16,7 @@ import pyarrow as pa
 from jobs.kinds.statistics.engine import Engine
 from jobs.kinds.statistics.evidence import ChannelTally
 from jobs.kinds.statistics.kernel import KIND_ROWS, KIND_SUM, KIND_SUMSQ, Columns, Sums, per_unit
+from jobs.kinds.statistics.numbering import Numbering
 from jobs.kinds.statistics.query import source_of, where_of
 from jobs.kinds.statistics.render import Columns as Declared
 from jobs.kinds.statistics.render import condition, scaled, staged, text
@@ -57,7 +58,13 @@ def row_query(plan: Plan, values: Mapping[str, Lit], declared: Declared) -> str:
 
 
 def tallies(
-    plan: Plan, values: Mapping[str, Lit], declared: Declared, engine: Engine, memory: int, threads: int
+    plan: Plan,
+    values: Mapping[str, Lit],
+    declared: Declared,
+    engine: Engine,
+    memory: int,
+    threads: int,
+    numbering: Numbering | None = None,
 ) -> list[list[ChannelTally]] | None:
     """Per unit column, per channel; None if the rows do not fit into ``memory`` bytes. Tables are staged already."""
     batches, size = [], 0
@@ -75,7 +82,11 @@ def tallies(
     channels = np.array([_channel(plan, channel) for channel in plan.channels], dtype=np.int64)
     found = []
     for number, unit in enumerate(plan.unit_columns):
-        units, count = _numbered(table[f"u{number}"])
+        column = table[f"u{number}"]
+        if numbering is not None and unit.column in numbering.columns:
+            units, count = _renumbered(column, *numbering.final(unit.column.name))
+        else:
+            units, count = _numbered(column)
         sums = per_unit(Columns(cell, units, flags, summed), count, plan.cells, channels, threads)
         found.append([_tally(plan, unit, sums, index) for index in range(len(plan.channels))])
     return found
@@ -87,6 +98,11 @@ def _numbered(column: pa.ChunkedArray) -> tuple[Any, int]:
     if isinstance(encoded, pa.ChunkedArray):  # no rows at all
         return np.zeros(0, dtype=np.int32), 0
     return encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32), len(encoded.dictionary)
+
+
+def _renumbered(column: pa.ChunkedArray, numbers: Any, count: int) -> tuple[Any, int]:
+    """Provisional numbers to final ones; null, -1 here, meets the -1 put at the end."""
+    return np.append(numbers, np.int32(-1))[column.fill_null(-1).to_numpy(zero_copy_only=False)], count
 
 
 def _numpy(column: pa.ChunkedArray, type_: Any) -> Any:

@@ -19,6 +19,7 @@ from jobs.kinds.statistics.columnar import LARGE, suits, tallies
 from jobs.kinds.statistics.engine import Engine, Limits
 from jobs.kinds.statistics.errors import ArithmeticOverflow, DataViolatesDeclaration, OutOfLocalMemory, SourceMismatch
 from jobs.kinds.statistics.evidence import ChannelTally, Contributions, LocalResult
+from jobs.kinds.statistics.numbering import Numbering, numberable
 from jobs.kinds.statistics.query import cell_query
 from jobs.kinds.statistics.render import quoted
 from jobs.kinds.statistics.staging import staged_select
@@ -104,11 +105,13 @@ class Step:
         else:
             return None
         self.rows_scanned = 0
-        rows = pa.RecordBatchReader.from_batches(reader.schema, self._counted(chain(head, reader)))
+        numbering = Numbering(reader.schema, numberable(self.plan))
+        batches = numbering.batches(self._counted(chain(head, reader)))
+        rows = pa.RecordBatchReader.from_batches(numbering.schema, batches)
         memory = self.limits.memory_bytes
         with Engine(self.limits) as engine:
-            self.stage(engine, rows)
-            return tallies(self.plan, self.values, self.columns, engine, memory, self.limits.threads)
+            self.stage(engine, rows, numbering.columns)
+            return tallies(self.plan, self.values, self.columns, engine, memory, self.limits.threads, numbering)
 
     def tally(self, unit: UnitColumn) -> list[ChannelTally]:
         """One pass per unit column; where memory is short, several passes over disjoint sets of units."""
@@ -142,13 +145,15 @@ class Step:
         for number, tally in enumerate(tallies):
             tally.add(cell, *row[width + 4 * number : width + 4 * number + 4])
 
-    def stage(self, engine: Engine, rows: pa.RecordBatchReader | None = None) -> None:
+    def stage(
+        self, engine: Engine, rows: pa.RecordBatchReader | None = None, numbered: frozenset[Col] = frozenset()
+    ) -> None:
         """``t0``, ``t1``, ... of typed, checked columns. The right sides of joins are held in memory."""
         for number in range(len(self.plan.joins) + 1):
             wanted = self._wanted(number)
             reader = self._open(number) if number or rows is None else rows
             engine.register(f"raw{number}", reader)
-            select = staged_select(wanted, reader.schema, f"raw{number}", self.grouped)
+            select = staged_select(wanted, reader.schema, f"raw{number}", self.grouped, numbered)
             if number == 0:
                 engine.run(f"CREATE TEMP VIEW t0 AS {select}")
             else:

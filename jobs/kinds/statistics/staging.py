@@ -20,11 +20,16 @@ MARK = "unseen-violation:"
 
 
 def staged_select(
-    columns: list[PlannedColumn], schema: pa.Schema, source: str, grouped: frozenset[Col] = frozenset()
+    columns: list[PlannedColumn],
+    schema: pa.Schema,
+    source: str,
+    grouped: frozenset[Col] = frozenset(),
+    numbered: frozenset[Col] = frozenset(),
 ) -> str:
     """SELECT over a registered reader that yields ``c_<name>`` for every column; raises ``SourceMismatch``.
 
     ``grouped``: columns whose every value is looked up in a declared domain afterwards, and needs no check here.
+    ``numbered``: columns that hold a number in place of each value already.
     """
     parts = []
     for planned in columns:
@@ -32,6 +37,9 @@ def staged_select(
         index = schema.get_field_index(name)
         if index < 0:
             raise SourceMismatch(f"the source has no column {name}")
+        if planned.column in numbered:
+            parts.append(f"{_numbered(planned)} AS {quoted('c_' + name)}")
+            continue
         parts.append(f"{_value(planned, schema.field(index).type, planned.column in grouped)} AS {quoted('c_' + name)}")
     return f"SELECT {', '.join(parts)} FROM {quoted(source)}"  # noqa: S608 - every part is rendered here
 
@@ -71,6 +79,11 @@ def _value(planned: PlannedColumn, type_: pa.DataType, looked_up: bool) -> str:
     if not allowed:
         return value
     return f"CASE WHEN {allowed} THEN {value} ELSE error('{MARK}{planned.column.name}') END"
+
+
+def _numbered(planned: PlannedColumn) -> str:
+    raw = quoted(planned.column.name)
+    return raw if planned.nullable else f"coalesce({raw}, error('{MARK}{planned.column.name}'))"
 
 
 def _number(planned: PlannedColumn, raw: str, type_: pa.DataType, checks: list[str]) -> str:
