@@ -107,7 +107,7 @@ def ours(length: int, signed: bool) -> dict[str, float]:
         ring=encoding.ring(CLIENTS, smallest=Z32),
         degree=DEGREE,
         threshold=THRESHOLD,
-        survivors=67,
+        survivors=max(67, CLIENTS - DEGREE // 2 if signed else 0),
         model_digest=hashlib.sha256(b"model").digest(),
         graph_seed=secrets.token_bytes(16),
         identities={name: key.public_key().public_bytes_raw() for name, key in identities.items()},

@@ -11,6 +11,9 @@ server can always choose who survives (down to ``survivors``), falsify the sum, 
 it can also put its own keys into the directory and read everything: use that variant only where the server is trusted
 to follow the protocol. With signatures keys are pinned to identities, and no two survivor lists both get the signatures
 of more than two thirds of the clients while fewer than a third collude, so it cannot collect both kinds of shares.
+In a sparse graph "down to ``survivors``" holds only while few collude: an active server that loses the right clients
+cuts the circle and opens the sum of an arc. With signatures that takes half the degree of colluders in two gaps
+(``parameters``); without, two colluders are enough when the threshold is just above half the degree.
 Different models at different clients (the server sending each its own) end the run with ``IntegrityError``.
 """
 

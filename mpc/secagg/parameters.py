@@ -33,7 +33,9 @@ class Parameters:
     secret, and it is more than half of them, so no server without colluders collects the shares of both secrets of a
     client by showing its neighbours different survivors; ``survivors`` is the fewest clients whose sum may be opened,
     with signatures above two thirds, so two different lists would need an honest signer of both while fewer than a
-    third collude.
+    third collude. A sparse graph with signatures loses at most half its degree of clients: an active server that
+    chooses who is lost could otherwise empty two gaps on the circle, with colluders only where the threshold asks for
+    living neighbours, and open the sum of the few clients between them. Now half the degree must be colluders.
     """
 
     session: bytes
@@ -65,6 +67,11 @@ class Parameters:
             raise BadParameters("the fewest survivors: at least 2, at least the threshold, at most all clients")
         if self.identities and (set(self.identities) != set(self.clients) or 3 * self.survivors <= 2 * n):
             raise BadParameters("signatures need every client's identity key and more than two thirds as survivors")
+        if self.identities and self.degree < n - 1 and n - self.survivors > self.degree // 2:
+            raise BadParameters(
+                f"a sparse graph with signatures may lose at most half the degree, {self.degree // 2} clients: raise "
+                "the fewest survivors or the degree, or take the complete graph"
+            )
         neighbours(self.clients, self.degree, self.graph_seed)
 
     @property

@@ -39,7 +39,8 @@ def test_the_result_is_the_plain_sum_over_the_survivors(data: st.DataObject) -> 
     degree = data.draw(st.sampled_from([n - 1, *range(2, n - 1, 2)]))
     threshold = data.draw(st.integers(degree // 2 + 1, degree))
     signed = data.draw(st.booleans())
-    survivors = data.draw(st.integers(max(2, threshold, 2 * n // 3 + 1 if signed else 2), n))
+    fewest = max(2 * n // 3 + 1, n - degree // 2 if degree < n - 1 else 0) if signed else 2
+    survivors = data.draw(st.integers(max(2, threshold, fewest), n))
     names = tuple(PartyName(f"c{i}") for i in range(n))
     identities = {name: Ed25519PrivateKey.generate() for name in names} if signed else {}
     length = data.draw(st.integers(1, 5))

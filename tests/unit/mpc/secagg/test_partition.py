@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from mpc import field
-from mpc.errors import IntegrityError, TooFewParties
+from mpc.errors import BadParameters, IntegrityError, TooFewParties
 from mpc.masks import MaskKey
 from mpc.party import PartyName
 from mpc.prg import Signed, add_streams
-from mpc.ring import Z64
-from mpc.secagg import Client
+from mpc.ring import Z64, Vector
+from mpc.secagg import Client, Server, simulate
 from mpc.secagg import keys as k
 from mpc.secagg.messages import (
     SHARE,
@@ -33,6 +33,7 @@ from mpc.secagg.messages import (
     Unmask,
     to_bitmap,
 )
+from mpc.secagg.recovery import Transcript, remove_masks
 from mpc.sharing.shamir import Share, combine_bytes
 
 GroupMaker = Callable[..., Any]
@@ -125,3 +126,54 @@ def test_with_signatures_one_part_of_the_agreed_size_can_be_opened_and_no_second
     for name in halves[1]:
         with pytest.raises(TooFewParties):
             clients[name].receive(p.server, Survivors(other).encode(p.session))
+
+
+class Watching(Server):
+    """Follows the protocol and keeps what it sees."""
+
+    def _take(self, sender: PartyName, message: bytes) -> None:
+        before = self._total.copy()
+        super()._take(sender, message)
+        if self._next == MaskedInput.KIND:
+            self.masked: dict[PartyName, Vector] = {**getattr(self, "masked", {}), sender: Z64.sub(self._total, before)}
+
+    def close_round(self) -> list[Any]:
+        if self._next == Shares.KIND:
+            self.given = {owner: dict(held) for owner, held in self._shares.items()}
+        return super().close_round()
+
+
+def test_a_sparse_circle_is_cut_by_two_colluders_and_two_chosen_dropouts(make_group: GroupMaker) -> None:
+    """The control: 22 of 24 survive, every client's list is the same, and the sum of three is open."""
+    group = make_group(n=24, degree=4, threshold=3, survivors=20)
+    p, circle = group.parameters, around(group.parameters)
+    arc, colluders, lost = set(circle[2:5]), {circle[1], circle[5]}, {circle[0], circle[6]}
+    server, clients = Watching(p), group.clients()
+    simulate.run(server, clients.values(), dict.fromkeys(lost, MaskedInput.KIND))
+    assert len(server.survivors) == 22
+    total = Z64.zeros(p.length)
+    for name in arc:
+        Z64.add_into(total, server.masked[name])
+    commitments = {name: server._sealed[name].commitment for name in arc | lost}
+    remove_masks(p, total, Transcript(server._keys, commitments, frozenset(arc)), server.given, 1)
+    for name in colluders:
+        key = MaskKey(clients[name]._mask_private)
+        for peer in arc & set(p.graph[name]):
+            add_streams(Z64, total, [k.pair_stream(p, key, name, key.public, peer, server._keys[peer].mask)])
+    assert Z64.decode_signed(total) == group.sum_over(frozenset(arc))
+
+
+def test_with_signatures_a_sparse_circle_has_no_room_for_dropouts_that_cut_it(make_group: GroupMaker) -> None:
+    with pytest.raises(BadParameters, match="half the degree"):
+        make_group(n=24, degree=4, threshold=3, survivors=21, signed=True)
+    make_group(n=24, degree=4, threshold=3, survivors=22, signed=True)
+    make_group(n=24, threshold=12, survivors=17, signed=True)  # the complete graph has nothing to cut
+
+
+def around(p: Any) -> list[PartyName]:
+    """The clients in the order of the circle: who is beside whom shares all neighbours but two."""
+    order = [p.clients[0]]
+    while len(order) < len(p.clients):
+        beside = [n for n in p.graph[order[-1]] if n not in order]
+        order.append(max(beside, key=lambda n: len({*p.graph[n], n} & {*p.graph[order[-1]], order[-1]})))
+    return order
