@@ -58,7 +58,13 @@ def exponent_bytes(key: PublicKey) -> int:
 
 def random_base(key: PublicKey, randomness: RandomBytes) -> int:
     """h^n mod n^2 for a fresh h = -x^2 mod n."""
+    x = random_unit(key, randomness)
+    return int(gmpy2.powmod(key.n - x * x % key.n, key.n, key.modulus))
+
+
+def random_unit(key: PublicKey, randomness: RandomBytes) -> int:
+    """A uniform unit modulo n, other than 1."""
     while True:
         x = random_below(key.n, randomness)
         if x > 1 and gmpy2.gcd(x, key.n) == 1:
-            return int(gmpy2.powmod(key.n - x * x % key.n, key.n, key.modulus))
+            return x

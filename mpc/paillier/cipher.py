@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from mpc.errors import BadParameters, OutOfRange
 from mpc.paillier.arithmetic import multi_power
-from mpc.paillier.blinding import FixedBase, random_base
+from mpc.paillier.blinding import FixedBase, random_base, random_unit
 from mpc.paillier.keys import PrivateKey, PublicKey
 from mpc.paillier.packing import Integers, Packing
 from mpc.party import RandomBytes
@@ -80,7 +81,10 @@ class Encryptor:
         return [int(power(r, (1 + n * m) % modulus)) for m, r in zip(plaintexts, exponents, strict=True)]
 
     def refresh(self, vector: PackedVector) -> PackedVector:
-        """The same values under new randomness: nobody can link it to the ciphertexts it was computed from."""
+        """The same values under new randomness: nobody without the private key links it to what it was computed from.
+
+        Who knows the factors does: powers of h^n are a subgroup, and its cosets can be told apart (``dot`` says how).
+        """
         if vector.key != self.key:
             raise BadParameters("encrypted under another key")
         fresh = self.blind([0] * len(vector.ciphertexts), self._exponents(len(vector.ciphertexts)))
@@ -91,22 +95,38 @@ class Encryptor:
     def dot(self, rows: Sequence[PackedVector], weights: Sequence[int]) -> PackedVector:
         """The encrypted sum of ``weights[i] * rows[i]``: run by the side that holds the integer weights in the clear.
 
-        The result is refreshed: the key-holder, who may know the randomness of ``rows``, would read the weights off an
-        unrefreshed product. The growth spent is the sum of |weight|; ``OutOfRange`` if the guard bits do not carry it.
+        The result is re-randomised: the key-holder, who may know the randomness of ``rows``, would read the weights off
+        the bare product. A power of h^n would not do: its Jacobi symbol is 1 for everybody, and who knows the factors
+        sees residue classes modulo small primes of p - 1, so the weights' parities (or remainders modulo 3) would show
+        through. Each ciphertext costs a full power, r^n for uniform r (Paillier 1999, section 8: self-blinding).
+        The growth spent is the sum of |weight|; ``OutOfRange`` if the guard bits do not carry it.
         """
         _check_alike(rows)
+        try:
+            exponents = [operator.index(weight) for weight in weights]
+        except TypeError:
+            raise BadParameters("weights are whole numbers: encode fractions to fixed point first") from None
         if len(rows) != len(weights):
             raise BadParameters(f"{len(rows)} rows and {len(weights)} weights")
-        used = max(1, sum(abs(int(w)) * row.used for w, row in zip(weights, rows, strict=True)))
+        used = max(1, sum(abs(w) * row.used for w, row in zip(exponents, rows, strict=True)))
         first = rows[0]
         if used > first.packing.growth:
             raise OutOfRange(f"the weights ask for a growth of {used}; the packing carries {first.packing.growth}")
-        exponents = [int(w) for w in weights]
+        if first.key != self.key:
+            raise BadParameters("encrypted under another key")
         product = tuple(
-            int(multi_power([gmpy2.mpz(c) for c in column], exponents, self.key.modulus))
+            int(
+                multi_power([gmpy2.mpz(c) for c in column], exponents, self.key.modulus)
+                * self._uniform()
+                % self.key.modulus
+            )
             for column in zip(*(row.ciphertexts for row in rows), strict=True)
         )
-        return self.refresh(PackedVector(first.key, first.packing, first.count, used, product))
+        return PackedVector(first.key, first.packing, first.count, used, product)
+
+    def _uniform(self) -> Any:
+        """r^n for a uniform unit r: a uniform n-th residue, whatever the key."""
+        return gmpy2.powmod(random_unit(self.key, self._randomness), self.key.n, self.key.modulus)
 
     def _exponents(self, count: int) -> list[bytes]:
         return [self._randomness(self._table.exponent_bytes) for _ in range(count)]

@@ -104,6 +104,7 @@ class KeyHolder:
         self.name = name
         self.finished = False
         self.result: npt.NDArray[Any] | None = None
+        self._opened = False
         self._from, self._session, self._key = aggregator, session, key
         self._expect = (packing, count, contributors)
 
@@ -117,11 +118,13 @@ class KeyHolder:
     def receive(self, sender: PartyName, message: bytes) -> Iterable[Send]:
         if sender != self._from:
             raise UnknownParty("only the aggregator sends to the key-holder")
-        if self.finished:
-            raise DuplicateMessage("the sum is open already")
+        if self._opened:
+            raise DuplicateMessage("a sum has been opened already, even if it was none")
         vector = VectorMessage.decode(message, self._key.public, self._session).vector
         if (vector.packing, vector.count, vector.used) != self._expect:
             raise MalformedMessage("not the sum that was agreed: another packing, length or number of contributors")
+        # one opening, whatever comes of it: an aggregator that could try again would learn from each refusal
+        self._opened = True
         self.result = vector.decrypt(self._key)
         self.finished = True
         return ()

@@ -48,8 +48,8 @@ def choose_degree(
     no honest client has ``threshold`` or more corrupt neighbours, and the honest survivors stay connected, each except
     with probability 2^-security_bits; every client keeps ``threshold`` living neighbours except with probability
     2^-correctness_bits. Dropouts are taken as random: against a server that picks them there is
-    ``parameters``' bound on survivors. The threshold also exceeds half the degree (see ``parameters``). Falls back to the
-    complete graph when no smaller one serves; ``BadParameters`` if that fails too.
+    ``parameters``' bound on survivors. The threshold also exceeds half the degree (see ``parameters``). Falls back to
+    the complete graph when no smaller one serves; ``BadParameters`` if that fails too.
     """
     if clients < 2 or corrupt < 0 or dropouts < 0 or corrupt + dropouts >= clients:
         raise BadParameters("choose_degree needs at least two clients, of which one is honest and stays")

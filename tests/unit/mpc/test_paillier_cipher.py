@@ -13,7 +13,7 @@ import pytest
 from mpc.errors import BadParameters, KeyPolicyViolation, OutOfRange
 from mpc.paillier import EncryptionPool, Encryptor, Packing, PrivateKey, PublicKey, generate_keypair
 from mpc.paillier.arithmetic import multi_power
-from mpc.paillier.cipher import add, as_integers
+from mpc.paillier.cipher import PackedVector, add, as_integers
 
 PACKING = Packing(20, 64, 2048)
 VALUES = np.arange(-150, 150, dtype=np.int64) * 7
@@ -81,6 +81,28 @@ def test_dot_is_refreshed_so_the_key_holder_cannot_test_guessed_weights() -> Non
              zip(*(r.ciphertexts for r in rows), strict=True)]  # fmt: skip
     assert guess == again  # control: unrefreshed, a right guess of the weights is confirmed
     assert list(encryptor().dot(rows, [3, -4]).ciphertexts) != guess
+
+
+def test_dot_shows_no_parity_of_its_weights() -> None:
+    n, packing = key().public.n, Packing(20, 64, 2048, per=1)
+    symbol, bare = 1, 0
+    while symbol != -1:  # as half of what phe encrypts, or what a curious contributor makes on purpose
+        bare = key().public.phe().raw_encrypt(5)
+        symbol = gmpy2.jacobi(bare % n, n)
+    row = PackedVector(key().public, packing, 1, 1, (bare,))
+    # control: powers of h^n all have the symbol 1, so refreshed with them a product shows whether the weight was odd
+    cubed = PackedVector(key().public, packing, 1, 3, (pow(bare, 3, n * n),))
+    assert {gmpy2.jacobi(encryptor().refresh(cubed).ciphertexts[0] % n, n) for _ in range(20)} == {-1}
+    assert {gmpy2.jacobi(encryptor().dot([row], [3]).ciphertexts[0] % n, n) for _ in range(40)} == {-1, 1}
+
+
+def test_dot_takes_whole_weights_under_its_own_key() -> None:
+    row = encryptor().encrypt(VALUES, PACKING)
+    with pytest.raises(BadParameters, match="whole numbers"):
+        encryptor().dot([row], [1.5])  # type: ignore[list-item]
+    other = PackedVector(PublicKey(key().public.n + 2), PACKING, row.count, 1, row.ciphertexts)
+    with pytest.raises(BadParameters, match="another key"):
+        encryptor().dot([other], [1])
 
 
 def test_all_zero_weights_give_an_encrypted_zero() -> None:

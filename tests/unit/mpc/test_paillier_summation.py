@@ -12,12 +12,14 @@ from mpc.errors import (
     DuplicateMessage,
     MalformedMessage,
     MpcError,
+    OutOfRange,
     TooFewParties,
     UnknownParty,
     WrongRound,
     WrongSession,
 )
 from mpc.paillier import Encryptor, Packing, PrivateKey, generate_keypair
+from mpc.paillier.cipher import PackedVector
 from mpc.paillier.messages import VectorMessage
 from mpc.paillier.summation import Aggregator, Contributor, KeyHolder
 from mpc.party import PartyName
@@ -89,6 +91,20 @@ def test_a_single_vector_is_not_opened_as_if_it_were_the_sum() -> None:
     with pytest.raises(MalformedMessage, match="number of contributors"):
         holder.receive(AGGREGATOR, alone)
     assert not holder.finished
+
+
+def test_a_sum_out_of_range_ends_the_run_instead_of_answering_question_after_question() -> None:
+    """Else the aggregator shifts a contributor's ciphertext up, bit by bit, and sees from the refusals where it ends."""
+    _, _, holder = parties(VALUES)
+    n = key().public.n
+    beyond = tuple(encryptor().blind([n // 3], [bytes([1]) * 128]) * PACKING.blocks(110))
+    forged = VectorMessage(SESSION, PackedVector(key().public, PACKING, 110, 3, beyond)).encode()
+    with pytest.raises(OutOfRange):
+        holder.receive(AGGREGATOR, forged)
+    left = key().decryptions_left
+    with pytest.raises(DuplicateMessage):
+        holder.receive(AGGREGATOR, forged)
+    assert key().decryptions_left == left
 
 
 def test_a_refused_message_changes_nothing() -> None:
