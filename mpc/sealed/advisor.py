@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from mpc.errors import BadParameters
 from mpc.integers import is_prime
-from mpc.sealed.advisor_real import advise_real, smallest
+from mpc.sealed.advisor_real import advise_real, smallest, value_bits
 from mpc.sealed.circuit import (
     Approximate,
     ColumnSum,
@@ -29,6 +29,7 @@ from mpc.sealed.circuit import (
 from mpc.sealed.parameters import MAX_LIMBS, Opening, Parameters, Scheme
 from mpc.sealed.security import ERROR_DEVIATION, MAX_MODULUS_BITS, MAX_PRIME_BITS, TAIL
 
+MIN_STATISTICAL_BITS = 20
 SPARE_PRIME_BITS = 30  # SEAL sets the last of several primes aside; without evaluation keys its size is free
 
 
@@ -45,8 +46,8 @@ def advise(
     ``statistical_bits``: how well integer masks hide (default 40), and masks and noise of CKKS (default 30).
     """
     check_computation(circuit)
-    if statistical_bits is not None and not 20 <= statistical_bits <= 64:
-        raise BadParameters("statistical_bits must be 20 to 64")
+    if statistical_bits is not None and not MIN_STATISTICAL_BITS <= statistical_bits <= 64:
+        raise BadParameters(f"statistical_bits must be {MIN_STATISTICAL_BITS} to 64")
     if isinstance(circuit, Approximate):
         return advise_real(circuit, public_key, statistical_bits or 30)
     candidates = list(_candidates(circuit, public_key, opening, statistical_bits or 40))
@@ -56,6 +57,22 @@ def advise(
             f"degree {max(MAX_MODULUS_BITS)}: lower the bounds or split the rows"
         )
     return smallest(candidates, circuit.rows)
+
+
+def check_fits(parameters: Parameters, circuit: Computation) -> None:
+    """Refuse (``BadParameters``) parameters under which a result would wrap or a mask not hide it.
+
+    Run by whoever masks under parameters that somebody else chose: the key-holder gains from masks that are too small.
+    """
+    check_computation(circuit)
+    if isinstance(circuit, Approximate):
+        fits = parameters.scheme is Scheme.CKKS
+        fits = fits and parameters.mask_bits - parameters.grid_bits >= value_bits(circuit) - 1 + MIN_STATISTICAL_BITS
+    else:
+        need = _ring_size(circuit, parameters.degree, parameters.opening, MIN_STATISTICAL_BITS)
+        fits = parameters.scheme is Scheme.BFV and parameters.modulus >= need
+    if not fits:
+        raise BadParameters("these parameters carry no result of this circuit behind its mask: take those of advise")
 
 
 def noise_deviation(circuit: Exact, degree: int, plain_bits: int, public_key: bool) -> float:
@@ -99,8 +116,11 @@ def _ring_size(circuit: Exact, degree: int, opening: Opening, statistical: int) 
     """How large the product of the plain moduli must be."""
     if opening is Opening.MODULAR:
         return 2 * result_bound(circuit) + 1
-    # one slot holds a part of the result; its mask must drown it without wrapping, for every slot opened
-    return 2 * result_bound(circuit) << (statistical + degree.bit_length() - 1)
+    # one slot holds a part of the result; its mask must drown it without wrapping, for all slots opened together
+    blocks = circuit.groups if isinstance(circuit, GroupSum) else 1
+    if isinstance(circuit, VectorSum | WeightedSum):
+        blocks = -(-circuit.rows // degree)
+    return 2 * result_bound(circuit) << (statistical + (blocks * degree - 1).bit_length())
 
 
 def _plain_moduli(degree: int, need: int, limbs: int, skip: int) -> tuple[int, ...] | None:

@@ -31,7 +31,7 @@ class Wire:
 def advise_real(circuit: Approximate, public_key: bool, statistical_bits: int) -> Parameters:
     """Smallest chain by bytes per value; raises ``DepthExceeded`` if no modulus is long enough, ``BadParameters`` if
     no double is wide enough for value, mask and error together."""
-    depth, size = levels(circuit), _value_bits(circuit)
+    depth, size = levels(circuit), value_bits(circuit)
     width = size + statistical_bits + math.ceil(-math.log2(circuit.error)) + 3
     if width > DOUBLE_BITS:
         raise BadParameters(
@@ -87,7 +87,7 @@ def _at(circuit: Approximate, degree: int, public_key: bool, statistical: int) -
     slots, depth, count = degree // 2, levels(circuit), outputs(circuit)
     grid_bits = math.ceil(-math.log2(circuit.error)) + 2
     for scale in range(max(20, degree.bit_length() + 3), MAX_PRIME_BITS + 1):
-        weight_bits = min(scale, max(12, grid_bits + 2 + _value_bits(circuit) + _inputs(circuit).bit_length()))
+        weight_bits = min(scale, max(12, grid_bits + 2 + value_bits(circuit) + _inputs(circuit).bit_length()))
         result = _result(circuit, degree, scale, weight_bits, public_key)
         # Li, Micciancio, Schultz and Sorrell 2022: Gaussian noise hides the error of `count` results
         flood = math.sqrt(12 * count) * 2 ** (statistical / 2) * result.noise
@@ -167,7 +167,8 @@ def _polynomial(x: Wire, coefficients: tuple[float, ...], scale: float, rescale:
     return value
 
 
-def _value_bits(circuit: Approximate) -> int:
+def value_bits(circuit: Approximate) -> int:
+    """Bits before the point of the largest result."""
     return max(1, math.ceil(math.log2(_result(circuit, 8192, 60, 60, False).size + 1)))
 
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from tenseal import sealapi
 
 from mpc.errors import BadParameters, MalformedMessage, OutOfRange, WrongSession
+from mpc.sealed.advisor import check_fits
 from mpc.sealed.circuit import (
     ColumnSum,
     Computation,
@@ -27,7 +28,6 @@ from mpc.sealed.circuit import (
     Scoring,
     VectorSum,
     WeightedSum,
-    check_computation,
 )
 from mpc.sealed.columns import columns_of
 from mpc.sealed.context import Context
@@ -78,8 +78,9 @@ class Bench:
     """Where a worker loads columns and computes: parameters, rings, and evaluation keys if the circuit needs any."""
 
     def __init__(self, material: KeyMaterial, circuit: Computation) -> None:
-        """Raises ``MalformedMessage`` for keys that do not fit the parameters."""
-        check_computation(circuit)
+        """Raises ``MalformedMessage`` for keys that do not fit the parameters, ``BadParameters`` for parameters (the
+        key-holder chose them) that do not fit the circuit."""
+        check_fits(material.parameters, circuit)
         self.material, self.circuit = material, circuit
         self.context = Context(material.parameters)
         self.relinearisation: Any = None

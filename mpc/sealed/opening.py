@@ -4,7 +4,8 @@ Roles. ``Worker``: computed ``Result`` without a key; learns nothing. ``KeyHolde
 for the one circuit its permit names (inputs and operands by digest), after re-evaluating a random sample of blocks;
 sees result + mask only. Neither can release alone: the shares enter the flag and value rounds.
 Model: semi-honest, no collusion between the two. A worker that tampers with the sampled blocks is caught, one that
-tampers elsewhere is not: with ``sample`` of n blocks a single bad block escapes with probability 1 - sample/n.
+tampers elsewhere is not: with ``sample`` of n blocks a single bad block escapes with probability 1 - sample/n. The
+first request that gets as far as the audit is the run's only one.
 A tampered block could provoke a decryption failure and so tell the worker something about the key; one opening per key
 keeps that to one bit, and a ``sample`` of all blocks rules it out where the worker is not trusted even that far.
 The key-holder should be the inputs' owner: decryption also shows it the noise, which depends on inputs and operands.
@@ -110,6 +111,7 @@ class KeyHolder:
             raise BadParameters("a circuit digest has 32 bytes, and at least one block is re-evaluated")
         self.name, self.finished = name, False
         self.result: Share | None = None
+        self._over = False
         self._from, self._key, self._permitted = worker, key, permitted
         self._replay, self._sample, self._randomness = replay, sample, randomness
 
@@ -121,6 +123,8 @@ class KeyHolder:
             raise UnknownParty("only this job's worker may ask to open")
         if self.finished:
             raise DuplicateMessage("this result is open already")
+        if self._over:
+            raise WrongRound("a request of this run was audited and refused: it is over, whatever comes now")
         key, circuit = self._key, self._key.policy.circuit
         request = OpenRequest.decode(message, key.parameters, key.policy.job)
         if not hmac.compare_digest(request.key_id, key.key_id):
@@ -135,6 +139,8 @@ class KeyHolder:
                 [load_ciphertext(file, ring.seal, raw, self._form(limb), most) for raw in request.blocks[limb]]
                 for limb, ring in enumerate(key.context.rings)
             ]
+        # a worker that is caught must not try again until the sample misses, nor learn from a second failed opening
+        self._over = True
         self._audit(loaded)
         key.spend(len(loaded[0]))
         self.result = self._open(loaded)

@@ -261,6 +261,34 @@ def test_a_worker_that_returns_something_else_is_caught() -> None:
     assert not list(two.holder().receive(WORKER, request(two)))  # control: the honest result passes
 
 
+def test_a_caught_worker_does_not_try_again_until_the_sample_misses() -> None:
+    two = Job(ColumnSum(5000, 50), [np.arange(5000) % 50], lambda b, c: column_sum(b, c[0]))
+    first_block = Result(two.circuit, [[limb[0]] for limb in two.bench.load(two.sealed[0])])
+    holder = two.holder()
+    with pytest.raises(IntegrityError, match="another ciphertext"):
+        holder.receive(WORKER, next(iter(two.worker(result=first_block).start())).message)
+    with pytest.raises(WrongRound, match="over"):
+        holder.receive(WORKER, request(two))
+    assert holder.result is None
+    assert two.key.decryptions_left == 1
+
+
+def test_a_worker_refuses_a_key_holders_parameters_whose_masks_do_not_hide() -> None:
+    real = Scoring(100, 1.0, (Layer(1, 1, 2.0, 1.0),), 1e-2)
+    good = JobKey(advise(real), KeyPolicy(JOB, real)).material()
+    Bench(good, real)  # control
+    with pytest.raises(BadParameters, match="behind its mask"):
+        Bench(replace(good, parameters=replace(good.parameters, mask_bits=1)), real)
+    for opening in Opening:
+        whole = VectorSum(100, 3, 1000)
+        fine = JobKey(advise(whole, opening=opening), KeyPolicy(JOB, whole)).material()
+        Bench(fine, whole)
+        with pytest.raises(BadParameters, match="behind its mask"):
+            Bench(fine, VectorSum(100, 3, 1 << 60))
+    with pytest.raises(BadParameters, match="behind its mask"):
+        Bench(good, whole)
+
+
 def test_a_scaled_ckks_ciphertext_is_refused() -> None:
     circuit = Scoring(100, 1.0, (Layer(1, 1, 2.0, 1.0),), 1e-2)
     job = Job(circuit, [np.linspace(-1, 1, 100)], lambda b, c: score(b, c, [Dense(np.array([[1.0]]), np.array([0.5]))]))

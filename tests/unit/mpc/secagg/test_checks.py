@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from mpc.errors import IntegrityError, MalformedMessage, TooFewParties, WrongRound
+from mpc.masks import MaskKey
 from mpc.party import PartyName
 from mpc.secagg import Client, Server
+from mpc.secagg import keys as k
 from mpc.secagg.messages import (
     Advertise,
     Consent,
@@ -178,3 +180,19 @@ def test_a_client_that_was_left_behind_does_not_come_back(make_group: GroupMaker
     for sender, message in masked:
         server.receive(sender, message)
     assert late[0] not in server.survivors
+
+
+def test_signatures_and_mask_streams_are_of_one_session_and_no_other(make_group: GroupMaker) -> None:
+    group = make_group(signed=True)
+    p, name = group.parameters, group.names[0]
+    for other in (replace(p, session=b"o" * 16), replace(p, length=4), replace(p, model_digest=b"m" * 32)):
+        own = MaskKey.generate()
+        keys = Keys(own.public, MaskKey.generate().public, other.model_digest, b"")
+        signed = replace(keys, signature=k.sign_keys(p, group.identities[name], name, keys))
+        with pytest.raises(IntegrityError, match="not signed by its identity"):
+            k.verify_keys(other, name, signed)
+        with pytest.raises(IntegrityError, match="not signed this survivor list"):
+            k.verify_survivors(other, name, k.sign_survivors(p, group.identities[name], b"\x7f"), b"\x7f")
+        peer, public = group.names[1], MaskKey.generate().public
+        seeds = {k.pair_stream(q, own, name, own.public, peer, public).seed for q in (p, other)}
+        assert len(seeds) == 2
