@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -25,6 +25,7 @@ class FileSource:
 
     def __init__(self, kind: FileKind, path: str, partitioning: Literal["hive"] | None = None) -> None:
         self._files = _find(Path(path), kind)
+        self._folder = self._files[0].parent if Path(path).is_file() else Path(path).resolve()
         format_: str = "feather" if kind == "arrow" else kind
         try:
             self._dataset = pads.dataset(
@@ -34,7 +35,7 @@ class FileSource:
                 partition_base_dir=str(Path(path).resolve()) if partitioning else None,
             )
             self._check_one_schema(kind)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OSError):
+        except (pa.ArrowException, OSError):
             raise BadSource(f"{Path(path).name} cannot be read as {kind}") from None
 
     @property
@@ -48,7 +49,11 @@ class FileSource:
         scanner = self._dataset.scanner(
             columns=list(columns), batch_size=_BATCH_ROWS, batch_readahead=4, fragment_readahead=1
         )
-        return scanner.to_reader()
+        return pa.RecordBatchReader.from_batches(scanner.projected_schema, _typed(scanner.to_reader()))
+
+    @property
+    def folder(self) -> Path:
+        return self._folder
 
     def files(self) -> tuple[Path, ...]:
         return self._files
@@ -63,6 +68,14 @@ class FileSource:
             first = physical
 
 
+def _typed(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Arrow's own texts about a file that ends badly quote its values, so they stay here."""
+    try:
+        yield from reader
+    except (pa.ArrowException, OSError) as error:
+        raise BadSource(f"a file cannot be read to its end: {type(error).__name__}") from None
+
+
 def _find(path: Path, kind: FileKind) -> tuple[Path, ...]:
     suffixes = _SUFFIXES[kind]
     if path.is_file():
@@ -70,6 +83,8 @@ def _find(path: Path, kind: FileKind) -> tuple[Path, ...]:
     if not path.is_dir():
         raise SourceNotFound(f"there is no file or folder {path.name}")
     files = sorted(file.resolve() for file in path.rglob("*") if file.is_file() and file.name.endswith(suffixes))
+    if any(not file.is_relative_to(path.resolve()) for file in files):
+        raise BadSource(f"folder {path.name} links to files outside of it: a version is what lies in one folder")
     if not files:
         raise SourceNotFound(f"folder {path.name} has no {kind} file ({', '.join(suffixes)})")
     return tuple(files)

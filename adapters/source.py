@@ -35,6 +35,11 @@ class Source(Protocol):
         """Stream these columns, in this order; raises ``BadSource`` for an unknown one."""
         ...
 
+    @property
+    def folder(self) -> Path:
+        """What the names in a manifest are relative to: names of partition folders are data."""
+        ...
+
     def files(self) -> tuple[Path, ...]:
         """Every file that the table's bytes come from, sorted."""
         ...
@@ -66,8 +71,12 @@ class Manifest(BaseModel):
 def take_manifest(source: Source) -> Manifest:
     """Read every file once and digest it; raises ``SourceNotFound``."""
     files = source.files()
-    base = _common_folder(files)
-    return Manifest(files=tuple(_identity(file, base, _sha256(file)) for file in files))
+    if not files:
+        raise SourceNotFound("the source has no file")
+    try:
+        return Manifest(files=tuple(_identity(file, source.folder, _sha256(file)) for file in files))
+    except FileNotFoundError:
+        raise SourceNotFound("a file of the source went away while it was read") from None
 
 
 def check_unchanged(source: Source, manifest: Manifest) -> None:
@@ -76,10 +85,8 @@ def check_unchanged(source: Source, manifest: Manifest) -> None:
     Run before and after each scan. The change time cannot be set back by an ordinary user, so this is as good as a
     digest against anyone but root; registration reads every byte.
     """
-    files = source.files()
-    base = _common_folder(files)
     try:
-        now = tuple(_identity(file, base, "") for file in files)
+        now = tuple(_identity(file, source.folder, "") for file in source.files())
     except FileNotFoundError:
         raise SourceChanged("a file of the registered version is gone: register the data anew") from None
     if now != tuple(file.model_copy(update={"sha256": ""}) for file in manifest.files):
@@ -96,15 +103,6 @@ def _identity(file: Path, base: Path, sha256: str) -> FileIdentity:
         modified_ns=status.st_mtime_ns,
         changed_ns=status.st_ctime_ns,
     )
-
-
-def _common_folder(files: tuple[Path, ...]) -> Path:
-    if not files:
-        raise SourceNotFound("the source has no file")
-    folder = files[0].parent
-    while not all(file.is_relative_to(folder) for file in files):
-        folder = folder.parent
-    return folder
 
 
 def _sha256(file: Path) -> str:
