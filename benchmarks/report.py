@@ -67,10 +67,17 @@ def row(
     peer_value: float | None = None,
     ratio: float | None = None,
     at_least: float | None = None,
+    at_most: float | None = None,
 ) -> dict[str, Any]:
-    """One row; ``met`` is decided here and nowhere else: by ``at_least`` against ``ratio``."""
-    met = None if at_least is None or ratio is None else ratio >= at_least
-    target = None if at_least is None else f"at least {at_least:g}"
+    """One row; ``met`` is decided here and nowhere else: ``at_least`` or ``at_most`` against ``ratio``, or against
+    ``ours`` in a row without a peer.
+    """
+    measured = ours if peer is None else ratio
+    met, target = None, None
+    if at_least is not None and measured is not None:
+        met, target = measured >= at_least, f"at least {at_least:g}"
+    elif at_most is not None and measured is not None:
+        met, target = measured <= at_most, f"at most {at_most:g}"
     values = (work, ours, unit, peer, peer_value, ratio, target, met)
     return dict(zip(COLUMNS, values, strict=True))
 

@@ -152,6 +152,12 @@ class SharedRay:
     def address(self) -> str:
         return f"127.0.0.1:{self._port}"
 
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise Unavailable("the Ray runtime does not run")
+        return self._process.pid
+
     def start(self) -> None:
         if not self.token_file.exists():
             descriptor = os.open(self.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
