@@ -6,10 +6,11 @@ import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import pandas as pd
-import pyarrow as pa
+if TYPE_CHECKING:  # a second of imports that most commands never need
+    import pandas as pd
+    import pyarrow as pa
 
 SUPPRESSED: Final = "·"
 """How a suppressed cell is shown; empty and suppressed look alike by design."""
@@ -35,11 +36,16 @@ class Table:
 
     def to_pandas(self) -> pd.DataFrame:
         """Suppressed cells are ``<NA>``; decimals become floats, whole numbers stay whole."""
+        import pandas as pd
+        import pyarrow as pa
+
         frame: pd.DataFrame = self.to_arrow().to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
         return frame
 
     def to_arrow(self) -> pa.Table:
         """One Arrow table; the source line is in the schema's metadata."""
+        import pyarrow as pa
+
         arrays = (
             {
                 name: pa.array([float(v) if isinstance(v, Decimal) else v for v in values])
