@@ -30,7 +30,7 @@ bench-mpc: $(READY)
 	$(BIN)/python -m benchmarks.mpc.run
 
 fuzz: $(READY)
-	$(BIN)/python -m pytest tests -m fuzz -o addopts="-q --strict-markers --import-mode=importlib"
+	$(BIN)/python -m pytest tests/properties tests/unit/mpc --hypothesis-profile=long -p no:timeout
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "unseen needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
