@@ -42,7 +42,10 @@ def random_scalar(random_bytes: RandomBytes) -> bytes:
 
 def check_element(element: bytes) -> bytes:
     """Return bytes that are a canonical element other than the identity; raises ``MalformedMessage`` (section 4.1)."""
-    if element == ZERO or len(element) != ELEMENT_BYTES or not rbcl.crypto_core_ristretto255_is_valid_point(element):
+    # libsodium 1.0.18, which rbcl bundles, ignores the top bit: RFC 9496 section 4.3.1 has one encoding per element
+    if element == ZERO or len(element) != ELEMENT_BYTES or element[-1] > 127:
+        raise MalformedMessage("not an element of ristretto255, or the identity")
+    if not rbcl.crypto_core_ristretto255_is_valid_point(element):
         raise MalformedMessage("not an element of ristretto255, or the identity")
     return element
 

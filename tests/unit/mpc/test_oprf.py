@@ -159,3 +159,10 @@ def test_threads_of_the_caller_change_nothing() -> None:
     with ThreadPoolExecutor(2) as pool:
         parallel = evaluate(blinded.elements, key, Mode.OPRF, secrets.token_bytes, executor=pool)
     assert parallel == evaluate(blinded.elements, key, Mode.OPRF, secrets.token_bytes)
+
+
+def test_an_element_has_one_encoding() -> None:
+    element = group.multiply_base((1).to_bytes(32, "little"))
+    assert group.check_element(element) == element
+    with pytest.raises(MalformedMessage):  # libsodium 1.0.18 ignores this bit
+        group.check_element(element[:-1] + bytes((element[-1] | 128,)))
