@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Final
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from adapters.source import Source
-from jobs.schema import Column, ColumnType, Dataset, Grade
+from jobs.schema import Column, ColumnType, Dataset, Grade, Role
 from sandbox.catalogue.describe import column_type, domain_value
+from sandbox.catalogue.profile import comparable, plain
 from sandbox.errors import InvalidSpec
+
+_NO_UNIT: Final = "has no unit"
 
 
 @dataclass(frozen=True)
@@ -50,16 +53,17 @@ def check_data(dataset: Dataset, source: Source) -> CheckedData:
         for column, array in zip(dataset.columns, batch.columns, strict=True):
             for rule, number in _faults(column, array):
                 counts[column.name, rule] = counts.get((column.name, rule), 0) + number
-    null_units = counts.pop((dataset.unit, "has no unit"), 0)
+    units = [column.name for column in dataset.unit_columns]
+    missing = {name: counts.pop((name, _NO_UNIT), 0) for name in units}
     violations = [f"{name} {rule} in {number} row(s)" for (name, rule), number in counts.items() if number]
-    if null_units and dataset.null_units == "refuse":
-        violations.append(f"{dataset.unit} is the privacy unit and is null in {null_units} row(s)")
+    if dataset.null_units == "refuse":
+        violations += [f"{name} is a privacy unit and is null in {n} row(s)" for name, n in missing.items() if n]
     violations += [
         f"key ({', '.join(key)}) is declared unique and is not" for key in dataset.unique_keys if _repeats(source, key)
     ]
     if violations:
         raise DataRefused(tuple(violations))
-    return CheckedData(rows, null_units)
+    return CheckedData(rows, missing[dataset.unit])
 
 
 def _declaration(dataset: Dataset, schema: pa.Schema) -> Iterator[str]:
@@ -70,17 +74,20 @@ def _declaration(dataset: Dataset, schema: pa.Schema) -> Iterator[str]:
         if schema.get_field_index(column.name) < 0:
             yield f"the data has no column {column.name}"
             continue
-        found = column_type(schema.field(column.name).type, column.name)
+        try:
+            found = column_type(schema.field(column.name).type, column.name)
+        except InvalidSpec as refused:
+            yield str(refused)
+            continue
         widened = column.type is ColumnType.DECIMAL and found is ColumnType.INT
         if found is not column.type and not widened:
             yield f"{column.name} is declared {column.type}, the data has {found}"
 
 
 def _faults(column: Column, array: pa.Array) -> Iterator[tuple[str, int]]:
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    if array.null_count and column.unit_domain is not None:
-        yield "has no unit", array.null_count
+    array = plain(array)
+    if array.null_count and column.role is Role.UNIT:
+        yield _NO_UNIT, array.null_count
     elif array.null_count and not column.nullable:
         yield "is null although declared not nullable", array.null_count
     values = array.drop_null()
@@ -105,24 +112,15 @@ def _outside(values: pa.Array, column: Column) -> int:
         return 0
     ends = pc.min_max(values).as_py()
     low, high = _bound(column.bounds.low, column), _bound(column.bounds.high, column)
-    if _comparable(ends["min"]) >= low and _comparable(ends["max"]) <= high:
+    if comparable(ends["min"]) >= low and comparable(ends["max"]) <= high:
         return 0
-    return sum(not low <= _comparable(value) <= high for value in values.to_pylist())
+    return sum(not low <= comparable(value) <= high for value in values.to_pylist())
 
 
 def _bound(text: str, column: Column) -> Decimal | datetime:
     if column.bounds is not None and column.bounds.temporal:
         return datetime.fromisoformat(text).replace(tzinfo=None)
     return Decimal(text)
-
-
-def _comparable(value: Any) -> Any:
-    """Numbers as exact decimals; dates and times as naive UTC, the form that bounds are written in."""
-    if isinstance(value, datetime):
-        return (value.astimezone(UTC) if value.tzinfo else value).replace(tzinfo=None)
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day)
-    return Decimal(str(value)) if isinstance(value, float | int) else value
 
 
 def _foreign(values: pa.Array, column: Column) -> int:

@@ -11,27 +11,38 @@ import pyarrow as pa
 
 from adapters.source import Source
 from jobs.schema import Bounds, Column, ColumnType, Dataset, Role, Scalar
-from sandbox.catalogue.profile import ColumnFacts, profile
+from sandbox.catalogue.profile import ColumnFacts, comparable, profile
 from sandbox.errors import InvalidSpec
 
 DOMAIN_LIMIT: Final = 200
 MAX_DECIMALS: Final = 9
 ROUNDED_DECIMALS: Final = 3
 """What a draft proposes for measurements without a fixed number of decimals."""
+_PLACES: Final = 18
+_DIGITS: Final = 29
+"""What a bound can be written with: decimal places, and characters in all."""
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _UNIT_HINT: Final = re.compile(r"(^|_)(id|no|num|number|code|key|tail\w*|person|patient|user|unit|uscc)($|_)|num$|id$")
 
 
 def describe(source: Source, name: str, unit: str | None = None) -> Dataset:
-    """Return a draft that the data satisfies. Bounds are widened to round numbers so that they are not data.
+    """Return a draft that the data satisfies, unless a number is not finite: that, ``check_data`` refuses.
+
+    Bounds are widened to round numbers so that they are not data.
 
     ``unit`` names the privacy unit; without it the most identifier-like column is taken. Raises ``InvalidSpec`` when
     no column can be the unit, or a column has a type that no dataset can declare.
     """
-    rows, facts = profile(source, source.schema.names)
+    for field in source.schema.names:
+        if not _NAME.fullmatch(field):
+            raise InvalidSpec(f"column {field!r}: a name is lower case letters, digits and _ (63 at most): rename it")
     types = {field.name: column_type(field.type, field.name) for field in source.schema}
+    rows, facts = profile(source, source.schema.names)
     unit = unit or _candidate_unit(facts, types, rows)
     if unit not in types:
         raise InvalidSpec(f"there is no column {unit!r} to be the privacy unit")
+    if types[unit] is ColumnType.DECIMAL:
+        raise InvalidSpec(f"column {unit} holds decimals, which do not tell individuals apart: name another unit")
     columns = tuple(_column(field, types[field], facts[field], unit) for field in types)
     return Dataset(
         name=name,
@@ -100,7 +111,7 @@ def _column(name: str, type_: ColumnType, facts: ColumnFacts, unit: str) -> Colu
     if facts.low is not None and number:
         bounds = _bounds(facts)
     elif facts.low is not None and type_ in (ColumnType.DATE, ColumnType.TIMESTAMP):
-        bounds = Bounds(low=f"{facts.low.year:04}-01-01", high=f"{facts.high.year + 1:04}-01-01")
+        bounds = _years(comparable(facts.low).year, comparable(facts.high).year)
     known_kind = domain is not None or type_ in (ColumnType.DATE, ColumnType.TIMESTAMP)
     role = Role.SENSITIVE if known_kind else Role.MEASURE if number else Role.IDENTIFIER
     return Column(
@@ -115,14 +126,22 @@ def _column(name: str, type_: ColumnType, facts: ColumnFacts, unit: str) -> Colu
     )
 
 
-def _bounds(facts: ColumnFacts) -> Bounds:
-    """One significant digit outward: enough for a range proof, and no real minimum or maximum in a public file."""
-    return Bounds(
-        low=_outward(Decimal(str(facts.low)), ROUND_FLOOR), high=_outward(Decimal(str(facts.high)), ROUND_CEILING)
-    )
+def _bounds(facts: ColumnFacts) -> Bounds | None:
+    """``None`` for numbers that no bound can be written for.
+
+    One significant digit outward: enough for a range proof, and no real minimum or maximum in a public file.
+    """
+    low = _outward(Decimal(str(facts.low)), ROUND_FLOOR)
+    high = _outward(Decimal(str(facts.high)), ROUND_CEILING)
+    return None if max(len(low), len(high)) > _DIGITS else Bounds(low=low, high=high)
+
+
+def _years(first: int, last: int) -> Bounds:
+    return Bounds(low=f"{first:04}-01-01", high=f"{last + 1:04}-01-01" if last < 9999 else "9999-12-31T23:59:59")
 
 
 def _outward(value: Decimal, rounding: str) -> str:
     if value == 0:
         return "0"
-    return format(value.quantize(Decimal(1).scaleb(value.adjusted()), rounding=rounding), "f")
+    place = Decimal(1).scaleb(max(value.adjusted(), -_PLACES))
+    return format(value.quantize(place, rounding=rounding), "f")

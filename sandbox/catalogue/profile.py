@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 import pyarrow as pa
@@ -40,15 +42,34 @@ def profile(source: Source, columns: Sequence[str]) -> tuple[int, dict[str, Colu
     return rows, facts
 
 
-def _take(facts: ColumnFacts, array: pa.Array) -> None:
+def plain(array: pa.Array) -> pa.Array:
+    """The array in a type that Arrow can compute with: dictionaries decoded, half floats and string views widened."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
+    if pa.types.is_float16(array.type):
+        return array.cast(pa.float32())
+    return array.cast(pa.string()) if pa.types.is_string_view(array.type) else array
+
+
+def comparable(value: Any) -> Any:
+    """Numbers as exact decimals; dates and times as naive UTC, the form that bounds are written in."""
+    if isinstance(value, datetime):
+        return (value.astimezone(UTC) if value.tzinfo else value).replace(tzinfo=None)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day)
+    return Decimal(str(value)) if isinstance(value, float | int) else value
+
+
+def _take(facts: ColumnFacts, array: pa.Array) -> None:
+    array = plain(array)
     facts.nulls += array.null_count
     values = array.drop_null()
     if pa.types.is_floating(values.type):
         finite = pc.is_finite(values)
         facts.not_finite += len(values) - int(pc.sum(finite).as_py() or 0)
         values = values.filter(finite)
+        _take_decimals(facts, values)
+    elif pa.types.is_decimal(values.type) and values.type.scale > 0:
         _take_decimals(facts, values)
     if len(values) == 0:
         return

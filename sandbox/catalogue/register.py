@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 
 from adapters.open import open_source
-from adapters.source import SourceSpec, take_manifest
+from adapters.source import SourceSpec, check_unchanged, take_manifest
 from jobs.documents import SALT_BYTES, DatasetRecord, SigningKey, json_digest, salted_commitment
 from jobs.schema import Dataset, Digest
 from mpc.party import RandomBytes
@@ -36,12 +36,14 @@ def register(
 ) -> tuple[Held, CheckedData]:
     """Make this the active version of the dataset at this node; earlier grants over an exact version are void then.
 
-    Raises ``DataRefused`` with every violation, ``InvalidSpec`` if there are more rows than ``rows_at_most``, and
+    Raises ``DataRefused`` with every violation, ``SourceChanged`` if the files change meanwhile,
+    ``InvalidSpec`` if there are more rows than ``rows_at_most``, and
     ``AdapterError``. The manifest and the salt stay here; the signed record holds a commitment only.
     """
     source = open_source(spec)
     manifest = take_manifest(source)
     checked = check_data(dataset, source)
+    check_unchanged(source, manifest)
     if checked.rows > rows_at_most:
         raise InvalidSpec("the data has more rows than the declared bound: raise it, range proofs rest on it")
     salt = rng(SALT_BYTES)
