@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from mpc.paillier import EncryptionPool, Encryptor, generate_keypair
 from mpc.party import PartyName
 from mpc.psi_dh.cardinality import Receiver, Sender
 from mpc.psi_dh.curve25519 import Scalar, encode, multiply
+from mpc.psi_dh.elgamal import ElGamalEvaluator, ElGamalKeyHolder
 from mpc.psi_dh.join import PartyOne, PartyTwo
 from mpc.psi_dh.paillier_scheme import PaillierEvaluator, PaillierKeyHolder, fixed_base
 from mpc.union_cardinality.ring import Counter, Member
@@ -37,6 +39,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PEER = REPOSITORY / ".env-peers" / "openmined-psi" / "bin" / "python"
 PEER_NAME = "openmined.psi 2.0.6 cardinality (ECDH, raw data structure)"
 A, B = PartyName("a"), PartyName("b")
+VALUE_BITS = 20
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -54,7 +57,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def against_openmined(items: int, rounds: int, pool: Executor) -> list[dict[str, Any]]:
     left, right = sets(items)
-    works: dict[str, Callable[[], object]] = {"cardinality": lambda: cardinality(left, right, pool)}
+    works: dict[str, Callable[[], object]] = {
+        "cardinality": lambda: cardinality(left, right, pool),
+        "sum": lambda: elgamal_sum(left, right, pool),
+    }
     with ExitStack() as stack:
         if PEER.exists():
             works["peer"] = stack.enter_context(peer(items))
@@ -62,7 +68,10 @@ def against_openmined(items: int, rounds: int, pool: Executor) -> list[dict[str,
             sys.stderr.write(f"SKIPPED {PEER_NAME}: no {PEER.relative_to(REPOSITORY)} (see this script's docstring)\n")
         times = report.alternate(works, rounds)
     rows = []
-    for name, work in (("cardinality", f"PSI cardinality {items:,} x {items:,}, one process, two threads"),):
+    for name, work in (
+        ("cardinality", f"PSI cardinality {items:,} x {items:,}, one process, two threads"),
+        ("sum", f"PSI-sum {items:,} x {items:,}, signed {VALUE_BITS}-bit values, lifted ElGamal, two threads"),
+    ):
         ours = statistics.median(times[name])
         if "peer" not in times:
             rows.append(report.row(work, ours, "s"))
@@ -122,6 +131,17 @@ def union(items: int, pool: Executor) -> None:
     ]
     run([*members, counter])
     assert counter.result == items + 20
+
+
+def elgamal_sum(left: list[bytes], right: list[bytes], pool: Executor) -> None:
+    session, most = secrets.token_bytes(16), (1 << VALUE_BITS) - 1
+    values = np.random.default_rng(len(right)).integers(-most, most, (len(right), 1), endpoint=True)
+    keys = ElGamalKeyHolder(1, VALUE_BITS, len(right), secrets.token_bytes, signed=True, executor=pool)
+    evaluator = partial(ElGamalEvaluator, executor=pool)
+    one = PartyOne(A, B, session, [left], evaluator, 1, secrets.token_bytes, pool)
+    two = PartyTwo(B, A, session, right, values, keys, 1, secrets.token_bytes, pool)
+    run([one, two])
+    assert two.result == ((int(values[: len(left) - len(left) // 2].sum()),),)
 
 
 def paillier_sum(items: int, pool: Executor) -> None:

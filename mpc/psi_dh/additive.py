@@ -1,8 +1,10 @@
 """What private join-and-compute needs of an additively homomorphic encryption: two small roles, any scheme.
 
-A *row* is one item's values (``columns`` numbers, each 0 <= value < 2^value_bits); a ciphertext row is a fixed number
-of bytes. ``paillier_scheme`` implements this on ``phe`` keys. A scheme must be IND-CPA, and ``total`` must return a
-ciphertext distributed independently of which rows went in (re-randomised), or the key-holder could recognise them.
+A *row* is one item's values (``columns`` numbers, each 0 <= value < 2^value_bits, or |value| < 2^value_bits where
+signed values are agreed); a ciphertext row is a fixed number of bytes. ``elgamal`` implements this for totals that can
+be searched, ``paillier_scheme`` for all others, and ``scheme`` chooses. A scheme must be IND-CPA, and ``total`` must
+return a ciphertext distributed independently of which rows went in (re-randomised), or the key-holder could recognise
+them. ``public`` starts with a byte that names the scheme.
 """
 
 from __future__ import annotations
@@ -57,12 +59,14 @@ OpenEvaluator = Callable[[bytes, RandomBytes], Evaluator]
 """Builds party 1's half from party 2's public bytes; raises ``MalformedMessage`` or ``BadParameters`` for bad ones."""
 
 
-def check_values(values: Values, columns: int, value_bits: int) -> Values:
+def check_values(values: Values, columns: int, value_bits: int, signed: bool = False) -> Values:
     """Return the values if they have the declared shape and range; raises ``OutOfRange`` otherwise."""
     if values.ndim != 2 or values.shape[1] != columns or values.dtype != np.int64:
         raise OutOfRange(f"values are an int64 array of shape (items, {columns})")
-    if values.size and (int(values.min()) < 0 or int(values.max()) >> value_bits):
-        raise OutOfRange(f"values must lie in [0, 2^{value_bits}): shift or scale them first")
+    least = 1 - (1 << value_bits) if signed else 0
+    if values.size and (int(values.min()) < least or int(values.max()) >= 1 << value_bits):
+        span = f"(-2^{value_bits}, 2^{value_bits})" if signed else f"[0, 2^{value_bits})"
+        raise OutOfRange(f"values must lie in {span}: shift or scale them first")
     return values
 
 

@@ -22,7 +22,7 @@ _A = 486662
 
 
 @nb.njit(nogil=True, cache=True)
-def _unpack(rows: Any, first: int, slot: Any) -> None:
+def unpack(rows: Any, first: int, slot: Any) -> None:
     """Split rows first..first+7 into limbs; bit 255 is dropped (RFC 7748 section 5), missing rows become 0."""
     for lane in range(LANES):
         row = first + lane
@@ -44,7 +44,7 @@ def _unpack(rows: Any, first: int, slot: Any) -> None:
 
 
 @nb.njit(nogil=True, cache=True)
-def _pack(slot: Any, rows: Any, first: int) -> None:
+def pack(slot: Any, rows: Any, first: int) -> None:
     """Write a reduced slot as canonical rows (each < p)."""
     h = np.empty(10, np.uint64)
     for lane in range(min(LANES, rows.shape[0] - first)):
@@ -77,7 +77,7 @@ def _pack(slot: Any, rows: Any, first: int) -> None:
 
 
 @nb.njit(nogil=True, cache=True)
-def _set(slot: Any, value: int) -> None:
+def fill(slot: Any, value: int) -> None:
     """Fill all lanes with a number below 2^25."""
     slot[:] = _U(0)
     slot[:LANES] = _U(value)
@@ -119,7 +119,7 @@ def _power_p58(out: Any, z: Any, t: Any) -> None:
 
 
 @nb.njit(nogil=True, cache=True)
-def _invert(out: Any, z: Any, t: Any) -> None:
+def invert(out: Any, z: Any, t: Any) -> None:
     """out = z^(p-2) = (z^((p-5)/8))^8 * z^3; 0 for 0. out is neither z nor in the four scratch slots at t."""
     t3 = t + _U(3 * SLOT)
     _power_p58(out, z, t)
@@ -137,11 +137,11 @@ def ladder(points: Any, scalar: Any, out: Any) -> None:
     x1, x2, z2, x3, z3 = base, base + _U(SLOT), base + _U(2 * SLOT), base + _U(3 * SLOT), base + _U(4 * SLOT)
     a, b, c, d, e = x1 + _U(5 * SLOT), x1 + _U(6 * SLOT), x1 + _U(7 * SLOT), x1 + _U(8 * SLOT), x1 + _U(9 * SLOT)
     for first in range(0, points.shape[0], LANES):
-        _unpack(points, first, scratch[:_WORDS])
-        _set(scratch[_WORDS : 2 * _WORDS], 1)
-        _set(scratch[2 * _WORDS : 3 * _WORDS], 0)
+        unpack(points, first, scratch[:_WORDS])
+        fill(scratch[_WORDS : 2 * _WORDS], 1)
+        fill(scratch[2 * _WORDS : 3 * _WORDS], 0)
         scratch[3 * _WORDS : 4 * _WORDS] = scratch[:_WORDS]
-        _set(scratch[4 * _WORDS : 5 * _WORDS], 1)
+        fill(scratch[4 * _WORDS : 5 * _WORDS], 1)
         before = _U(0)
         for at in range(254, -1, -1):
             bit = _U((scalar[at >> 3] >> (at & 7)) & 1)
@@ -170,9 +170,9 @@ def ladder(points: Any, scalar: Any, out: Any) -> None:
         mask = _U(0) - before
         swap(x2, x3, mask)
         swap(z2, z3, mask)
-        _invert(a, z2, base + _U(10 * SLOT))
+        invert(a, z2, base + _U(10 * SLOT))
         mul(a, a, x2)
-        _pack(scratch[5 * _WORDS : 6 * _WORDS], out, first)
+        pack(scratch[5 * _WORDS : 6 * _WORDS], out, first)
 
 
 @nb.njit(nogil=True, cache=True)
@@ -188,13 +188,13 @@ def elligator2(field: Any, out: Any) -> None:
     a, zero = base + _U(4 * SLOT), base + _U(5 * SLOT)
     one, chi, free = base + _U(6 * SLOT), base + _U(7 * SLOT), base + _U(8 * SLOT)
     aa = base + _U(12 * SLOT)
-    _set(scratch[4 * _WORDS : 5 * _WORDS], _A)
-    _set(scratch[5 * _WORDS : 6 * _WORDS], 0)
-    _set(scratch[6 * _WORDS : 7 * _WORDS], 1)
+    fill(scratch[4 * _WORDS : 5 * _WORDS], _A)
+    fill(scratch[5 * _WORDS : 6 * _WORDS], 0)
+    fill(scratch[6 * _WORDS : 7 * _WORDS], 1)
     square(aa, a)
     flags = np.empty((LANES, 4), np.uint64)
     for first in range(0, field.shape[0], LANES):
-        _unpack(field, first, scratch[:_WORDS])
+        unpack(field, first, scratch[:_WORDS])
         square(t, t)
         add(t, t, t)
         mul(t, t, one)  # reduced again
@@ -211,16 +211,16 @@ def elligator2(field: Any, out: Any) -> None:
         _square_times(chi, chi, 2)
         square(w, n)
         mul(chi, chi, w)  # n^(2^254 - 10) = n^((p-1)/2)
-        _pack(scratch[7 * _WORDS : 8 * _WORDS], flags, 0)
+        pack(scratch[7 * _WORDS : 8 * _WORDS], flags, 0)
         # chi is 1 (odd) or p - 1 (even): keep 1 for a square, t otherwise, without a branch
         for lane in range(LANES):
             mask = _U(0) - (flags[lane, 0] & _U(1))
             for limb in range(10):
                 at = limb * LANES + lane
                 scratch[at] ^= (scratch[at] ^ scratch[6 * _WORDS + at]) & mask
-        _invert(chi, d, free)
+        invert(chi, d, free)
         mul(chi, chi, t)
         mul(chi, chi, a)
         sub(chi, zero, chi)
         mul(chi, chi, one)
-        _pack(scratch[7 * _WORDS : 8 * _WORDS], out, first)
+        pack(scratch[7 * _WORDS : 8 * _WORDS], out, first)

@@ -7,6 +7,7 @@ Slots leave room for the sum of all rows, so sums never carry into a neighbour. 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import gmpy2
 import numpy as np
@@ -18,6 +19,8 @@ from mpc.paillier.cipher import Blind, Encryptor
 from mpc.paillier.keys import MAXIMUM_BITS, PublicKey
 from mpc.party import RandomBytes
 from mpc.psi_dh.additive import Rows, Values, check_values
+
+TAG: Final = b"P"
 
 EncryptAll = Callable[[Sequence[int]], Sequence[int]]
 """Plaintexts to ciphertexts modulo n^2, each freshly blinded."""
@@ -40,11 +43,13 @@ class PaillierKeyHolder:
         most_rows: int,
         random_bytes: RandomBytes,
         encrypt: EncryptAll | None = None,
+        signed: bool = False,
     ) -> None:
         """``most_rows`` bounds the set size. Raises ``BadParameters`` if their sums do not fit the modulus."""
         self._private, self._n = private, int(private.public_key.n)
         self._columns, self._value_bits, self._most_rows = columns, value_bits, most_rows
-        self._slot_bits = value_bits + most_rows.bit_length()
+        self._signed = signed
+        self._slot_bits = value_bits + most_rows.bit_length() + signed
         if columns < 1 or not 1 <= value_bits <= 63 or most_rows < 1:
             raise BadParameters("at least one column and row, and values of 1 to 63 bits")
         if columns * self._slot_bits > self._n.bit_length() - 2:
@@ -58,30 +63,38 @@ class PaillierKeyHolder:
 
     @property
     def public(self) -> bytes:
-        return self._n.to_bytes((self._n.bit_length() + 7) // 8, "little")
+        return TAG + self._n.to_bytes((self._n.bit_length() + 7) // 8, "little")
 
     def encrypt(self, values: Values) -> Rows:
-        check_values(values, self._columns, self._value_bits)
+        check_values(values, self._columns, self._value_bits, self._signed)
         if len(values) > self._most_rows:
             raise OutOfRange(f"{len(values)} rows; the slots were laid out for {self._most_rows}")
-        plaintexts = [sum(int(v) << (i * self._slot_bits) for i, v in enumerate(row)) for row in values]
+        plaintexts = [sum(int(v) << (i * self._slot_bits) for i, v in enumerate(row)) % self._n for row in values]
         flat = b"".join(int(c).to_bytes(self.ciphertext_bytes, "little") for c in self._encrypt(plaintexts))
         return np.frombuffer(flat, np.uint8).reshape(len(values), self.ciphertext_bytes)
 
     def decrypt(self, total: bytes) -> tuple[int, ...]:
         plain = int(self._private.raw_decrypt(_check(total, self._n)))
-        if plain >> (self._columns * self._slot_bits):
+        if self._signed and plain > self._n // 2:
+            plain -= self._n
+        most = self._most_rows * ((1 << self._value_bits) - 1)
+        below = most if self._signed else 0
+        sums = []
+        for _ in range(self._columns):  # a negative sum borrows from the slot above it: give that back
+            sums.append(((plain + below) & ((1 << self._slot_bits) - 1)) - below)
+            plain = (plain - sums[-1]) >> self._slot_bits
+        if plain or max(sums) > most:
             raise OutOfRange("not a total of the rows that were sent")
-        return tuple((plain >> (i * self._slot_bits)) & ((1 << self._slot_bits) - 1) for i in range(self._columns))
+        return tuple(sums)
 
 
 class PaillierEvaluator:
     """Party 1's half: products modulo n^2."""
 
     def __init__(self, public: bytes, random_bytes: RandomBytes) -> None:
-        if len(public) > MAXIMUM_BITS // 8:
-            raise MalformedMessage("longer than any Paillier modulus")
-        self._n = PublicKey(int.from_bytes(public, "little")).n  # refuses what cannot be a modulus
+        if public[:1] != TAG or len(public) > 1 + MAXIMUM_BITS // 8:
+            raise MalformedMessage("not a Paillier modulus, or longer than any")
+        self._n = PublicKey(int.from_bytes(public[1:], "little")).n  # refuses what cannot be a modulus
         self._blinder = _Blinder(self._n, random_bytes)
         self.ciphertext_bytes = _width(self._n)
 
