@@ -34,7 +34,7 @@ class Helper(ScriptedParty[None]):
     ) -> None:
         _check(takers, name, width, count)
         self._takers, self._width, self._count, self._random = takers, width, count, random_bytes
-        super().__init__(name, session, ("helper", *takers, width, count), {})
+        super().__init__(name, session, ("helper", name, *takers, width, count), {})
 
     def _script(self) -> Steps[None]:
         first, second = self._random(SEED_BYTES), self._random(SEED_BYTES)
@@ -66,7 +66,7 @@ class Taker(ScriptedParty[TripleShares]):
         size = SEED_BYTES
         if not self._first:
             size += sum(count * np.dtype(word_type(w)).itemsize for w in stages(width))
-        super().__init__(name, session, ("helper", *takers, width, count), {(helper, _DEAL): size})
+        super().__init__(name, session, ("helper", helper, *takers, width, count), {(helper, _DEAL): size})
 
     def _script(self) -> Steps[TripleShares]:
         dealt = yield Await(self._helper, _DEAL)

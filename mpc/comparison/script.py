@@ -6,7 +6,8 @@ be bad when it is used (a point that is none) aborts the run. A neighbour may be
 wait here.
 
 The session on the wire is a hash of the caller's session and all public parameters, so parties that disagree on one
-(threshold, width, number of counts, order of the parties, batch of triples) get ``WrongSession``, never wrong bits.
+(threshold, width, number of counts, order of the parties, helper, batch of triples) get ``WrongSession``, never wrong
+bits.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mpc.comparison.messages import Words
-from mpc.errors import BadParameters, DuplicateMessage, MalformedMessage, MpcError, UnknownParty, WrongRound
+from mpc.errors import BadParameters, DuplicateMessage, MalformedMessage, UnknownParty, WrongRound
 from mpc.party import PartyName, Send
 from mpc.wire import SESSION_BYTES
 
@@ -128,8 +129,9 @@ class ScriptedParty(Generic[_T]):
         except StopIteration as end:
             self._outcome, self._finished = end.value, True
             self._waiting = None
-        except MpcError:
-            # a message of the right shape with bad content: the script cannot go back, so this run ends here
+        except Exception:
+            # Bad content in a message of the right shape, or a source of randomness that failed: the script cannot go
+            # back, so this run ends here. Without this, a script that died would look like one that returned nothing.
             self._aborted = True
             raise
         return sends

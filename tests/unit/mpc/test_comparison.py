@@ -190,6 +190,38 @@ def test_parties_that_disagree_on_a_parameter_get_no_bits() -> None:
         run(_two([words] * 2, 4, triples))
 
 
+def test_parties_that_name_different_helpers_get_no_bits() -> None:
+    """Each helper deals to both; each party listens to its own: the triples do not belong together."""
+    shares = []
+    for name, helper in zip(PAIR, (HELPER, PartyName("another")), strict=True):
+        takers = [Taker(taker, helper, PAIR, SESSION, 16, 3) for taker in PAIR]
+        run([Helper(helper, PAIR, SESSION, 16, 3, secrets.token_bytes), *takers])
+        shares += [taker.result for taker in takers if taker.name == name]
+    with pytest.raises(WrongSession):
+        run(_two([np.zeros(3, np.uint16)] * 2, 4, shares))
+
+
+def test_a_script_that_dies_of_anything_has_no_result() -> None:
+    """A source of randomness that fails in the middle must not leave a party that looks finished."""
+
+    def failing_late(size: int) -> bytes:
+        if size < 16:  # the choices of one word, 7 bytes: the only draw after the first round
+            raise OSError("no randomness")
+        return secrets.token_bytes(size)
+
+    failing = TriplePartner(PAIR[0], PAIR, SESSION, 16, 1, failing_late)
+    other = TriplePartner(PAIR[1], PAIR, SESSION, 16, 1, secrets.token_bytes)
+    list(failing.start())
+    sends = list(other.start())
+    failing.receive(PAIR[1], sends[0].message)
+    with pytest.raises(OSError, match="randomness"):
+        failing.receive(PAIR[1], sends[1].message)
+    corrections = Words(failing.session, 2, bytes(failing._expected[PAIR[1], 2])).encode()
+    with pytest.raises(WrongRound, match="aborted"):
+        failing.receive(PAIR[1], corrections)
+    assert not failing.finished
+
+
 def _again(width: int, count: int) -> TripleShares:
     """The second party's shares of another batch."""
     takers = [Taker(name, HELPER, PAIR, bytes(16), width, count) for name in PAIR]
