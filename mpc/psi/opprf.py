@@ -95,6 +95,7 @@ class Receiver(kkrt.Receiver):
 
     _hint: Longs | None = None
     _rows_taken = 0
+    _parts: tuple[Longs, ...] = ()
 
     @property
     def values(self) -> Longs:
@@ -119,11 +120,10 @@ class Receiver(kkrt.Receiver):
             raise WrongRound("parts of the table come in order")
         if part.rows.shape != (min(HINT_ROWS_AT_ONCE, size - part.offset), 2):
             raise MalformedMessage("a part of the table of another size than the agreed one")
-        if self._hint is None:
-            self._hint = np.empty((size, 2), np.uint64)
-        self._rows_taken = part.offset + len(part.rows)
-        self._hint[part.offset : self._rows_taken] = part.rows
-        self.finished = self._rows_taken == size
+        # Parts are kept until all are there: an announced size alone must not make this side allocate gigabytes.
+        self._parts, self._rows_taken = (*self._parts, part.rows), part.offset + len(part.rows)
+        if self._rows_taken == size:
+            self._hint, self._parts, self.finished = np.concatenate(self._parts), (), True
 
 
 def _keys(identities: Longs, number: int, code_key: bytes, size: int) -> tuple[Bins, Longs]:

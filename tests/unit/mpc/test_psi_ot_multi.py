@@ -1,6 +1,7 @@
 """Programmable PRF and the star of many parties: results, refusals, and what the leader sees of partial matches."""
 
 import secrets
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -17,10 +18,13 @@ from mpc.errors import (
     WrongRound,
     WrongSession,
 )
+from mpc.ot.endemic import EndemicSender
 from mpc.party import PartyName, Send
 from mpc.psi import opprf
+from mpc.psi.messages import HINT_ROWS_AT_ONCE, SenderHello
 from mpc.psi.multi import Leader, Member
 from mpc.psi.opprf import Hint
+from mpc.psi.parameters import MAX_ITEMS, code_words_for
 from mpc.psi.zero import KeyShare, zero_shares
 
 SESSION = bytes(range(16))
@@ -173,6 +177,22 @@ def test_parts_of_the_table_are_checked() -> None:
     assert np.array_equal(receiver.values, value)
     with pytest.raises(WrongRound):
         list(receiver.receive(S, part.message))
+
+
+def test_an_announced_size_alone_takes_no_memory() -> None:
+    """A sender that announces 2^27 items announces a table of 8 GB; the receiver pays for what has arrived."""
+    point = EndemicSender(SESSION, secrets.token_bytes).point
+    receiver = opprf.Receiver(R, S, SESSION, [b"a"])
+    list(receiver.start())
+    pairs = point * (2 * 64 * code_words_for(MAX_ITEMS))
+    list(receiver.receive(S, SenderHello(MAX_ITEMS, bytes(16), bytes(16), pairs).encode(SESSION)))
+    rows = np.zeros((HINT_ROWS_AT_ONCE, 2), np.uint64)
+    tracemalloc.start()
+    list(receiver.receive(S, Hint(0, rows).encode(SESSION)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20 * rows.nbytes
+    assert not receiver.finished
 
 
 def test_nothing_is_taken_after_the_end() -> None:
