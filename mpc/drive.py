@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from mpc.errors import TooFewParties, UnknownParty
+from mpc.errors import BadParameters, TooFewParties, UnknownParty
 from mpc.party import Party, PartyName
 
 
@@ -13,9 +13,13 @@ def run(parties: Iterable[Party]) -> int:
     """Deliver all messages in order until none is left; return the number of bytes sent.
 
     Raises ``UnknownParty`` for a message to nobody, ``TooFewParties`` if a party still waits when all is delivered
-    (a hang without a word is what this refuses), and whatever ``MpcError`` a party raises.
+    (a hang without a word is what this refuses), ``BadParameters`` if two parties have one name, and whatever
+    ``MpcError`` a party raises.
     """
-    by_name = {party.name: party for party in parties}
+    taking_part = list(parties)
+    by_name = {party.name: party for party in taking_part}
+    if len(by_name) != len(taking_part):
+        raise BadParameters("every party of a run has a name of its own")
     queue = deque((name, send) for name, party in by_name.items() for send in party.start())
     total = 0
     while queue:

@@ -3,12 +3,15 @@
 A concrete party is a class with its role's name in the paper (``Sender``, ``Receiver``, ``Client``, ``Server``). It
 gets inputs, keys and randomness in its constructor, yields its first messages from ``start`` and all others from
 ``receive``, and has a ``result`` once ``finished``. A refused message raises an ``MpcError`` and changes nothing.
+
+Whoever carries messages must authenticate the sender **and keep the content from everybody but the receiver**: some
+protocols send seeds or shares as they are (``comparison``, ``sharing``), and whoever reads them all reads the inputs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NewType, Protocol
 
 PartyName = NewType("PartyName", str)
@@ -19,10 +22,10 @@ RandomBytes = Callable[[int], bytes]
 
 @dataclass(frozen=True)
 class Send:
-    """One message for one receiver, as bytes of ``mpc.wire``."""
+    """One message for one receiver, as bytes of ``mpc.wire``. The content is that receiver's only: not in the repr."""
 
     to: PartyName
-    message: bytes
+    message: bytes = field(repr=False)
 
 
 class Party(Protocol):
