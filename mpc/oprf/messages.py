@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from mpc.errors import MalformedMessage
+from mpc.errors import BadParameters, MalformedMessage
 from mpc.oprf.group import ELEMENT_BYTES, check_element
 from mpc.oprf.proof import Proof
 from mpc.wire import Reader, Writer
@@ -26,9 +26,10 @@ class BlindedElements:
         return writer.raw(b"".join(self.elements)).done()
 
     @classmethod
-    def decode(cls, message: bytes, session: bytes | None = None) -> BlindedElements:
+    def decode(cls, message: bytes, session: bytes | None = None, at_most: int = MOST_ELEMENTS) -> BlindedElements:
+        """Raises ``BadParameters`` for more elements than ``at_most``, before looking at any of them."""
         reader = Reader(message).expect(PROTOCOL, 1, session)
-        elements = _elements(reader)
+        elements = _elements(reader, at_most)
         reader.end()
         return cls(reader.header.session, elements)
 
@@ -58,9 +59,11 @@ class EvaluatedElements:
         return cls(reader.header.session, elements, proof)
 
 
-def _elements(reader: Reader) -> tuple[bytes, ...]:
+def _elements(reader: Reader, at_most: int = MOST_ELEMENTS) -> tuple[bytes, ...]:
     count = reader.u32()
     if not 1 <= count <= MOST_ELEMENTS:
         raise MalformedMessage("an empty batch, or one beyond any size this protocol is used for")
+    if count > at_most:
+        raise BadParameters(f"{count} queries where {at_most} were charged")
     flat = reader.raw(count * ELEMENT_BYTES)
     return tuple(check_element(flat[i : i + ELEMENT_BYTES]) for i in range(0, len(flat), ELEMENT_BYTES))

@@ -116,11 +116,9 @@ class Server:
     def receive(self, sender: PartyName, message: bytes) -> Iterable[Send]:
         if sender != self._client:
             raise UnknownParty("only the client writes to a server")
-        question = BlindedElements.decode(message, self._session)
         if self.finished:
             raise DuplicateMessage("this session's batch has been answered: open a new session")
-        if len(question.elements) > self._at_most:
-            raise BadParameters(f"{len(question.elements)} queries where {self._at_most} were charged")
+        question = BlindedElements.decode(message, self._session, self._at_most)
         evaluated, proof = evaluate(question.elements, self._key, self._mode, self._random, self._info, self._executor)
         self.finished = True
         return [Send(self._client, EvaluatedElements(self._session, evaluated, proof).encode())]

@@ -119,10 +119,10 @@ class Sender:
     def receive(self, sender: PartyName, message: bytes) -> Iterable[Send]:
         if sender != self._receiver:
             raise UnknownParty("a message from someone who is not the receiver of this session")
-        masked = Masked.decode(message, self._session)
         if self.finished:
             raise DuplicateMessage("one answer a session: a second one would be a second query")
-        if not self._at_least <= len(masked.points) <= self._at_most:
+        masked = Masked.decode(message, self._session, self._at_most)
+        if len(masked.points) < self._at_least:
             raise BadParameters(f"the receiver's set must have {self._at_least} to {self._at_most} items")
         points = multiply(masked.points, self._scalar, self._executor)
         self.finished = True

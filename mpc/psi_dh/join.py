@@ -8,7 +8,11 @@ items; party 1 learns, per group, how many items are shared.
 Model: semi-honest, random oracle, DDH, IND-CPA of the additive scheme. Party 1 also learns party 2's set size. Party 2
 also learns the *sizes* of party 1's groups, not what they stand for, and which groups were withheld: ``at_least`` lets
 party 1 withhold the sum of every group with fewer shared items (an empty one looks the same), before anyone has it.
-Groups by party 2's attribute go into columns (``additive.in_slots``): party 1 does not learn them.
+Groups by party 2's attribute go into columns (``additive.in_slots``): party 1 does not learn them, and so cannot keep
+them large: ``at_least`` counts the shared items of a whole group, not those of a group's column. Whoever chooses values
+or columns can make the sums say more: a column of its own for an item, or values of which every subset has another
+sum (powers of two), and party 2 reads *which* of its items are shared. Values and columns are therefore part of what
+party 1's owner approves, and sums over few columns of measured values is what this is for.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from mpc.psi_dh.additive import KeyHolder, OpenEvaluator, Values
 from mpc.psi_dh.curve25519 import Points, Scalar, as_keys, in_value_order, multiply
 from mpc.psi_dh.inputs import masked_items
 from mpc.psi_dh.messages import EncryptedSums, Groups, Pairs
+from mpc.psi_dh.points import MOST_POINTS
 from mpc.wire import header
 
 
@@ -131,14 +136,17 @@ class PartyTwo:
         smallest_group: int,
         random_bytes: RandomBytes,
         executor: Executor | None = None,
+        at_most: int = MOST_POINTS,
     ) -> None:
         """``values``: shape (items, columns). ``keys`` are fresh for this session. A group of party 1 with fewer items
-        than ``smallest_group`` is refused: its sum could be one item's value."""
+        than ``smallest_group`` is refused: its sum could be one item's value. ``at_most`` bounds party 1's items in
+        all groups, and so what it can ask about (what has been charged)."""
         self.name = name
         if len(values) != len(items):
             raise BadParameters("one row of values per item")
         self._other, self._session, self._executor = other, session, executor
-        self._items, self._values, self._keys, self._smallest = items, values, keys, smallest_group
+        self._items, self._values, self._keys = items, values, keys
+        self._smallest, self._at_most = smallest_group, at_most
         self._scalar = Scalar(random_bytes)
         self._started = False
         self._sizes: tuple[int, ...] | None = None
@@ -174,9 +182,9 @@ class PartyTwo:
         if header(message).kind == 6:
             self._take_sums(EncryptedSums.decode(message, self._session))
             return []
-        groups = Groups.decode(message, self._session, doubly=False)
         if self._sizes is not None:
             raise DuplicateMessage("one set of groups a session: a second one would be a second query")
+        groups = Groups.decode(message, self._session, doubly=False, at_most=self._at_most)
         if min(groups.sizes) < self._smallest:
             raise BadParameters(f"a group of fewer than {self._smallest} items: merge it with another")
         points = _in_group_order(multiply(groups.points, self._scalar, self._executor), groups.sizes)

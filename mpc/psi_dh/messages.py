@@ -9,50 +9,26 @@ import numpy as np
 import numpy.typing as npt
 
 from mpc.errors import MalformedMessage
-from mpc.psi_dh.curve25519 import POINT_BYTES, Points, check_points
+from mpc.psi_dh.curve25519 import Points
+from mpc.psi_dh.points import MOST_POINTS, PointSet, read_points, write_points
 from mpc.wire import Reader, Writer
 
 PROTOCOL: Final = 7
-MOST_POINTS: Final = 1 << 25
 MOST_GROUPS: Final = 1 << 20
 MOST_KEY_BYTES: Final = 4096
 MOST_CIPHERTEXT_BYTES: Final = 1 << 20
 
 
-@dataclass(frozen=True)
-class Masked:
+class Masked(PointSet):
     """One party's set under its own key."""
 
-    session: bytes
-    points: Points
-
-    def encode(self) -> bytes:
-        return _points(Writer(PROTOCOL, 1, self.session), self.points).done()
-
-    @classmethod
-    def decode(cls, message: bytes, session: bytes | None = None) -> Masked:
-        reader = Reader(message).expect(PROTOCOL, 1, session)
-        points = _read_points(reader)
-        reader.end()
-        return cls(reader.header.session, points)
+    PROTOCOL, KIND = PROTOCOL, 1
 
 
-@dataclass(frozen=True)
-class DoublyMasked:
+class DoublyMasked(PointSet):
     """The other party's set, sent back under both keys."""
 
-    session: bytes
-    points: Points
-
-    def encode(self) -> bytes:
-        return _points(Writer(PROTOCOL, 2, self.session), self.points).done()
-
-    @classmethod
-    def decode(cls, message: bytes, session: bytes | None = None) -> DoublyMasked:
-        reader = Reader(message).expect(PROTOCOL, 2, session)
-        points = _read_points(reader)
-        reader.end()
-        return cls(reader.header.session, points)
+    PROTOCOL, KIND = PROTOCOL, 2
 
 
 @dataclass(frozen=True)
@@ -67,13 +43,14 @@ class Groups:
     def encode(self) -> bytes:
         writer = Writer(PROTOCOL, 4 if self.doubly else 3, self.session)
         writer.array(np.array(self.sizes, np.uint32))
-        return _points(writer, self.points).done()
+        return write_points(writer, self.points).done()
 
     @classmethod
-    def decode(cls, message: bytes, session: bytes | None, doubly: bool) -> Groups:
+    def decode(cls, message: bytes, session: bytes | None, doubly: bool, at_most: int = MOST_POINTS) -> Groups:
+        """``at_most`` bounds the points, before any is looked at (``BadParameters``)."""
         reader = Reader(message).expect(PROTOCOL, 4 if doubly else 3, session)
         sizes = reader.array(np.uint32, MOST_GROUPS)
-        points = _read_points(reader)
+        points = read_points(reader, at_most)
         reader.end()
         if sizes.shape[1] != 1 or not len(sizes) or int(sizes.sum(dtype=np.uint64)) != len(points):
             raise MalformedMessage("group sizes that do not add up to the number of points")
@@ -91,12 +68,12 @@ class Pairs:
 
     def encode(self) -> bytes:
         writer = Writer(PROTOCOL, 5, self.session).blob(self.public)
-        return _points(writer, self.points).array(self.ciphertexts).done()
+        return write_points(writer, self.points).array(self.ciphertexts).done()
 
     @classmethod
     def decode(cls, message: bytes, session: bytes | None = None) -> Pairs:
         reader = Reader(message).expect(PROTOCOL, 5, session)
-        public, points = reader.blob(MOST_KEY_BYTES), _read_points(reader)
+        public, points = reader.blob(MOST_KEY_BYTES), read_points(reader)
         rows = reader.array(np.uint8, max(1, len(points)) * MOST_CIPHERTEXT_BYTES).astype(np.uint8, copy=False)
         reader.end()
         if len(rows) != len(points):
@@ -126,14 +103,3 @@ class EncryptedSums:
         sums = tuple(reader.blob(MOST_CIPHERTEXT_BYTES) or None for _ in range(count))
         reader.end()
         return cls(reader.header.session, sums)
-
-
-def _points(writer: Writer, points: Points) -> Writer:
-    return writer.u32(len(points)).raw(points.tobytes())
-
-
-def _read_points(reader: Reader) -> Points:
-    count = reader.u32()
-    if count > MOST_POINTS:
-        raise MalformedMessage("more points than any message of this protocol holds")
-    return check_points(np.frombuffer(reader.raw(count * POINT_BYTES), np.uint8).reshape(-1, POINT_BYTES))

@@ -1,0 +1,57 @@
+"""What a peer may ask is bounded before its message costs anything: points of PSI, elements of an OPRF."""
+
+from __future__ import annotations
+
+import secrets
+
+import numpy as np
+import pytest
+from phe.paillier import generate_paillier_keypair
+
+from mpc.drive import run
+from mpc.errors import BadParameters, MalformedMessage
+from mpc.oprf.messages import BlindedElements
+from mpc.party import PartyName
+from mpc.psi_dh.join import PartyOne, PartyTwo
+from mpc.psi_dh.messages import Groups, Masked
+from mpc.psi_dh.paillier_scheme import PaillierEvaluator, PaillierKeyHolder
+from mpc.psi_dh.points import MOST_POINTS
+from mpc.wire import Writer
+
+A, B = PartyName("a"), PartyName("b")
+SESSION = bytes(range(16))
+BAD = np.full((3, 32), 0xFF, np.uint8)
+"""Three times the same non-canonical point: whoever looks at it refuses it for what it is."""
+
+
+def test_too_many_points_are_refused_before_any_is_looked_at() -> None:
+    for message in (Masked(SESSION, BAD).encode(), Masked(SESSION, BAD).encode()[:-1]):
+        with pytest.raises(BadParameters, match="at most 2"):
+            Masked.decode(message, SESSION, 2)
+    with pytest.raises(MalformedMessage, match="canonical"):
+        Masked.decode(Masked(SESSION, BAD).encode(), SESSION, 3)
+    with pytest.raises(BadParameters, match="at most 2"):
+        Groups.decode(Groups(SESSION, False, (3,), BAD).encode(), SESSION, False, 2)
+    with pytest.raises(MalformedMessage, match="more points"):
+        Masked.decode(Writer(7, 1, SESSION).u32(MOST_POINTS + 1).done(), SESSION)
+
+
+def test_too_many_elements_are_refused_before_any_is_looked_at() -> None:
+    message = BlindedElements(SESSION, (bytes(32), bytes(32))).encode()
+    with pytest.raises(BadParameters, match="charged"):
+        BlindedElements.decode(message, SESSION, 1)
+    with pytest.raises(MalformedMessage):
+        BlindedElements.decode(message, SESSION, 2)
+
+
+@pytest.mark.parametrize(("at_most", "refused"), [(3, False), (2, True)])
+def test_party_two_answers_no_more_items_than_were_charged(at_most: int, refused: bool) -> None:
+    keys = PaillierKeyHolder(generate_paillier_keypair(n_length=2048)[1], 1, 8, 2, secrets.token_bytes)
+    one = PartyOne(A, B, SESSION, [[b"1", b"2"], [b"3"]], PaillierEvaluator, 1, secrets.token_bytes)
+    two = PartyTwo(B, A, SESSION, [b"1", b"3"], np.array([[5], [6]]), keys, 1, secrets.token_bytes, at_most=at_most)
+    if refused:
+        with pytest.raises(BadParameters, match="at most 2"):
+            run([one, two])
+        return
+    run([one, two])
+    assert two.result == ((5,), (6,))
