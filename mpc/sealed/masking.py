@@ -2,7 +2,8 @@
 
 BFV, modular: uniform in Z_T, the product of the plain moduli; the opened value is independent of the result.
 BFV, integer: uniform in [B, T-B): never wraps, and T was chosen so that the opened value hides up to 2^-statistical.
-CKKS: integers of ``mask_bits`` + sign on the released grid, hiding up to 2^-statistical per value.
+CKKS: ``mask_bits`` grid steps + sign, in fractions of a step as fine as doubles go, hiding up to 2^-statistical per
+value. Whole steps would not do: the value modulo one step would stand in the clear before it is rounded.
 """
 
 from __future__ import annotations
@@ -38,11 +39,11 @@ def combine(parameters: Parameters, circuit: Computation, worker: Share, holder:
 
 
 def draw_mask(parameters: Parameters, circuit: Computation, randomness: RandomBytes) -> npt.NDArray[Any]:
-    """One mask for the slots of one block (a single one where all slots hold the same value)."""
+    """One mask for the slots of one block (one where all slots hold the same value). For CKKS see ``as_reals``."""
     if parameters.scheme is Scheme.CKKS:
         # equal slots under different masks would average the masks away
         count = 1 if layout(circuit) is Layout.FOLDED else parameters.slots
-        half = 1 << parameters.mask_bits
+        half = 1 << (parameters.mask_bits + _fraction_bits(parameters))
         return uniform(2 * half, count, randomness).astype(np.int64) - np.int64(half)
     if isinstance(circuit, Approximate):
         raise BadParameters("an approximate circuit under exact parameters")
@@ -51,6 +52,28 @@ def draw_mask(parameters: Parameters, circuit: Computation, randomness: RandomBy
     bound = result_bound(circuit)
     drawn = uniform(parameters.modulus - 2 * bound, parameters.slots, randomness)
     return drawn + (np.int64(bound) if drawn.dtype == np.int64 else bound)
+
+
+def as_reals(parameters: Parameters, mask: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """A CKKS mask as the numbers to add."""
+    reals: npt.NDArray[np.float64] = np.ldexp(
+        mask.astype(np.float64), -(parameters.grid_bits + _fraction_bits(parameters))
+    )
+    return reals
+
+
+def on_grid(parameters: Parameters, mask: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A mask in whole steps of the grid, rounded, for the worker's share; exact masks are whole already."""
+    bits = _fraction_bits(parameters)
+    if parameters.scheme is Scheme.BFV or not bits:
+        return mask
+    whole: npt.NDArray[np.int64] = (mask + (1 << (bits - 1))) >> bits
+    return whole
+
+
+def _fraction_bits(parameters: Parameters) -> int:
+    """Bits behind the point of a CKKS mask: with sign and ``mask_bits`` as many as a double holds."""
+    return max(0, 52 - parameters.mask_bits)
 
 
 def gather(parameters: Parameters, circuit: Computation, blocks: list[npt.NDArray[Any]]) -> Share:

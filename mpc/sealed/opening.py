@@ -35,7 +35,7 @@ from mpc.sealed.audit import Replay, differs_by_plaintext
 from mpc.sealed.circuit import InnerProduct, outputs
 from mpc.sealed.compute import Bench, Limbs, Result, output_blocks
 from mpc.sealed.keys import JobKey
-from mpc.sealed.masking import Share, draw_mask, gather
+from mpc.sealed.masking import Share, as_reals, draw_mask, gather, on_grid
 from mpc.sealed.messages import OpenRequest
 from mpc.sealed.parameters import Scheme
 from mpc.sealed.release import round_for_release
@@ -72,7 +72,7 @@ class Worker:
                 tuple(file.save(self._add(limb, block, mask)) for block, mask in zip(blocks, masks, strict=True))
                 for limb, blocks in enumerate(self._blocks)
             )
-        self.result = -gather(parameters, circuit, masks)
+        self.result = -gather(parameters, circuit, [on_grid(parameters, mask) for mask in masks])
         self.finished = True
         yield Send(self._to, OpenRequest(material.job, material.key_id, self._digest, masked).encode())
 
@@ -85,7 +85,7 @@ class Worker:
         if context.parameters.scheme is Scheme.BFV:
             plaintext = context.encode(limb, mask)
         else:
-            plaintext, values = sealapi.Plaintext(), (mask * 2.0**-context.parameters.grid_bits).tolist()
+            plaintext, values = sealapi.Plaintext(), as_reals(context.parameters, mask).tolist()
             one = values[0] if len(values) == 1 else values
             ring.encoder.encode(one, block.parms_id(), block.scale, plaintext)
         ring.evaluator.add_plain(block, plaintext, masked)

@@ -204,6 +204,30 @@ def test_integer_and_ckks_masks_drown_the_data_too() -> None:
     assert chi_square(view(job, bytes) / reach + 0.5) > 1000
 
 
+def off_the_grid(number: float, randomness: Callable[[int], bytes]) -> float:
+    """How well what the key-holder decrypts, before rounding, still tells the value modulo one step: 1 fully, 0 not."""
+    rows = 2000
+    model, dense = Scoring(rows, 1.0, (Layer(1, 1, 1.0, 1.0),), 1e-2), [Dense(np.array([[1.0]]), np.array([0.5]))]
+    job = Job(model, [np.full(rows, number)], lambda b, c: score(b, c, dense))
+    opened: list[np.ndarray] = []
+    decrypt = job.key.decrypt
+
+    def watched(limb: int, ciphertext: Any, slots: int) -> Any:
+        opened.append(decrypt(limb, ciphertext, slots))
+        return opened[-1]
+
+    job.key.decrypt = watched  # type: ignore[method-assign]
+    run([job.worker(randomness=randomness), job.holder()])
+    steps = (np.concatenate(opened)[:rows] - number - 0.5) * 2.0**job.parameters.grid_bits
+    return float(np.abs(np.exp(2j * np.pi * steps).mean()))
+
+
+def test_the_key_holder_does_not_see_a_score_modulo_one_step_of_the_grid() -> None:
+    for number in (0.1234, -0.777):
+        assert off_the_grid(number, secrets.token_bytes) < 0.12  # exceeded once in 3e12 runs if uniform: exp(-n x^2)
+    assert off_the_grid(0.1234, bytes) > 0.9  # control: a mask of whole steps, here always the same
+
+
 def small() -> Job:
     return Job(ColumnSum(100, 50), [np.arange(100) - 50], lambda b, c: column_sum(b, c[0]))
 
