@@ -1,0 +1,110 @@
+"""What a node or witness makes of a hub's answers: away, refused, or bounded content; never another exception."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from sandbox.link import HubAway, HubRefused, LogLink, claimed_size
+
+
+@pytest.fixture
+def hub():
+    """A server on the loopback that answers every request with ``answer``."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, body = server.answer
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+        def log_message(self, *_):
+            return
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    server.answer = (200, b"{}")
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def link(hub):
+    made = LogLink(f"http://127.0.0.1:{hub.server_port}", "token")
+    yield made
+    made.close()
+
+
+CALLS = {
+    "consistency": lambda link: link.consistency(1, 2),
+    "inclusion": lambda link: link.inclusion("sha256:00", 1),
+    "rosters": lambda link: link.rosters(),
+}
+ODD = [b"", b"null", b"[]", b"7", b"{", b"\xff", b'{"proof": 7}', b'{"proof": [7], "rosters": {}}']
+ODD += [b'{"proof": [], "index": "1", "entry": ""}', b'{"proof": [], "index": 1}', b'{"proof": ["!"], "index": 1}']
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("body", ODD)
+def test_an_answer_that_is_none_means_that_the_hub_is_away(hub, link, call, body):
+    hub.answer = (200, body)
+    if call == "consistency" and b'"proof": []' in body:
+        assert link.consistency(1, 2) == ()
+        return
+    with pytest.raises(HubAway):
+        CALLS[call](link)
+
+
+@pytest.mark.parametrize("body", [b"null", b"[]", b"{}", b'{"note": 7}', b'{"note": null, "size": 3}'])
+def test_no_checkpoint_is_none(hub, link, body):
+    hub.answer = (200, body)
+    assert link.checkpoint(0, 0) is None
+
+
+def test_a_checkpoint_is_handed_over_whatever_size_it_claims(hub, link):
+    hub.answer = (200, json.dumps({"note": "log\n2\nroot\n", "size": "three"}).encode())
+    assert link.checkpoint(5, 0) == b"log\n2\nroot\n"
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
+def test_try_later(hub, link, status):
+    hub.answer = (status, b"{}")
+    with pytest.raises(HubAway):
+        link.cosign(1, "line")
+
+
+@pytest.mark.parametrize(("body", "code"), [(b'{"code": "not-found", "detail": "no"}', "not-found"), (b"[]", "404")])
+def test_a_refusal_is_typed(hub, link, body, code):
+    hub.answer = (404, body)
+    with pytest.raises(HubRefused) as refused:
+        link.cosign(1, "line")
+    assert refused.value.code == code
+
+
+def test_nobody_there():
+    link = LogLink("http://127.0.0.1:1", "token")
+    with pytest.raises(HubAway):
+        link.rosters()
+    link.close()
+
+
+def test_an_answer_beyond_every_limit_is_not_read_to_its_end(hub, link):
+    hub.answer = (200, b" " * ((64 << 20) + 1))
+    with pytest.raises(HubAway, match="larger than any"):
+        link.rosters()
+
+
+@pytest.mark.parametrize(
+    ("note", "size"), [(b"log\n17\nroot", 17), (b"", 0), (b"log\n-1\nx", 0), (b"log\n" + b"9" * 40 + b"\nx", 0)]
+)
+def test_the_claimed_size_is_only_a_hint(note, size):
+    assert claimed_size(note) == size
