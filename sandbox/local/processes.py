@@ -159,6 +159,7 @@ class SharedRay:
         return self._process.pid
 
     def start(self) -> None:
+        """Return when nodes can join: they would give up on a runtime that is still starting."""
         if not self.token_file.exists():
             descriptor = os.open(self.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as stream:
@@ -172,10 +173,19 @@ class SharedRay:
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
         command += [f"--port={self._port}", "--node-ip-address=127.0.0.1", "--include-dashboard=false"]
         command += [f"--num-cpus={self._cpus}", "--object-store-memory=200000000", "--disable-usage-stats"]
+        before = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
             )
+        self._wait_until_started(before)
+
+    def _wait_until_started(self, before: int) -> None:
+        end = time.monotonic() + _READY_S
+        while b"Ray runtime started" not in (said := self._log.read_bytes()[before:]):
+            if self._process is None or self._process.poll() is not None or time.monotonic() > end:
+                raise Unavailable(f"Ray did not start:\n{said.decode(errors='replace')[-1000:]}")
+            time.sleep(0.05)
 
     def stop(self) -> None:
         """End the runtime's own process group: it was started as a session of its own."""
