@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Sequence
 
@@ -12,7 +13,7 @@ import pytest
 from mpc.comparison import three, two
 from mpc.comparison.helper import Helper, Taker
 from mpc.comparison.messages import Words
-from mpc.comparison.oblivious import TriplePartner
+from mpc.comparison.oblivious import TriplePartner, _hash_bits
 from mpc.comparison.triples import TripleShares
 from mpc.comparison.words import interleave, levels, stream
 from mpc.drive import run
@@ -102,6 +103,29 @@ def test_triples_multiply(source: str) -> None:
     for one, other in zip(shares[0].take(32, 50), shares[1].take(32, 50), strict=True):
         assert np.array_equal((one.a ^ other.a) & (one.b ^ other.b), one.c ^ other.c)
         assert len(np.unique(one.a)) > 1
+
+
+@pytest.mark.parametrize("source", ["helper", "oblivious"])
+def test_triples_are_random_to_both_and_differ_everywhere(source: str) -> None:
+    """Correct products are not enough: a mask that the other knows, or that comes twice, opens what it should hide."""
+    shares = _helped(32, 64)
+    if source == "oblivious":
+        partners = [TriplePartner(name, PAIR, SESSION, 32, 64, secrets.token_bytes) for name in PAIR]
+        run(partners)
+        shares = [partner.result for partner in partners]
+    words = []
+    for one, other in list(zip(*(share.take(32, 64) for share in shares), strict=True))[:2]:  # the stages of 32 bits
+        words += [one.a, one.b, one.c, other.a, other.b, other.c, one.a ^ other.a, one.b ^ other.b]
+    assert len(np.unique(np.concatenate(words))) > 16 * 64 - 8
+
+
+def test_a_transferred_bit_depends_on_its_index() -> None:
+    """Equal rows at two places must not give equal bits: they would show that the rows are equal."""
+    bits = _hash_bits(np.zeros((256, 2), np.uint64), 0)
+    assert 64 < bits.sum() < 192
+    assert np.array_equal(_hash_bits(np.zeros((56, 2), np.uint64), 200), bits[200:])
+    digest = hashlib.blake2s(bytes(16), digest_size=16, salt=(7).to_bytes(8, "little"), person=b"unseen11").digest()
+    assert bits[7] == digest[0] & 1
 
 
 def test_triples_are_used_once_and_for_what_they_were_made() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 
+import numpy as np
 import pytest
 
 from mpc.drive import run
 from mpc.errors import BadParameters, DuplicateMessage, UnknownParty, WrongRound, WrongSession
 from mpc.party import PartyName
-from mpc.union_cardinality.messages import Travelling
+from mpc.psi_dh.curve25519 import in_value_order
+from mpc.union_cardinality.messages import FullyMasked, Travelling
 from mpc.union_cardinality.ring import Counter, Member
 
 SESSION = bytes(range(16))
@@ -101,3 +103,31 @@ def test_no_member_sees_two_sets_under_the_same_masks() -> None:
     for views in seen.values():
         assert len(views) == 3
         assert len(frozenset().union(*views)) == 9
+
+
+def test_every_set_forgets_its_order_at_every_member() -> None:
+    """Whoever kept the order of a set it sent or received could tell which of its points came back as which."""
+    members, _ = _ring([list(range(40)), list(range(20, 60)), list(range(10))])
+    queue = [(member.name, send) for member in members for send in member.start()]
+    by_name = {member.name: member for member in members}
+    hops = 0
+    while queue:
+        _, send = queue.pop(0)
+        kind = FullyMasked if send.to == HUB else Travelling
+        points = kind.decode(send.message, SESSION).points
+        assert np.array_equal(in_value_order(points), np.arange(len(points)))
+        hops += 1
+        if send.to != HUB:
+            sender = members[members.index(by_name[send.to]) - 1].name
+            queue.extend((send.to, answer) for answer in by_name[send.to].receive(sender, send.message))
+    assert hops == 9
+
+
+def test_two_sessions_are_unlinkable_even_under_one_mask() -> None:
+    names = [PartyName("m0"), PartyName("m1")]
+    rows = []
+    for session in (SESSION, bytes(16)):
+        member = Member(names[0], names, HUB, session, [b"u1", b"u2"], lambda size: b"\x05" * size)
+        points = Travelling.decode(next(iter(member.start())).message).points
+        rows.append({row.tobytes() for row in points})
+    assert not rows[0] & rows[1]
