@@ -97,6 +97,7 @@ def notes(rows: int) -> list[str]:
     return [
         f"{rows} rows in one Parquet file, {THREADS} threads each. Evidence per aggregate: distinct units, two largest",
         "and total absolute contributions of every channel; ours also checks every value against its declaration.",
+        "The machine did other work meanwhile: the ratios, and the processor seconds, are what counts.",
     ]
 
 
@@ -142,7 +143,10 @@ def flights_plan(rows: int) -> Plan:
 
 
 def reader(file: Path, columns: Sequence[str]) -> pa.RecordBatchReader:
-    return ds.dataset(file).scanner(columns=list(columns)).to_reader()
+    # text stays dictionary-coded, as it is in the file: comparing words once per row group is most of the gain
+    text = [name for name in columns if name in ("carrier", "tailnum")]
+    source = ds.dataset(file, format=ds.ParquetFileFormat(dictionary_columns=text))
+    return source.scanner(columns=list(columns)).to_reader()
 
 
 def step(plan: Plan, file: Path) -> object:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from jobs.answer import exact
 from jobs.kinds.statistics import columnar
-from jobs.kinds.statistics.engine import Engine, Limits
-from jobs.kinds.statistics.errors import ArithmeticOverflow
+from jobs.kinds.statistics.engine import Limits
+from jobs.kinds.statistics.errors import ArithmeticOverflow, DataViolatesDeclaration
 from jobs.kinds.statistics.run import Step, run_local
 from jobs.plan.compile import compile_sql
 from jobs.schema import Bounds, CatalogueView, Column, Dataset, Holding
@@ -76,7 +76,7 @@ GROUPS = st.sampled_from(
         ["CASE WHEN cost < 10 THEN 'cheap' WHEN cost < 500.5 THEN 'dear' END", "flag"],
     ]
 )
-STATISTICS = "COUNT(*), COUNT(score), SUM(score), AVG(cost), SUM(cost), VAR_SAMP(score), VAR_POP(cost)".split(", ")
+STATISTICS = ["COUNT(*)", "COUNT(score)", "SUM(score)", "AVG(cost)", "SUM(cost)", "VAR_SAMP(score)", "VAR_POP(cost)"]
 
 
 def plan_for(where: str | None, groups: list[str], filtered: str | None, holders: int) -> Any:
@@ -168,7 +168,7 @@ def _variance(values: list[Fraction], less: int) -> Fraction | None:
 @settings(max_examples=40, deadline=None)
 @given(rows=st.lists(ROW, max_size=40), where=st.none() | CONDITIONS)
 def test_evidence_is_what_counting_by_hand_gives(rows: list[dict[str, Any]], where: str | None) -> None:
-    plan, sql = plan_for(where, ["town"], None, 1)
+    plan, _sql = plan_for(where, ["town"], None, 1)
     result = run_local(plan, {}, reader_of(rows))
     connection = duckdb.connect()
     connection.register("raw", pa.Table.from_pylist(rows, schema=ARROW))
@@ -225,9 +225,7 @@ def test_the_path_for_large_parts_gives_the_same(
     plan, _ = plan_for(where, groups, filtered, 1)
     assert columnar.suits(plan)
     step = Step(plan, {}, reader_of(rows), Limits())
-    with Engine(Limits()) as engine:
-        step.stage(engine)
-        large = columnar.tallies(plan, {}, step.columns, engine, 1 << 30, 2)
+    large = step.large(least=1)
     small = step.tally(plan.unit_columns[0])
     if large is None:  # no row was selected
         assert not any(any(tally.value) for tally in small)
@@ -270,3 +268,32 @@ def test_more_rows_than_declared_are_refused() -> None:
     rows = [{"person": "p", "town": "a", "flag": None, "score": 1, "cost": 1.0}] * (plan.rows_bound + 1)
     with pytest.raises(ArithmeticOverflow):
         run_local(plan, {}, reader_of(rows))
+
+
+@pytest.mark.parametrize(
+    "bad", [{"town": "elsewhere"}, {"score": 91}, {"cost": 0.001}, {"cost": float("nan")}], ids=lambda bad: str(bad)
+)
+@pytest.mark.parametrize("coded", [False, True])
+def test_the_path_for_large_parts_checks_every_value_too(bad: dict[str, Any], coded: bool) -> None:
+    good = {"person": "p", "town": "a", "flag": None, "score": 1, "cost": 1.0}
+    table = pa.Table.from_pylist([good, good | bad], schema=ARROW)
+    for name in ("person", "town") if coded else ():
+        table = table.set_column(ARROW.get_field_index(name), name, table[name].dictionary_encode())
+    plan, _ = plan_for(None, ["town"], None, 1)
+    step = Step(plan, {}, {"visits": lambda names: table.select(list(names)).to_reader()}, Limits())
+    with pytest.raises(DataViolatesDeclaration, match=next(iter(bad)).replace("town", "o0")):
+        step.large(least=1)
+
+
+def test_units_are_told_apart_by_their_whole_text() -> None:
+    people = [None, "", "a", "a ", "a\0", "A", "é", "e\u0301", *[f"x{i}" for i in range(40)]]
+    rows = [{"person": p, "town": "a", "flag": None, "score": 1, "cost": 1.0} for p in people * 2]
+    plan, _ = plan_for(None, ["town"], None, 1)
+    tables = {
+        "visits": lambda names: pa.Table.from_pylist(rows, schema=ARROW).select(list(names)).to_reader(max_chunksize=9)
+    }
+    large = Step(plan, {}, tables, Limits()).large(least=1)
+    assert large is not None
+    rows_channel = next(i for i, c in enumerate(plan.channels) if c.kind == "rows" and c.column is None)
+    assert large[0][rows_channel].units[0] == len(people) - 1
+    assert large[0][rows_channel].top1[0] == 2

@@ -41,11 +41,16 @@ def suits(plan: Plan) -> bool:
     )
 
 
-def row_query(plan: Plan, values: Mapping[str, Lit], declared: Declared) -> str:
+def row_query(
+    plan: Plan, values: Mapping[str, Lit], declared: Declared, coded: frozenset[RowExpr] = frozenset()
+) -> str:
     """SQL that yields per selected row: cell number, one unit value per unit column, slot flags, summed values."""
     cell = "0"
     for dimension in plan.dimensions:
-        code = _code(dimension, scaled(bind(dimension.expr, values), declared)[0])
+        sql = scaled(bind(dimension.expr, values), declared)[0]
+        outside = f"error('{MARK}{dimension.name}')"
+        known = f"(CASE WHEN {sql} >= 0 THEN {sql} ELSE {outside} END)"
+        code = known if dimension.expr in coded else _code(dimension, sql, outside)
         cell = f"({cell}) * {len(dimension.domain)} + {code}"
     flags = " + ".join(
         f"(CASE WHEN {_counts(column, filter_, values, declared)} THEN {1 << bit} ELSE 0 END)"
@@ -67,8 +72,9 @@ def tallies(
     numbering: Numbering | None = None,
 ) -> list[list[ChannelTally]] | None:
     """Per unit column, per channel; None if the rows do not fit into ``memory`` bytes. Tables are staged already."""
+    coded: frozenset[RowExpr] = numbering.coded if numbering is not None else frozenset()
     batches, size = [], 0
-    for batch in engine.stream(row_query(plan, values, declared)):
+    for batch in engine.stream(row_query(plan, values, declared, coded)):
         size += batch.nbytes
         # the arrays are held once as they came and once in the order of the units
         if 3 * size > memory:
@@ -144,9 +150,8 @@ def _counts(column: Col | None, filter_: RowExpr | None, values: Mapping[str, Li
     return " AND ".join(parts) or "TRUE"
 
 
-def _code(dimension: Dimension, sql: str) -> str:
+def _code(dimension: Dimension, sql: str, outside: str) -> str:
     """The position of a value in its domain; a value outside ends the run."""
-    outside = f"error('{MARK}{dimension.name}')"
     known = [value for value in dimension.domain if value is not None]
     null = str(len(known)) if None in dimension.domain else outside
     numbers = [value for value in known if isinstance(value, int) and not isinstance(value, bool)]

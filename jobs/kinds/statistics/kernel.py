@@ -65,7 +65,10 @@ def per_unit(columns: Columns, units: int, cells: int, channels: Int64, threads:
 def _ordered(columns: Columns, starts: Int64) -> tuple[Any, Any, Any]:
     cell, flags = np.empty_like(columns.cell), np.empty_like(columns.flags)
     values = np.empty((len(columns.values), len(cell)), dtype=np.int64)
-    place = np.empty(len(cell), dtype=np.int32 if len(cell) < 2**31 else np.int64)
+    if len(columns.values) == 1:  # the usual case, in one pass over the rows
+        _scatter(columns.unit, starts.copy(), columns.cell, columns.flags, columns.values[0], cell, flags, values[0])
+        return cell, flags, values
+    place = np.empty(len(cell), dtype=np.int64)
     _places(columns.unit, starts.copy(), place)
     cell[place], flags[place] = columns.cell, columns.flags
     for number, value in enumerate(columns.values):
@@ -100,6 +103,18 @@ def _places_plain(unit: Any, following: Any, place: Any) -> None:
         at = unit[row] + 1
         place[row] = following[at]
         following[at] += 1
+
+
+def _scatter_plain(
+    unit: Any, following: Any, cell: Any, flags: Any, value: Any, cell_out: Any, flags_out: Any, value_out: Any
+) -> None:
+    for row in range(len(unit)):
+        group = unit[row] + 1
+        at = following[group]
+        following[group] = at + 1
+        cell_out[at] = cell[row]
+        flags_out[at] = flags[row]
+        value_out[at] = value[row]
 
 
 def _sum_plain(
@@ -148,4 +163,5 @@ def _sum_plain(
 
 _starts: Callable[..., Int64] = numba.njit(nogil=True, cache=True)(_starts_plain)
 _places: Callable[..., None] = numba.njit(nogil=True, cache=True)(_places_plain)
+_scatter: Callable[..., None] = numba.njit(nogil=True, cache=True)(_scatter_plain)
 _sum: Callable[..., None] = numba.njit(nogil=True, cache=True)(_sum_plain)

@@ -19,7 +19,7 @@ from jobs.kinds.statistics.columnar import LARGE, suits, tallies
 from jobs.kinds.statistics.engine import Engine, Limits
 from jobs.kinds.statistics.errors import ArithmeticOverflow, DataViolatesDeclaration, OutOfLocalMemory, SourceMismatch
 from jobs.kinds.statistics.evidence import ChannelTally, Contributions, LocalResult
-from jobs.kinds.statistics.numbering import Numbering, numberable
+from jobs.kinds.statistics.numbering import Numbering, codable, numberable
 from jobs.kinds.statistics.query import cell_query
 from jobs.kinds.statistics.render import quoted
 from jobs.kinds.statistics.staging import staged_select
@@ -91,7 +91,7 @@ class Step:
         self.rows_scanned = 0
         self.partitions = 1
 
-    def large(self) -> list[list[ChannelTally]] | None:
+    def large(self, least: int = LARGE) -> list[list[ChannelTally]] | None:
         """Everything in one pass over rows; None for a small part, or one that needs partitions or a wider ring."""
         if not suits(self.plan):
             return None
@@ -100,17 +100,17 @@ class Step:
         for batch in reader:
             head.append(batch)
             size += batch.num_rows
-            if size >= LARGE:
+            if size >= least:
                 break
         else:
             return None
         self.rows_scanned = 0
-        numbering = Numbering(reader.schema, numberable(self.plan))
+        numbering = Numbering(reader.schema, numberable(self.plan), codable(self.plan))
         batches = numbering.batches(self._counted(chain(head, reader)))
         rows = pa.RecordBatchReader.from_batches(numbering.schema, batches)
         memory = self.limits.memory_bytes
         with Engine(self.limits) as engine:
-            self.stage(engine, rows, numbering.columns)
+            self.stage(engine, rows, numbering)
             return tallies(self.plan, self.values, self.columns, engine, memory, self.limits.threads, numbering)
 
     def tally(self, unit: UnitColumn) -> list[ChannelTally]:
@@ -146,14 +146,15 @@ class Step:
             tally.add(cell, *row[width + 4 * number : width + 4 * number + 4])
 
     def stage(
-        self, engine: Engine, rows: pa.RecordBatchReader | None = None, numbered: frozenset[Col] = frozenset()
+        self, engine: Engine, rows: pa.RecordBatchReader | None = None, numbering: Numbering | None = None
     ) -> None:
         """``t0``, ``t1``, ... of typed, checked columns. The right sides of joins are held in memory."""
+        numbered, coded = (numbering.columns, numbering.coded) if numbering else (frozenset(), frozenset())
         for number in range(len(self.plan.joins) + 1):
             wanted = self._wanted(number)
             reader = self._open(number) if number or rows is None else rows
             engine.register(f"raw{number}", reader)
-            select = staged_select(wanted, reader.schema, f"raw{number}", self.grouped, numbered)
+            select = staged_select(wanted, reader.schema, f"raw{number}", self.grouped, numbered, coded)
             if number == 0:
                 engine.run(f"CREATE TEMP VIEW t0 AS {select}")
             else:

@@ -25,11 +25,12 @@ def staged_select(
     source: str,
     grouped: frozenset[Col] = frozenset(),
     numbered: frozenset[Col] = frozenset(),
+    coded: frozenset[Col] = frozenset(),
 ) -> str:
     """SELECT over a registered reader that yields ``c_<name>`` for every column; raises ``SourceMismatch``.
 
     ``grouped``: columns whose every value is looked up in a declared domain afterwards, and needs no check here.
-    ``numbered``: columns that hold a number in place of each value already.
+    ``numbered``, ``coded``: columns that hold a number, or a position in a domain, in place of each value already.
     """
     parts = []
     for planned in columns:
@@ -37,8 +38,9 @@ def staged_select(
         index = schema.get_field_index(name)
         if index < 0:
             raise SourceMismatch(f"the source has no column {name}")
-        if planned.column in numbered:
-            parts.append(f"{_numbered(planned)} AS {quoted('c_' + name)}")
+        if planned.column in numbered or planned.column in coded:
+            number = quoted(name) if planned.column in coded else _numbered(planned)
+            parts.append(f"{number} AS {quoted('c_' + name)}")
             continue
         parts.append(f"{_value(planned, schema.field(index).type, planned.column in grouped)} AS {quoted('c_' + name)}")
     return f"SELECT {', '.join(parts)} FROM {quoted(source)}"  # noqa: S608 - every part is rendered here

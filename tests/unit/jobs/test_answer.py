@@ -28,7 +28,9 @@ def answered(sql: str, by_function: dict[str, list[Decimal | int | None]], **par
 
 
 def test_totals_become_exact_rationals() -> None:
-    plan = plan_of("SELECT AVG(fuel) AS a, SUM(fuel) AS s, STDDEV(fuel) AS d, VAR_POP(fuel) AS v, COUNT(fuel) AS n FROM flights")
+    plan = plan_of(
+        "SELECT AVG(fuel) AS a, SUM(fuel) AS s, STDDEV(fuel) AS d, VAR_POP(fuel) AS v, COUNT(fuel) AS n FROM flights"
+    )
     by_kind = {"rows": 3, "sum": 700, "sumsq": 210000}  # 1.00, 2.00 and 4.00
     found = exact(plan, [[by_kind[channel.kind]] for channel in plan.channels])
     values = {a.function: row[0] for a, row in zip(plan.aggregates, found, strict=True)}
@@ -39,7 +41,10 @@ def test_totals_become_exact_rationals() -> None:
     assert values["count"] == ExactValue(Fraction(3), 3, False)
 
 
-@pytest.mark.parametrize(("rows", "function", "value"), [(0, "AVG", None), (0, "SUM", None), (1, "VAR_SAMP", None), (1, "VAR_POP", Fraction(0))])
+@pytest.mark.parametrize(
+    ("rows", "function", "value"),
+    [(0, "AVG", None), (0, "SUM", None), (1, "VAR_SAMP", None), (1, "VAR_POP", Fraction(0))],
+)
 def test_too_few_rows_are_null_as_in_sql(rows: int, function: str, value: Fraction | None) -> None:
     plan = plan_of(f"SELECT {function}(arr_delay) AS x FROM flights")
     totals = {"rows": rows, "sum": 5 * rows, "sumsq": 25 * rows}
@@ -97,7 +102,9 @@ def test_dimension_values_come_back_in_their_own_types() -> None:
     found = answered(sql, {"count_rows": list(range(12))})
     assert found.rows[0] == (dt.date(2013, 10, 1), False, 9)
     assert [row[1] for row in found.rows] == [False, True, None]
-    ranges = answered("SELECT FLOOR(fuel / 2500.5) * 2500.5 AS r, COUNT(*) AS n FROM flights GROUP BY r", {"count_rows": [1] * 41})
+    ranges = answered(
+        "SELECT FLOOR(fuel / 2500.5) * 2500.5 AS r, COUNT(*) AS n FROM flights GROUP BY r", {"count_rows": [1] * 41}
+    )
     assert ranges.rows[:2] == ((Decimal(0), 1), (Decimal("2500.5"), 1))
     assert ranges.rows[-1][0] is None
 

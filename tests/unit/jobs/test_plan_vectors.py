@@ -1,4 +1,4 @@
-"""Golden plans: statements of one meaning share a pinned digest, other meanings have others; refusals say where and why."""
+"""Golden plans: statements of one meaning share a pinned digest, others do not; refusals say where and why."""
 
 from __future__ import annotations
 
@@ -52,4 +52,5 @@ def test_refusals_name_construct_and_position(vector: dict[str, Any]) -> None:
     error = caught.value
     found = {"code": error.code, "line": error.line, "column": error.column, "says": error.text}
     assert found == {key: vector[key] for key in found}
-    assert error.line >= 1 and error.column >= 1
+    assert error.line >= 1
+    assert error.column >= 1

@@ -38,7 +38,7 @@ def engine() -> Engine:
     ],
 )
 def test_the_outside_cannot_be_reached(engine: Engine, tmp_path: Path, sql: str) -> None:
-    TABLE_IN_PYTHON = TABLE  # noqa: N806, F841 - a replacement scan would find this variable
+    TABLE_IN_PYTHON = TABLE  # noqa: F841 - a replacement scan would find this variable
     file = tmp_path / "secret.csv"
     file.write_text("a\n1\n")
     statement = sql.format(file=file, folder=tmp_path)
