@@ -9,11 +9,11 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Literal
+from typing import Any, Literal
 
 from jobs.documents import Envelope, SentRecord
 from sandbox.messages import decode
@@ -63,6 +63,8 @@ class Proxy:
         self.posts: list[Post] = []
         self.repeat: set[str] = set()
         """Rounds whose posts reach the hub twice."""
+        self.edit: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None
+        """What a lying hub makes of an inbox item for this node."""
         proxy = self
 
         class Handler(_Handler):
@@ -108,6 +110,9 @@ class Proxy:
         status, headers, content = answer
         if method == "GET" and status == 200:
             carried = _kinds(handler.path, content)
+            if self.edit is not None and carried:
+                items = [self.edit(node, item) for item in json.loads(content)["items"]]
+                content = json.dumps({"items": items}).encode()
         if not self._may_pass(node, carried, "after"):
             handler.close_connection = True
             return

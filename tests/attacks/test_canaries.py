@@ -1,0 +1,156 @@
+"""Values planted in the owners' data appear nowhere outside the owner's domain: not in the hub's files, not in any
+answer, not in any log line or error text. Each search has a positive control: it finds what it should find."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sandbox.client import Problem
+from sandbox.errors import SandboxError
+from sandbox.keys import read_private
+from sandbox.local.federation import parquet
+from tests.support import toy
+from tests.support.ground import Ground
+
+pytestmark = [pytest.mark.e2e]
+CANARIES = (toy.CANARY_UNIT.encode(), toy.CANARY_NOTE.encode(), str(toy.CANARY_VALUE).encode())
+QUESTIONS = (
+    toy.SQL,
+    "SELECT line, zone, SUM(delay) AS total, STDDEV(delay) AS spread FROM trips WHERE serial >= :least "
+    "GROUP BY line, zone",
+    "SELECT COUNT(*) AS n, AVG(delay) AS mean FROM trips WHERE serial >= :least AND delay > 7000000",
+    "SELECT line, AVG(delay) AS mean FROM trips WHERE serial >= :least AND note = 'zq' GROUP BY line",
+    "SELECT vehicle, COUNT(*) AS n FROM trips GROUP BY vehicle",
+    "SELECT MAX(delay) AS n FROM trips",
+    "SELECT line, SUM(delay * delay * delay * delay) AS n FROM trips GROUP BY line",
+)
+
+
+@pytest.fixture(scope="module")
+def used(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    """After many questions, good and bad, bad data, and a fault at every node."""
+    for sql in QUESTIONS:
+        try:
+            job = ground.run(sql)
+        except Problem:
+            continue
+        ended = ground.ended(job.id)
+        ground.settled(ended.id)
+    provoke_the_nodes(ground, tmp_path_factory.mktemp("bad"))
+    return ground
+
+
+def provoke_the_nodes(ground: Ground, folder: Path) -> None:
+    """The data changes under a node's feet, and cannot be read: its errors must not quote it."""
+    file = ground.places.root.parent / "data" / "trips-A.parquet"
+    kept = file.read_bytes()
+    table = pq.read_table(file)
+    for content in (b"zqnote no parquet " + str(toy.CANARY_VALUE).encode() * 100, None):
+        if content is None:
+            pq.write_table(pa.concat_tables([table, table]), file)
+        else:
+            file.write_bytes(content)
+        ended = ground.ended(ground.run().id)
+        assert ended.state == "failed"
+        assert ended.failure is not None
+        assert ended.failure["code"] in ("data-changed", "data-unreadable")
+        ground.settled(ended.id)
+    file.write_bytes(kept)
+    bad = folder / "bad.parquet"  # violates its declaration by planted values
+    rows = [{**row, "line": f"zqnote-{toy.CANARY_VALUE}"} for row in toy.rows("B")[:20]]
+    pq.write_table(pa.Table.from_pylist(rows), bad)
+    with pytest.raises(SandboxError) as refused:
+        ground.federation.register("B", toy.dataset(), parquet(bad), rows_at_most=5000)
+    text = str(refused.value).encode()
+    assert not [canary for canary in CANARIES if canary in text], text
+
+
+def found_in(content: bytes) -> list[bytes]:
+    return [canary for canary in CANARIES if canary in content]
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    yield from (file for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
+
+
+def test_the_hubs_and_the_witness_files_hold_none(used: Ground) -> None:
+    """Every byte, write-ahead log included."""
+    looked = 0
+    for folder in (used.places.hub, used.places.witness, used.places.auditor, used.places.root / "operators"):
+        for file in files_below(folder):
+            assert found_in(file.read_bytes()) == [], file
+            looked += 1
+    assert looked > 5
+
+
+def test_positive_control_the_search_finds_what_is_there(used: Ground) -> None:
+    """The owner's own file, and a copy of the hub's database into which a canary is written."""
+    table = pq.read_table(used.places.root.parent / "data" / "trips-A.parquet")
+    assert found_in(json.dumps(table.to_pylist()).encode()) == list(CANARIES)
+    database = bytearray((used.places.hub / "state" / "hub.sqlite").read_bytes())
+    database[-100:-91] = b"zqvehicle"
+    assert found_in(bytes(database)) == [b"zqvehicle"]
+
+
+def test_no_process_logs_one(used: Ground) -> None:
+    logs = list(files_below(used.places.root / "logs"))
+    assert {file.stem for file in logs} >= {"hub", "witness", "node-A", "node-B", "node-C"}
+    for file in logs:
+        assert found_in(file.read_bytes()) == [], file
+
+
+def test_what_nodes_posted_holds_none(used: Ground) -> None:
+    assert len(used.proxy.posts) > 20
+    for post in used.proxy.posts:
+        assert found_in(post.body) == []
+    for owner in toy.OWNERS:  # the envelopes are base64: look at the signed bytes too
+        for (envelope,) in used.node_rows(owner, "select envelope from outbox"):
+            from jobs.documents import Envelope
+
+            assert found_in(Envelope.parse(envelope).payload) == []
+
+
+def test_no_answer_of_the_api_holds_one(used: Ground) -> None:
+    """Every readable path, for every role, for every job."""
+    jobs = [job for (job,) in used.hub_rows("select id from jobs")]
+    paths = ["/health", "/rosters", "/datasets", "/datasets/trips", "/jobs", "/requests", "/grants", "/usage",
+             "/negative-list", "/log/entries?limit=1000", "/openapi.json"]  # fmt: skip
+    for job in jobs:
+        below = ("", "/release", "/release.csv", "/release.arrow", "/receipt", "/messages")
+        paths += [f"/jobs/{job}{part}" for part in below]
+    paths += [f"/nodes/node-{owner}/inbox?after=0" for owner in toy.OWNERS]
+    answered = 0
+    for token in tokens(used).values():
+        with httpx.Client(base_url=f"{used.places.url}/v1", headers={"Authorization": f"Bearer {token}"}) as client:
+            for path in paths:
+                answer = client.get(path)
+                assert answer.status_code < 500
+                assert found_in(answer.content) == [], path
+                answered += answer.status_code == 200
+    assert answered > 50
+
+
+def tokens(ground: Ground) -> dict[str, str]:
+    places = ground.places
+    files = {"operator": places.operator("acme") / "token", "auditor": places.auditor / "token"}
+    files |= {"owner": places.owner("A") / "token", "node": places.node("A") / "node.token"}
+    files |= {"authority": places.root / "authority" / "token", "witness": places.witness / "token"}
+    return {role: read_private(file).decode().strip() for role, file in files.items()}
+
+
+def test_a_withheld_sum_cannot_be_computed_from_what_was_released(used: Ground) -> None:
+    """The dominated cell west is withheld in every release that it would enter; elsewhere numbers are shown."""
+    released = used.hub_rows('select "table" from releases')
+    assert released
+    shown: list[Any] = [json.loads(table) for (table,) in released]
+    numbers = [cell for table in shown for row in table["rows"] for cell in row if isinstance(cell, (int, str))]
+    assert all(abs(float(n)) < toy.CANARY_VALUE / 100 for n in numbers if str(n).lstrip("-").replace(".", "").isdigit())
+    assert len(numbers) > 10

@@ -1,0 +1,202 @@
+"""What a hub with its real key and database could try: nodes, witness and verifier each catch their part of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from examples import insider
+from jobs.documents import Envelope, Permit, parse_json
+from jobs.opening import pack, unpack
+from jobs.plan.types import Plan
+from sandbox.errors import LogForked, ReceiptRefused, SandboxError
+from sandbox.hub.config import HubConfig
+from sandbox.hub.hub import Hub
+from sandbox.hub.jobstate import put
+from sandbox.store.event import Event
+from sandbox.verify import verify_receipt
+from tests.support import toy
+from tests.support.ground import Ground, until
+
+pytestmark = [pytest.mark.e2e]
+
+
+def rounds(ground: Ground, owner: str, job: str) -> set[str]:
+    query = "select o.round from outbox o join jobs j on j.permit = o.permit where j.job = ?"
+    return {name for (name,) in ground.node_rows(owner, query, job)}
+
+
+@pytest.fixture(scope="module")
+def honest(ground: Ground) -> Any:
+    """The positive control of this page: the same question, without a lie, is released."""
+    job = ground.ended(ground.run().id)
+    assert job.state == "released"
+    ground.settled(job.id)
+    return job
+
+
+def test_a_hub_that_opens_flagged_cells_gets_no_values_of_them(ground: Ground, honest: Any) -> None:
+    """All pass bits set: A flagged west (dominance), B flagged east (three vehicles). Both refuse; nothing leaves."""
+    plan = Plan.model_validate(honest.plan)
+
+    def open_all(_node: str, item: dict[str, Any]) -> dict[str, Any]:
+        if item["kind"] != "open":
+            return item
+        bits = unpack(plan, base64.b64decode(item["body"]["passed"]))
+        lie = pack(bits | True)
+        assert lie != pack(bits)  # else there is no lie to catch
+        return {**item, "body": {"passed": base64.b64encode(lie).decode()}}
+
+    ground.proxy.edit = open_all
+    try:
+        job = ground.run()
+        ended = ground.ended(job.id)
+        ground.settled(job.id)
+    finally:
+        ground.proxy.edit = None
+    assert ended.state == "failed"
+    assert ended.failure is not None
+    assert ended.failure["code"] == "integrity-failure"
+    assert "values" in rounds(ground, "A", honest.id)
+    for owner in ("A", "B"):
+        assert "values" not in rounds(ground, owner, job.id)
+    assert ground.hub_rows("select 1 from messages where job = ? and round = 'values'", job.id) in ([], [(1,)])
+    ground.check(ended)
+
+
+def test_a_hub_that_swaps_mask_keys_is_found_out(ground: Ground, honest: Any) -> None:
+    """It gives node A two keys of node B: A sees at once that these are not the participants' keys."""
+
+    def swap(node: str, item: dict[str, Any]) -> dict[str, Any]:
+        if item["kind"] != "keys" or node != "node-A":
+            return item
+        first, second, _ = item["body"]["messages"]
+        return {**item, "body": {"messages": [first, second, second]}}
+
+    ground.proxy.edit = swap
+    try:
+        ended = ground.ended(ground.run().id)
+        ground.settled(ended.id)
+    finally:
+        ground.proxy.edit = None
+    assert ended.failure is not None
+    assert ended.failure["code"] == "integrity-failure"
+    assert not rounds(ground, "A", ended.id) & {"flags", "values"}
+    ground.check(ended)
+
+
+def test_a_forged_permit_runs_nowhere(ground: Ground, honest: Any) -> None:
+    """Real hub key, real grants, another plan."""
+    before = {owner: ground.node_rows(owner, "select * from ledger order by id") for owner in toy.OWNERS}
+    permit = insider.forge_permit(ground.places, ground.processes, honest.id)
+    for owner in toy.OWNERS:
+        line = until(lambda owner=owner: refusals(ground, owner), f"{owner}'s refusal")
+        assert "out-of-scope" in line
+        assert ground.node_rows(owner, "select * from ledger order by id") == before[owner]
+    assert permit.startswith("permit-")
+    assert ground.ended(ground.run().id).state == "released"  # and the federation goes on
+
+
+def refusals(ground: Ground, owner: str) -> str:
+    log = ground.processes.log_of(f"node-{owner}")
+    return "\n".join(line for line in log.splitlines() if "refused an order" in line)
+
+
+def test_an_old_order_again_is_answered_by_nothing(ground: Ground, honest: Any) -> None:
+    """The hub replays a used permit to everybody: no new run, no new charge, no new message."""
+    tables = ("select * from jobs order by permit", "select permit, round, digest from outbox order by sequence",
+              "select * from ledger order by id")  # fmt: skip
+    before = {owner: [ground.node_rows(owner, query) for query in tables] for owner in toy.OWNERS}
+    ground.processes.stop("hub")
+    hub = Hub.open(HubConfig.load(ground.places.hub / "hub.yaml"))
+    bodies = ground.hub_rows("select node, body from inbox where job = ? and kind = 'permit'", honest.id)
+    try:
+        with hub.store.change(Event("permit.repeated", insider.INSIDER, job=honest.id)) as change:
+            for node, body in bodies:
+                put(change, node, "permit", honest.id, parse_json(body.encode()))
+    finally:
+        hub.store.close()
+    ground.processes.start_hub()
+    for owner in toy.OWNERS:
+        last = ground.hub_rows("select max(seq) from inbox where node = ?", f"node-{owner}")[0][0]
+        until(lambda o=owner, n=last: cursor(ground, o) >= n, f"{owner} to read the replay")
+        assert [ground.node_rows(owner, query) for query in tables] == before[owner]
+
+
+def cursor(ground: Ground, owner: str) -> int:
+    """How far this node has read its inbox."""
+    return int(ground.node_rows(owner, "select value from settings where name = 'inbox_cursor'")[0][0])
+
+
+def test_a_permit_for_another_nonce_needs_another_signature(ground: Ground, honest: Any) -> None:
+    """Not even one byte of a signed permit can be changed on the way to a node."""
+
+    def fresh(_node: str, item: dict[str, Any]) -> dict[str, Any]:
+        if item["kind"] != "permit":
+            return item
+        envelope = Envelope.from_json(item["body"]["permit"])
+        changed = Permit.open(envelope).model_copy(update={"nonce": "ab" * 32})
+        forged = {**item["body"]["permit"], "payload": base64.b64encode(changed.encode()).decode()}
+        return {**item, "body": {**item["body"], "permit": forged}}
+
+    ground.proxy.edit = fresh
+    try:
+        job = ground.run()
+        for owner in toy.OWNERS:
+            assert until(lambda owner=owner: "bad-signature" in refusals(ground, owner), f"{owner}'s refusal")
+    finally:
+        ground.proxy.edit = None
+    with ground.federation.operator() as client:
+        client.cancel(job.id)
+    for owner in toy.OWNERS:
+        assert rounds(ground, owner, job.id) == set()
+
+
+def test_two_histories_are_two_too_many_for_the_witness(ground: Ground, honest: Any) -> None:
+    def go_on() -> None:
+        job = ground.ask()
+        with ground.federation.operator() as client:
+            client.cancel(job.id)
+
+    failure = insider.show_two_histories(ground.places, ground.processes, go_on)
+    assert isinstance(failure, LogForked)
+    assert len(failure.evidence) == 2
+    ground.check_receipt(ground.ended(ground.run().id).id)  # the real log goes on and is cosigned
+
+
+def test_an_edited_log_is_not_the_log(ground: Ground, honest: Any) -> None:
+    with ground.federation.auditor() as client:
+        _, said = insider.edit_one_entry(client, ground.federation.trust)
+    assert "changed" in said
+    assert ground.entries()
+
+
+def test_receipts_cannot_be_mixed(ground: Ground, honest: Any) -> None:
+    """Every part of one true receipt in the place of another's: all signatures hold, and yet it is refused."""
+    other = ground.ended(ground.run().id)
+    with ground.federation.operator() as client:
+        first, second = (json.loads(client.receipt(job, wait=60)) for job in (honest.id, other.id))
+    trust = ground.federation.trust
+    verify_receipt(json.dumps(first).encode(), trust)
+    verify_receipt(json.dumps(second).encode(), trust)
+    different = [name for name in first if first[name] != second[name]]
+    assert {"permit", "release", "grants", "sent", "entry"} <= set(different)
+    for name in different:
+        with pytest.raises(SandboxError) as refused:
+            verify_receipt(json.dumps({**first, name: second[name]}).encode(), trust)
+        assert isinstance(refused.value, ReceiptRefused), name
+
+
+def test_a_receipt_without_its_cosignatures_is_refused(ground: Ground, honest: Any) -> None:
+    with ground.federation.operator() as client:
+        receipt = json.loads(client.receipt(honest.id, wait=60))
+    lines = receipt["checkpoint"].split("\n")
+    signed = [place for place, line in enumerate(lines) if line.startswith("— ")]
+    assert len(signed) >= 5  # hub, three nodes, witness
+    for place in signed:
+        fewer = "\n".join(line for number, line in enumerate(lines) if number != place)
+        with pytest.raises(ReceiptRefused):
+            verify_receipt(json.dumps({**receipt, "checkpoint": fewer}).encode(), ground.federation.trust)
