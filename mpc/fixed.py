@@ -96,6 +96,8 @@ class FixedPoint:
             exact = Fraction(value.item() if isinstance(value, np.generic) else value)
         except (ValueError, OverflowError):  # NaN, infinity
             raise OutOfRange("NaN and infinities have no encoding") from None
+        except TypeError:  # numpy's long double
+            raise BadParameters("only int, float, Decimal and Fraction are encoded") from None
         scaled = exact * self.factor
         if scaled.denominator != 1 and not inexact:
             raise OutOfRange(f"a number has more places than the factor {self.factor} keeps: round it first")
@@ -108,7 +110,9 @@ class FixedPoint:
         if values.dtype.kind == "f" and bound < _EXACT_FLOAT and self.factor < _EXACT_FLOAT:
             scaled: npt.NDArray[Any] = values.astype(np.float64) * self.factor
             np.rint(scaled, out=scaled)
-        elif values.dtype.kind in "iu" and bound < 1 << 62 and self._fits(values, bound // self.factor):
+        elif (
+            values.dtype.kind in "iu" and max(bound, self.factor) < 1 << 62 and self._fits(values, bound // self.factor)
+        ):
             scaled = values.astype(np.int64) * self.factor
         else:  # beyond what 64-bit arithmetic does exactly
             return self.to_integers(values.tolist())

@@ -84,3 +84,12 @@ def test_bounds_and_proofs() -> None:
     for bad in [(0, Fraction(0), Fraction(1)), (10, Fraction(1), Fraction(0))]:
         with pytest.raises(BadParameters):
             FixedPoint(*bad)
+
+
+def test_a_factor_beyond_64_bits_and_long_doubles_end_typed() -> None:
+    tiny = FixedPoint.decimals(20, 0, Fraction(1, 100))
+    assert list(tiny.to_integers(np.zeros(3, dtype=np.int64))) == [0, 0, 0]
+    with pytest.raises(OutOfRange):
+        tiny.to_integers(np.ones(1, dtype=np.int64))
+    with pytest.raises(BadParameters):
+        MONEY.to_integers([np.longdouble(1.5)])  # type: ignore[list-item]

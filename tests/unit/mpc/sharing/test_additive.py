@@ -66,6 +66,12 @@ def test_the_last_share_is_uniform_and_a_broken_one_is_not() -> None:
     assert abs(top_bit(narrow) - 0.5) > 0.4  # positive control: masks of 56 bits
 
 
+def test_all_shares_but_the_last_are_drawn_apart() -> None:
+    """Equal seeds would open the secret to the last party and one other."""
+    seeds, _ = additive.split_compact(Z64, Z64.encode([1]), 4, RNG)
+    assert len(set(seeds)) == 3
+
+
 def test_misuse_is_refused() -> None:
     shares = additive.split(Z64, Z64.encode([1]), 2, RNG)
     for other in (shares[1], AdditiveShare(Z64, 0, 3, Z64.zeros(1)), AdditiveShare(Z32, 0, 2, Z32.zeros(1))):
