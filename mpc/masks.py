@@ -24,6 +24,7 @@ from mpc.errors import BadParameters, IntegrityError, KeyPolicyViolation, TooFew
 from mpc.party import PartyName, RandomBytes
 from mpc.prg import SEED_BYTES, Signed, StreamCipher, add_streams
 from mpc.ring import Ring, Vector
+from mpc.wire import framed
 
 PUBLIC_BYTES: Final = 32
 CONTEXT_BYTES_MIN: Final = 16
@@ -123,8 +124,7 @@ def check_public(public: bytes) -> None:
 
 def derive_seed(secret: bytes, label: bytes, *fields: bytes) -> bytes:
     """HKDF-SHA256 over a shared secret; info is the label and the fields, each behind its length (u32)."""
-    info = b"".join(len(part).to_bytes(4, "little") + part for part in (label, *fields))
-    return hkdf_sha256(secret, None, info, SEED_BYTES)
+    return hkdf_sha256(secret, None, framed(label, *fields), SEED_BYTES)
 
 
 def hkdf_sha256(secret: bytes, salt: bytes | None, info: bytes, length: int) -> bytes:

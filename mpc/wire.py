@@ -22,6 +22,11 @@ HEADER_BYTES: Final = len(MAGIC) + 3 + SESSION_BYTES
 MAX_BYTES: Final = 1 << 31
 
 
+def framed(*parts: bytes) -> bytes:
+    """All parts, each behind its length (u32): what is hashed or signed so cannot be read as other parts."""
+    return b"".join(len(part).to_bytes(4, "little") + part for part in parts)
+
+
 class Writer:
     """Builds one message body by body; ``done`` returns the bytes."""
 

@@ -17,7 +17,7 @@ from mpc.ot.endemic import POINT_BYTES, check_point
 from mpc.party import PartyName, RandomBytes
 from mpc.psi.items import Items, digest_items
 from mpc.psi.messages import KEY_SHARE, PROTOCOL
-from mpc.wire import SESSION_BYTES, Reader, Writer
+from mpc.wire import SESSION_BYTES, Reader, Writer, framed
 
 _KEY_BYTES: Final = 16
 
@@ -92,4 +92,4 @@ def pair_session(session: bytes, leader: PartyName, member: PartyName) -> bytes:
 
 
 def _bound(session: bytes, *names: PartyName) -> bytes:
-    return session + b"".join(len(name.encode()).to_bytes(4, "little") + name.encode() for name in names)
+    return session + framed(*(name.encode() for name in names))

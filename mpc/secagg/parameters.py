@@ -13,7 +13,7 @@ from mpc.party import PartyName
 from mpc.ring import Range, Ring
 from mpc.secagg.graph import neighbours
 from mpc.sharing.shamir import MAX_POINT
-from mpc.wire import SESSION_BYTES
+from mpc.wire import SESSION_BYTES, framed
 
 PROTOCOL: Final = 3
 SERVER: Final = PartyName("server")
@@ -91,8 +91,7 @@ class Parameters:
         numbers = (self.length, self.ring.bits, self.degree, self.threshold, self.survivors)
         fields += [str(number).encode() for number in (*numbers, self.values.low, self.values.high)]
         fields += [part for name in self.clients for part in (name.encode(), self.identities.get(name, b""))]
-        framed = b"".join(len(part).to_bytes(4, "little") + part for part in fields)
-        return hashlib.sha256(b"unseen/mpc/secagg/v1" + framed).digest()
+        return hashlib.sha256(b"unseen/mpc/secagg/v1" + framed(*fields)).digest()
 
     def point(self, client: PartyName) -> int:
         """The client's evaluation point in Shamir's scheme."""

@@ -28,7 +28,7 @@ from mpc.ring import Ring, Vector
 from mpc.sharing.additive import AdditiveShare
 from mpc.sharing.ot_messages import COLUMNS, Corrections, Hello, Products
 from mpc.sharing.triples import Triples, TripleSource
-from mpc.wire import SESSION_BYTES, header
+from mpc.wire import SESSION_BYTES, framed, header
 
 MAX_TRIPLES: Final = 1 << 15
 """Per run, so that no message exceeds 64 MiB and its header. Make more in several sessions."""
@@ -161,9 +161,8 @@ class TripleMaker:
 
     def _pair(self, giver: PartyName, taker: PartyName) -> bytes:
         """A session id of its own for each ordered pair."""
-        parts = (self._session, giver.encode(), taker.encode())
-        framed = b"".join(len(part).to_bytes(4, "little") + part for part in parts)
-        return hashlib.sha256(b"unseen/mpc/ot-triples/v1" + framed).digest()[:SESSION_BYTES]
+        parts = framed(self._session, giver.encode(), taker.encode())
+        return hashlib.sha256(b"unseen/mpc/ot-triples/v1" + parts).digest()[:SESSION_BYTES]
 
     def _hash(self, giver: PartyName, taker: PartyName, rows: Longs, first: int) -> Vector:
         """One ring element per row: BLAKE2s of the row and the pair's id, salted with the row's number."""
