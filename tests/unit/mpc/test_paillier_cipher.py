@@ -62,6 +62,14 @@ def test_blinding_hides_what_its_absence_shows() -> None:
     assert hidden != again
 
 
+def test_every_ciphertext_of_a_vector_is_blinded_by_itself() -> None:
+    packing = Packing(20, 64, 2048, per=1)
+    vector = encryptor().encrypt(np.full(5, 9, dtype=np.int64), packing)
+    assert len(set(vector.ciphertexts)) == 5  # one exponent for all would show which blocks are equal
+    again = encryptor().refresh(PackedVector(key().public, packing, 5, 1, vector.ciphertexts[:1] * 5))
+    assert len(set(again.ciphertexts)) == 5
+
+
 def test_dot_with_plaintext_weights_of_both_signs() -> None:
     packing = Packing(20, 1 << 12, 2048)
     matrix = np.arange(60, dtype=np.int64).reshape(6, 10) * 1000 - 30_000
