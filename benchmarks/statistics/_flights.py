@@ -6,6 +6,7 @@ repetitions; an aircraft that used two airports uses both in every repetition. W
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -48,7 +49,7 @@ def large(rows: int = ROWS) -> dict[str, SourceSpec]:
 
 def _write(folder: Path, flights: pa.Table, rows: int) -> None:
     tables = _repeated(flights, rows)
-    at_once = -(-(-(-rows // len(flights))) // PARTS)
+    at_once = math.ceil(math.ceil(rows / len(flights)) / PARTS)
     for part in range(PARTS):
         target = folder / f"part={part}" / "flights.parquet"
         target.parent.mkdir(parents=True)
@@ -59,7 +60,7 @@ def _write(folder: Path, flights: pa.Table, rows: int) -> None:
 
 def _repeated(flights: pa.Table, rows: int) -> Iterator[pa.Table]:
     place = flights.schema.get_field_index("tailnum")
-    for number in range(-(-rows // len(flights))):
+    for number in range(math.ceil(rows / len(flights))):
         units = pc.binary_join_element_wise(flights["tailnum"].cast(pa.string()), f"-{number}", "")
         units = units.cast(flights.schema.field(place).type)
         left = rows - number * len(flights)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
@@ -17,6 +17,8 @@ from sandbox.client.owner import Review
 from sandbox.client.table import Table
 from sandbox.client.views import Job, Preview
 from sandbox.keys import Trust
+
+_LONG_POLL_S: Final = 20.0
 
 
 class Problem(Exception):
@@ -116,16 +118,17 @@ class Client:
         return response.content
 
     def receipt(self, job_id: str, wait: float = 10.0) -> bytes:
-        """The receipt's bytes. Cosignatures may take a moment: asks again for ``wait`` seconds."""
+        """The receipt's bytes. Cosignatures may take a moment: they are waited for, ``wait`` seconds at most."""
         end = time.monotonic() + wait
         while True:
-            response = self._http.get(f"/jobs/{job_id}/receipt")
+            left = max(0.0, min(end - time.monotonic(), _LONG_POLL_S))
+            timeout = httpx.Timeout(30.0, read=left + 30.0)
+            response = self._http.get(f"/jobs/{job_id}/receipt", params={"wait": left}, timeout=timeout)
             if response.status_code == 200:
                 return response.content
             problem = _problem(response)
-            if problem.code != "not-yet" or time.monotonic() > end:
+            if problem.code != "not-yet" or time.monotonic() >= end:
                 raise problem
-            time.sleep(0.1)
 
     # owners -----------------------------------------------------------------------------------------------------
 

@@ -32,7 +32,8 @@ class HubConfig(BaseModel):
     permit_seconds: Annotated[int, Field(ge=10, le=300)] = 300  # nodes refuse to start a job after this
     job_seconds: Annotated[int, Field(ge=10, le=86_400)] = 600  # a running job fails, typed, after this
     request_days: Annotated[int, Field(ge=1, le=366)] = 30  # a request nobody answers expires
-    checkpoint_seconds: Annotated[float, Field(ge=0, le=60)] = 0.2  # followers get at most one checkpoint in this time
+    checkpoint_quiet_seconds: Annotated[float, Field(ge=0, le=60)] = 0.1  # signed when the log stands still that long,
+    checkpoint_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0  # or this long after it grew, if it never does
     tick_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
     max_wait_seconds: Annotated[float, Field(gt=0, le=120)] = 30.0  # of a long poll
     max_body_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 30)] = 32 << 20

@@ -21,7 +21,7 @@ from sandbox.keys.trust import Trust
 from sandbox.store.engine import sqlite_url
 from sandbox.store.event import Actor
 from sandbox.store.migrate import open_store
-from sandbox.store.store import Store
+from sandbox.store.store import LOG_TOPIC, Store
 from sandbox.store.tables import rosters
 
 HUB: Final = Actor("hub", "hub")
@@ -41,11 +41,12 @@ class Hub:
         self.rng = rng
         self.notifier = Notifier()
         self.memo = Memo()
-        self.pace = Pace(config.checkpoint_seconds)
+        self.pace = Pace(config.checkpoint_seconds, config.checkpoint_quiet_seconds)
         self._trusted: TrustedRoster | None = None
         self._accepted: dict[str, Verified[Roster]] = {}
         self._lock = threading.Lock()
         store.follow(self.notifier.tell)
+        store.follow(lambda topics: self.pace.grow() if LOG_TOPIC in topics else None)
         self.load_rosters()
 
     @classmethod

@@ -70,15 +70,30 @@ class Listener:
 
 
 class Pace:
-    """At most one of something in each interval; used by the event loop's thread only."""
+    """When a growing log is worth a checkpoint: once it stands still for ``quiet``, or ``interval`` after it grew.
 
-    def __init__(self, interval: float) -> None:
-        self._interval = interval
-        self._last = float("-inf")
+    A job writes a dozen entries in a moment, and each checkpoint makes every follower ask, prove and cosign.
+    """
+
+    def __init__(self, interval: float, quiet: float) -> None:
+        self._interval, self._quiet = interval, quiet
+        self._grew = float("-inf")
+        self._unsigned_since: float | None = None
+
+    def grow(self) -> None:
+        """The log has grown; may be called from any thread."""
+        self._grew = time.monotonic()
+        if self._unsigned_since is None:
+            self._unsigned_since = self._grew
 
     def mark(self) -> None:
-        self._last = time.monotonic()
+        """The log was signed."""
+        self._unsigned_since = None
 
     def seconds_left(self) -> float:
-        """How long until the next is due; 0 if it is."""
-        return max(0.0, self._last + self._interval - time.monotonic())
+        """How long until a checkpoint is due; 0 if it is."""
+        since = self._unsigned_since
+        due = self._grew + self._quiet
+        if since is not None:  # None: nothing is known to have grown since the last one, or it grew at that moment
+            due = min(due, since + self._interval)
+        return max(0.0, due - time.monotonic())

@@ -21,7 +21,8 @@ from sandbox.store.tables import job_nodes
 _bearer = HTTPBearer(auto_error=False, description="A token that `unseen hub token` made for one role and party")
 
 
-def hub_of(request: Request) -> Hub:
+async def hub_of(request: Request) -> Hub:
+    """The application's hub; async, so that no thread is taken for it."""
     hub = request.app.state.hub
     if not isinstance(hub, Hub):
         raise TypeError("the application was made without a hub")

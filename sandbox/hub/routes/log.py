@@ -73,9 +73,11 @@ async def get_checkpoint(
     async with hub.notifier.listen(LOG_TOPIC) as listener:
         found = await run_in_threadpool(latest, hub)
         while True:
-            # A busy log would be signed at every entry: followers share one checkpoint in each interval.
-            if wait and found.size <= newer_than and found.log_size > found.size:
-                await asyncio.sleep(hub.pace.seconds_left())
+            # A busy log would be signed at every entry: followers share the checkpoint that is worth it.
+            while wait and found.size <= newer_than and found.log_size > found.size and hub.notifier.running:
+                if not (pause := hub.pace.seconds_left()):
+                    break
+                await asyncio.sleep(pause)
             if found.log_size > found.size and (not wait or found.size <= newer_than):
                 found = await run_in_threadpool(sign_checkpoint, hub)
                 hub.pace.mark()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -160,14 +161,15 @@ def get_release_arrow(hub: HubDep, caller: Operator, job: str) -> Response:
 @router.get("/jobs/{job}/receipt", tags=["jobs"], response_class=Response)
 async def get_receipt(hub: HubDep, caller: Reader, job: str, wait: Wait = 0) -> Response:
     """The receipt, to be verified offline; 409 names who has not cosigned yet. With ``wait`` it is waited for."""
-    loop_wait = min(wait, hub.config.max_wait_seconds)
+    end = time.monotonic() + min(wait, hub.config.max_wait_seconds)
     async with hub.notifier.listen(PUBLISHED_TOPIC, topic(job)) as listener:
         while True:
             try:
                 body = await run_in_threadpool(_receipt, hub, caller, job)
                 return Response(body, media_type="application/json")
             except (NotYet, InvalidTransition):
-                if not loop_wait or not await listener.wait(loop_wait):
+                left = end - time.monotonic()
+                if left <= 0 or not hub.notifier.running or not await listener.wait(left):
                     raise
 
 

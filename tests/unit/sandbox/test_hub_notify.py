@@ -43,8 +43,19 @@ def test_stopping_wakes_everybody_and_later_news_are_dropped() -> None:
     assert asyncio.run(main()) == (True, False)
 
 
-def test_a_pace_is_due_at_first_and_then_after_its_interval() -> None:
-    pace = Pace(60)
+def test_a_pace_is_due_at_first_and_then_when_the_log_stood_still() -> None:
+    pace = Pace(600, 60)
     assert pace.seconds_left() == 0
+    pace.grow()
+    assert 59 < pace.seconds_left() <= 60
     pace.mark()
     assert 59 < pace.seconds_left() <= 60
+
+
+def test_a_pace_does_not_wait_forever_for_a_log_that_never_stands_still() -> None:
+    pace = Pace(60, 600)
+    pace.grow()
+    pace.grow()
+    assert 59 < pace.seconds_left() <= 60
+    pace.mark()
+    assert pace.seconds_left() > 60
