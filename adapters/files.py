@@ -26,15 +26,17 @@ class FileSource:
     def __init__(self, kind: FileKind, path: str, partitioning: Literal["hive"] | None = None) -> None:
         self._files = _find(Path(path), kind)
         self._folder = self._files[0].parent if Path(path).is_file() else Path(path).resolve()
-        format_: str = "feather" if kind == "arrow" else kind
+        base = str(Path(path).resolve()) if partitioning else None
+        files = [str(file) for file in self._files]
         try:
             self._dataset = pads.dataset(
-                [str(file) for file in self._files],
-                format=format_,
-                partitioning=partitioning,
-                partition_base_dir=str(Path(path).resolve()) if partitioning else None,
+                files, format=_format(kind), partitioning=partitioning, partition_base_dir=base
             )
             self._check_one_schema(kind)
+            self._read_from = self._dataset
+            if texts := [field.name for field in self._dataset.schema if pa.types.is_string(field.type)]:
+                coded = _format(kind, texts)
+                self._read_from = pads.dataset(files, format=coded, partitioning=partitioning, partition_base_dir=base)
         except (pa.ArrowException, OSError):
             raise BadSource(f"{Path(path).name} cannot be read as {kind}") from None
 
@@ -43,10 +45,13 @@ class FileSource:
         return self._dataset.schema
 
     def read(self, columns: Sequence[str]) -> pa.RecordBatchReader:
-        """Stream batches of at most 131,072 rows; a few are read ahead, so memory stays bounded."""
+        """Stream batches of at most 131,072 rows; a few are read ahead, so memory stays bounded.
+
+        Text of Parquet files stays dictionary-coded as it is stored: who counts groups and units counts small numbers.
+        """
         if missing := sorted(set(columns) - set(self.schema.names)):
             raise BadSource(f"the data has no column {missing[0]!r}")
-        scanner = self._dataset.scanner(
+        scanner = self._read_from.scanner(
             columns=list(columns), batch_size=_BATCH_ROWS, batch_readahead=4, fragment_readahead=1
         )
         return pa.RecordBatchReader.from_batches(scanner.projected_schema, _typed(scanner.to_reader()))
@@ -74,6 +79,12 @@ def _typed(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         yield from reader
     except (pa.ArrowException, OSError) as error:
         raise BadSource(f"a file cannot be read to its end: {type(error).__name__}") from None
+
+
+def _format(kind: FileKind, texts: Sequence[str] = ()) -> pads.FileFormat | str:
+    if kind == "parquet" and texts:
+        return pads.ParquetFileFormat(dictionary_columns=list(texts))
+    return "feather" if kind == "arrow" else kind
 
 
 def _find(path: Path, kind: FileKind) -> tuple[Path, ...]:
