@@ -28,7 +28,7 @@ Slots = npt.NDArray[np.uint64]
 P: Final = 2**255 - 19
 D: Final = -121665 * pow(121666, -1, P) % P
 IDENTITY: Final[Point] = (0, 1)
-_ROOT: Final = pow(2, (P - 1) // 4, P)
+ROOT: Final = pow(2, (P - 1) // 4, P)
 _WORDS: Final = SLOT // 8
 _U = np.uint64
 
@@ -82,6 +82,21 @@ def eight_times_decoded(element: bytes) -> Point:
     return times(8, (x, y))
 
 
+def encoded(point: Point) -> bytes:
+    """The encoding of the point's class: RFC 9496 section 4.3.2 with Z = 1. Not in constant time."""
+    x, y = point
+    u1, u2 = (1 + y) * (1 - y) % P, x * y % P
+    root = _inverse_root(u1 * u2 * u2 % P)[1]
+    inverse = root * root % P * u1 * u2 % P * u2 % P
+    scale = root * u2 % P
+    if u2 * inverse % P & 1:
+        x, y, scale = y * ROOT % P, x * ROOT % P, root * u1 * _inverse_root(-1 - D)[1] % P
+    if x * inverse % P & 1:
+        y = -y
+    s = scale * (1 - y) % P
+    return min(s, P - s, key=lambda z: z & 1).to_bytes(32, "little") if s else bytes(32)
+
+
 def as_slots(points: list[Point]) -> tuple[Slots, Slots]:
     """x and y of a multiple of eight points, in the form ``shifted`` takes."""
     return _slots([x for x, _ in points]), _slots([y for _, y in points])
@@ -90,10 +105,15 @@ def as_slots(points: list[Point]) -> tuple[Slots, Slots]:
 def shifted(points: tuple[Slots, Slots], shift: Point) -> npt.NDArray[np.uint64]:
     """The low 64 bits of the y-coordinate of point + shift for each point. y cannot tell a point from its negative."""
     xs, ys = points
-    constants = _slots([value for value in (*shift, D, 1) for _ in range(LANES)])
+    constants = broadcast(*shift, D, 1)
     out = np.empty(len(xs) * LANES, np.uint64)
     _shifted(xs, ys, constants, out)
     return out
+
+
+def broadcast(*numbers: int) -> Slots:
+    """One slot for each number, the same in all lanes."""
+    return _slots([number for number in numbers for _ in range(LANES)])
 
 
 def _slots(numbers: list[int]) -> Slots:
@@ -108,8 +128,8 @@ def _inverse_root(number: int) -> tuple[bool, int]:
     """SQRT_RATIO_M1(1, number) of RFC 9496 section 4.2: is it a square, and the root of 1/number or else i/number."""
     root = pow(number, 3, P) * pow(number, 7 * (P - 5) // 8, P) % P
     check = number * root * root % P
-    if check in (P - 1, -_ROOT % P):
-        root = root * _ROOT % P
+    if check in (P - 1, -ROOT % P):
+        root = root * ROOT % P
     return check in (1, P - 1), min(root, P - root, key=lambda z: z & 1) if root else 0
 
 

@@ -1,7 +1,7 @@
 """The additive scheme on lifted ElGamal over ristretto255: fast rows, totals that must lie in a range one can search.
 
 ElGamal with the message in the exponent adds under encryption (Cramer, Gennaro, Schoenmakers, "A Secure and Optimally
-Efficient Multi-Authority Election Scheme", EUROCRYPT 1997, section 2.1 and 4); private intersection-sum takes any such
+Efficient Multi-Authority Election Scheme", EUROCRYPT 1997); private intersection-sum takes any such
 scheme (Ion et al. 2020). A row is (rB, m_1 B + r X_1, ... m_k B + r X_k), 32 bytes each: one r serves all columns
 under one key each (Kurosawa, "Multi-recipient Public-Key Encryption with Shortened Ciphertext", PKC 2002). ``decrypt``
 searches the sum (``discrete_log``), so the range of totals is proven beforehand and refused beyond 2^44 numbers.
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,12 +27,15 @@ from mpc.party import RandomBytes
 from mpc.psi_dh import sodium
 from mpc.psi_dh.additive import Rows, Values, check_values
 from mpc.psi_dh.discrete_log import DiscreteLog
+from mpc.psi_dh.edwards import IDENTITY, Point, encoded, plus
+from mpc.psi_dh.ristretto_sum import sum_of
 
 TAG: Final = b"E"
 MOST_COLUMNS: Final = 127
 _POINT: Final = sodium.POINT
 _WIDE: Final = 64
 _CHUNK: Final = 1024
+_Result = TypeVar("_Result")
 
 
 class ElGamalKeyHolder:
@@ -114,22 +117,17 @@ class ElGamalEvaluator:
     def total(self, rows: Rows) -> bytes:
         if rows.ndim != 2 or rows.shape[1] != self.ciphertext_bytes:
             raise MalformedMessage("rows of another length than the keys ask for")
-        rows = np.ascontiguousarray(rows)
-        call = sodium.functions()
-        parts = np.zeros((-(-len(rows) // _CHUNK), self.ciphertext_bytes), np.uint8)
+        if not rows[:, :_POINT].any(axis=1).all():
+            raise MalformedMessage("a row whose r is 0: its values would be in the clear")
+        places = range(0, self.ciphertext_bytes, _POINT)
 
-        def piece(part: slice) -> int:
-            return int(sodium.add_rows(call, rows[part], parts[part.start // _CHUNK]))
+        def piece(part: slice) -> list[Point]:
+            return [sum_of(rows[part, at : at + _POINT]) for at in places]
 
-        if any(_in_pieces(piece, len(rows), self._executor)):
-            raise MalformedMessage("a row that is not a ciphertext under these keys")
-        total = self._zero()
-        for subtotal in parts:
-            total = [
-                group.add(left, subtotal[at : at + _POINT].tobytes())
-                for left, at in zip(total, range(0, self.ciphertext_bytes, _POINT), strict=True)
-            ]
-        return b"".join(total)
+        total = [IDENTITY] * len(places)
+        for subtotal in _in_pieces(piece, len(rows), self._executor):
+            total = [plus(one, other) for one, other in zip(total, subtotal, strict=True)]
+        return b"".join(group.add(zero, encoded(point)) for zero, point in zip(self._zero(), total, strict=True))
 
     def _zero(self) -> list[bytes]:
         r = group.random_scalar(self._random)
@@ -164,6 +162,6 @@ def _uniform(random_bytes: RandomBytes, rows: int) -> npt.NDArray[np.uint8]:
     return np.frombuffer(drawn, np.uint8).reshape(rows, _WIDE)
 
 
-def _in_pieces(work: Callable[[slice], int], rows: int, executor: Executor | None) -> list[int]:
+def _in_pieces(work: Callable[[slice], _Result], rows: int, executor: Executor | None) -> list[_Result]:
     pieces = [slice(at, min(rows, at + _CHUNK)) for at in range(0, rows, _CHUNK)]
     return [work(piece) for piece in pieces] if executor is None else list(executor.map(work, pieces))

@@ -91,7 +91,7 @@ def _square_times(out: Any, a: Any, times: int) -> None:
 
 
 @nb.njit(nogil=True, cache=True)
-def _power_p58(out: Any, z: Any, t: Any) -> None:
+def power_p58(out: Any, z: Any, t: Any) -> None:
     """out = z^((p-5)/8) = z^(2^252-3), the usual chain; t = address of three scratch slots. out is none of them."""
     t0, t1, t2 = t, t + _U(SLOT), t + _U(2 * SLOT)
     square(t0, z)
@@ -122,7 +122,7 @@ def _power_p58(out: Any, z: Any, t: Any) -> None:
 def invert(out: Any, z: Any, t: Any) -> None:
     """out = z^(p-2) = (z^((p-5)/8))^8 * z^3; 0 for 0. out is neither z nor in the four scratch slots at t."""
     t3 = t + _U(3 * SLOT)
-    _power_p58(out, z, t)
+    power_p58(out, z, t)
     _square_times(out, out, 3)
     square(t3, z)
     mul(t3, t3, z)
@@ -207,7 +207,7 @@ def elligator2(field: Any, out: Any) -> None:
         mul(n, n, a)
         sub(n, zero, n)
         mul(n, n, one)
-        _power_p58(chi, n, free)
+        power_p58(chi, n, free)
         _square_times(chi, chi, 2)
         square(w, n)
         mul(chi, chi, w)  # n^(2^254 - 10) = n^((p-1)/2)

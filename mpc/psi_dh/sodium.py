@@ -1,9 +1,8 @@
-"""libsodium's ristretto255, called row by row from compiled loops: many operations for one crossing out of Python.
+"""Encryption on libsodium's ristretto255, called row by row from a compiled loop: one crossing out of Python.
 
-``rbcl`` brings the library and calls it through ``ctypes``, one bytes object at a time; its wrappers also drop the
-return code of an addition, which is the only sign of bytes that are no point. Here the same functions are called by
-address without the GIL, so that threads help, and every return code counts. All arithmetic on secrets is libsodium's
-and runs in constant time; branches and addresses here depend on sizes only.
+``rbcl`` brings the library and calls it through ``ctypes``, one bytes object at a time. Here the same functions are
+called by address without the GIL, so that threads help. All arithmetic on secrets is libsodium's and runs in constant
+time; branches and addresses here depend on sizes only.
 """
 
 from __future__ import annotations
@@ -20,19 +19,18 @@ from numba.extending import intrinsic
 from rbcl.rbcl import _sodium  # the loaded library itself; rbcl publishes only its wrappers
 
 POINT: Final = 32
-_REDUCE, _MUL, _ADD, _SUB, _BASE, _POINT_ADD = range(6)
+_REDUCE, _MUL, _ADD, _SUB, _BASE = range(5)
 _U = np.uint64
 
 
 def functions() -> npt.NDArray[np.uint64]:
-    """The addresses of libsodium's functions in this process, which every loop below takes as its first argument."""
+    """The addresses of libsodium's functions in this process, which ``encrypt_rows`` takes first."""
     names = (
         "crypto_core_ristretto255_scalar_reduce",
         "crypto_core_ristretto255_scalar_mul",
         "crypto_core_ristretto255_scalar_add",
         "crypto_core_ristretto255_scalar_sub",
         "crypto_scalarmult_ristretto255_base",
-        "crypto_core_ristretto255_add",
     )
     return np.array([ctypes.cast(getattr(_sodium, name), ctypes.c_void_p).value for name in names], np.uint64)
 
@@ -61,8 +59,7 @@ def _caller(arity: int, returns: bool) -> Any:
     return intrinsic(three)
 
 
-_int2, _int3 = _caller(2, True), _caller(3, True)
-_void2, _void3 = _caller(2, False), _caller(3, False)
+_int2, _void2, _void3 = _caller(2, True), _caller(2, False), _caller(3, False)
 
 
 @nb.njit(nogil=True, cache=True)
@@ -91,24 +88,3 @@ def encrypt_rows(call: Any, wide: Any, keys: Any, plus: Any, minus: Any, out: An
     t[:] = 0
     value[:] = 0
     return zeros
-
-
-@nb.njit(nogil=True, cache=True)
-def add_rows(call: Any, rows: Any, total: Any) -> int:
-    """total += each row, point by point; returns how many rows hold bytes that are no point, or start with r = 0.
-
-    ``rows``: (n, 32 w) uint8. ``total``: (32 w) uint8, meaningless if the result is not 0.
-    """
-    bad = 0
-    at_total = _U(total.ctypes.data)
-    for row in range(rows.shape[0]):
-        at_row = _U(rows[row].ctypes.data)
-        some = np.uint8(0)
-        for at in range(POINT):
-            some |= rows[row, at]
-        wrong = some == 0
-        for at in range(0, rows.shape[1], POINT):
-            wrong |= rows[row, at + POINT - 1] > 127  # libsodium 1.0.18 ignores the top bit: a second encoding
-            wrong |= _int3(call[_POINT_ADD], at_total + _U(at), at_total + _U(at), at_row + _U(at)) != 0
-        bad += wrong
-    return bad

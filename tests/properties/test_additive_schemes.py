@@ -5,16 +5,19 @@ from __future__ import annotations
 import secrets
 
 import numpy as np
+import pytest
 import rbcl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpc.drive import run
 from mpc.errors import MalformedMessage, MpcError
+from mpc.oprf import group
 from mpc.party import PartyName
-from mpc.psi_dh.edwards import eight_times_decoded, times
+from mpc.psi_dh.edwards import eight_times_decoded, encoded, times
 from mpc.psi_dh.elgamal import ElGamalEvaluator, ElGamalKeyHolder
 from mpc.psi_dh.join import PartyOne, PartyTwo
+from mpc.psi_dh.ristretto_sum import sum_of
 from mpc.psi_dh.scheme import open_evaluator
 
 A, B = PartyName("a"), PartyName("b")
@@ -57,10 +60,23 @@ def test_decoding_accepts_exactly_what_libsodium_accepts(drawn: bytes, likely: b
         point = eight_times_decoded(element)
     except MalformedMessage:
         assert not valid
+        with pytest.raises(MalformedMessage):
+            sum_of(np.frombuffer(element, np.uint8).reshape(1, 32))
         return
     assert valid
+    assert encoded(sum_of(np.frombuffer(element, np.uint8).reshape(1, 32))) == element
     doubled = rbcl.crypto_core_ristretto255_add(element, element)
     assert eight_times_decoded(doubled) == times(2, point)
+
+
+@given(st.integers(0, 40), st.binary(min_size=1, max_size=8))
+@settings(max_examples=30, deadline=None)
+def test_batched_sums_are_libsodiums(count: int, seed: bytes) -> None:
+    elements = [group.hash_to_group(seed + bytes((i // 2,)), b"t") for i in range(count)] + [bytes(32)]  # some twice
+    expected = bytes(32)
+    for element in elements:
+        expected = group.add(expected, element)
+    assert encoded(sum_of(np.frombuffer(b"".join(elements), np.uint8).reshape(-1, 32))) == expected
 
 
 @given(st.binary(max_size=70), st.lists(st.tuples(st.integers(0, 63), st.integers(0, 255)), min_size=1, max_size=3))

@@ -86,7 +86,7 @@ def test_bad_encodings_are_refused_wherever_they_come_in(encoding: str) -> None:
     for at in (0, 32):
         broken = rows.copy()
         broken[1, at : at + 32] = np.frombuffer(bad, np.uint8)
-        with pytest.raises(MalformedMessage, match="not a ciphertext"):
+        with pytest.raises(MalformedMessage):
             evaluator.total(broken)
         with pytest.raises(MalformedMessage):
             keys.decrypt(good[:at] + bad + good[at + 32 :])
