@@ -285,6 +285,17 @@ def test_a_worker_that_returns_something_else_is_caught() -> None:
     assert not list(two.holder().receive(WORKER, request(two)))  # control: the honest result passes
 
 
+def test_the_audited_block_is_drawn_and_not_always_the_first() -> None:
+    job = Job(VectorSum(ROWS, 2, 1000), X[:2], vector_sum)
+    assert job.parameters.blocks(ROWS) > 1
+    alone = job.bench.load(job.sealed[0])  # the second block of the first column, in place of the sum's
+    bad = Result(job.circuit, [[*r[:1], c[1], *r[2:]] for r, c in zip(job.result.blocks, alone, strict=True)])
+    message = next(iter(job.worker(result=bad).start())).message
+    with pytest.raises(IntegrityError, match="another ciphertext"):
+        job.holder(randomness=lambda size: b"\1" + bytes(size - 1)).receive(WORKER, message)
+    assert not list(job.holder(randomness=bytes).receive(WORKER, message))  # control: a sample that misses it
+
+
 def test_a_caught_worker_does_not_try_again_until_the_sample_misses() -> None:
     two = Job(ColumnSum(5000, 50), [np.arange(5000) % 50], lambda b, c: column_sum(b, c[0]))
     first_block = Result(two.circuit, [[limb[0]] for limb in two.bench.load(two.sealed[0])])
