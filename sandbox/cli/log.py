@@ -23,9 +23,10 @@ from sandbox.cli.context import (
     out,
     show_json,
 )
+from sandbox.cli.render import show_next
 from sandbox.errors import IntegrityFailure
+from sandbox.verify import join_pages, verify_entries
 from sandbox.verify import reconcile as reconcile_record
-from sandbox.verify import verify_entries
 
 app = typer.Typer(help="Read, verify and reconcile the job log (auditor).", no_args_is_help=True)
 
@@ -64,7 +65,8 @@ def export(
         for entry in client.log_entries():
             file.write(json.dumps(entry) + "\n")
             count += 1
-    out.print(f"{count} entries written to {to}")
+    out.print(f"{count:,} entries written to {to}", soft_wrap=True)
+    show_next(f"unseen log verify --file {to}")
 
 
 @app.command()
@@ -84,7 +86,7 @@ def verify(
     leaves = [base64.b64decode(entry["leaf"]) for entry in entries[: checkpoint.size]]
     verified = verify_entries(leaves, checkpoint)
     out.print(
-        f"[green]ok[/]  {len(verified)} entries hash to the root of checkpoint {checkpoint.size}, signed by the hub"
+        f"[green]ok[/]  {len(verified):,} entries hash to the root of checkpoint {checkpoint.size}, signed by the hub"
     )
 
 
@@ -103,8 +105,8 @@ def reconcile(
         leaves = [base64.b64decode(entry["leaf"]) for entry in client.log_entries()]
     entries = verify_entries(leaves[: checkpoint.size], checkpoint)
     agreed = True
-    for path in records:
-        record = verify_outbox_record(Envelope.from_json(json.loads(path.read_text())), roster).document
+    envelopes = [Envelope.from_json(json.loads(path.read_text())) for path in records]
+    for record in join_pages(verify_outbox_record(envelope, roster).document for envelope in envelopes):
         result = reconcile_record(record, entries)
         agreed &= result.agrees
         mark = "[green]agrees[/]" if result.agrees else "[bold red]differs[/]"

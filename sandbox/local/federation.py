@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from adapters.source import SourceSpec
-from jobs.documents import Envelope, SigningKey, verify_outbox_record
+from jobs.documents import Envelope, OutboxRecord, Roster, Verified, verify_outbox_record
 from jobs.schema import Dataset, Scalar
 from sandbox.audit import verify_checkpoint
 from sandbox.catalogue.check import CheckedData
@@ -23,7 +23,7 @@ from sandbox.local.layout import Places
 from sandbox.node.config import load_config
 from sandbox.node.control import ask
 from sandbox.node.state import NodeState
-from sandbox.verify import reconcile, verify_entries
+from sandbox.verify import join_pages, reconcile, verify_entries
 
 
 class Federation:
@@ -116,15 +116,22 @@ class Federation:
         entries = verify_entries(leaves, checkpoint)
         yield f"{len(entries)} log entries hash to the root of the signed checkpoint"
         for owner in self.places.owners:
-            record = self.ask_node(owner, {"do": "export"})["record"]
-            (folder / f"sent-{owner}.json").write_text(json.dumps(record))
-            verified = verify_outbox_record(Envelope.from_json(record), roster).document
+            (verified,) = join_pages(self._export(owner, folder, roster))
             result = reconcile(verified, entries)
             yield f"{verified.node}: {result.matched} sent messages are in the log, byte for byte"
             for item in result.not_logged:
                 yield f"  no. {item.message.sequence}, a signed {item.message.round!r}, is not: the hub hides an order"
             for entry in result.not_sent:
                 yield f"  {entry.subject} is in the log, and the node never sent it"
+
+    def _export(self, owner: str, folder: Path, roster: Verified[Roster]) -> Iterator[OutboxRecord]:
+        """All pages of what a node says it sent, verified, and written to ``folder``."""
+        after: int | None = 0
+        while after is not None:
+            answer = self.ask_node(owner, {"do": "export", "after": after})
+            (folder / f"sent-{owner}-{after}.json").write_text(json.dumps(answer["record"]))
+            yield verify_outbox_record(Envelope.from_json(answer["record"]), roster).document
+            after = answer["next"]
 
     def ask_node(self, owner: str, command: Mapping[str, Any]) -> dict[str, Any]:
         """The owner's local socket."""

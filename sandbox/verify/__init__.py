@@ -12,7 +12,15 @@ permit, scope, sent, release, entry, checkpoint, inclusion, cosignature, witness
 """
 
 from sandbox.verify.assemble import assemble_receipt
-from sandbox.verify.history import Reconciliation, reconcile, verify_entries
+from sandbox.verify.history import Reconciliation, join_pages, reconcile, verify_entries
 from sandbox.verify.receipt import VerifiedReceipt, verify_receipt
 
-__all__ = ["Reconciliation", "VerifiedReceipt", "assemble_receipt", "reconcile", "verify_entries", "verify_receipt"]
+__all__ = [
+    "Reconciliation",
+    "VerifiedReceipt",
+    "assemble_receipt",
+    "join_pages",
+    "reconcile",
+    "verify_entries",
+    "verify_receipt",
+]

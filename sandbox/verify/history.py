@@ -68,6 +68,24 @@ def reconcile(record: OutboxRecord, entries: Iterable[LogEntry]) -> Reconciliati
     )
 
 
+def join_pages(records: Iterable[OutboxRecord]) -> tuple[OutboxRecord, ...]:
+    """One record for each node out of the pages of its export; raises ``BadProof`` where a page is missing."""
+    pages: dict[str, list[OutboxRecord]] = {}
+    for record in records:
+        pages.setdefault(record.node, []).append(record)
+    return tuple(_joined(node, sorted(found, key=lambda page: page.first)) for node, found in sorted(pages.items()))
+
+
+def _joined(node: str, pages: list[OutboxRecord]) -> OutboxRecord:
+    expected = 1
+    for page in pages:
+        if page.first != expected:
+            raise BadProof(f"the record of {node} lacks message {expected}: give all pages of its export")
+        expected = page.last + 1
+    entries = tuple(entry for page in pages for entry in page.entries)
+    return pages[0].model_copy(update={"entries": entries, "last": expected - 1})
+
+
 class _Frontier:
     """The roots of the complete subtrees at the right edge: all that is needed to go on, log2(size) hashes."""
 
