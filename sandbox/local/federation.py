@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from adapters.source import SourceSpec
-from jobs.documents import Envelope, OutboxRecord, Roster, Verified, verify_outbox_record
+from jobs.documents import Envelope, OutboxRecord, Roster, SigningKey, Verified, verify_outbox_record
 from jobs.schema import Dataset, Scalar
 from sandbox.audit import verify_checkpoint
 from sandbox.catalogue.check import CheckedData

@@ -16,11 +16,6 @@ from sandbox.verify.history import Reconciliation, join_pages, reconcile, verify
 from sandbox.verify.receipt import VerifiedReceipt, verify_receipt
 
 __all__ = [
-    "Reconciliation",
-    "VerifiedReceipt",
-    "assemble_receipt",
-    "join_pages",
-    "reconcile",
-    "verify_entries",
+    "Reconciliation", "VerifiedReceipt", "assemble_receipt", "join_pages", "reconcile", "verify_entries",
     "verify_receipt",
-]
+]  # fmt: skip
