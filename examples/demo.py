@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import base64
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +35,7 @@ from sandbox.client import Client, Job
 from sandbox.client.client import Finished
 from sandbox.errors import ReceiptRefused, SandboxError
 from sandbox.local.federation import parquet, read_dataset, read_job
+from sandbox.local.layout import Places
 from sandbox.verify import verify_receipt
 
 out: Final = Console(highlight=False)
@@ -56,8 +59,8 @@ def main() -> None:
             return
         play(stage)
         out.print(f"\n[bold green]The whole story took {time.monotonic() - started:.0f} s.[/]")
-        out.print("next: [bold]make serve[/] leaves it running; [bold].venv/bin/unseen --help[/] drives everything;")
-        out.print("the files of this run are in .demo/results")
+        out.print("The files of this run are in .demo/results.")
+        out.print("next: [bold]make serve[/] leaves it running and says how each party takes part")
     finally:
         stage.close()
 
@@ -285,20 +288,49 @@ def wait_for_line(stage: Stage, process: str, text: str) -> str:
 
 
 def keep_running(stage: Stage) -> None:
+    """Say, in lines that can be copied, how each party takes part; wait for Ctrl-C or a signal to end."""
     places = stage.places
-    acme, ewr = places.operator("acme").resolve(), places.owner("EWR").resolve()
-    out.print(f"\nhub at [bold]{places.url}[/]  (API: {places.url}/docs)\n\nas the operator:")
-    out.print(f"  export UNSEEN_HUB={places.url} UNSEEN_TRUST={places.trust.resolve()} UNSEEN_OPERATOR=acme \\")
-    out.print(f"         UNSEEN_TOKEN_FILE={acme}/token UNSEEN_KEY={acme}/operator.key")
-    out.print("  .venv/bin/unseen job submit examples/jobs/delay-by-carrier.yaml")
-    out.print("as an owner:")
-    out.print(f"  export UNSEEN_HUB={places.url} UNSEEN_TRUST={places.trust.resolve()} UNSEEN_OWNER=EWR \\")
-    out.print(f"         UNSEEN_TOKEN_FILE={ewr}/token UNSEEN_KEY={ewr}/owner.key")
-    out.print("  .venv/bin/unseen review list\n\nCtrl-C ends it.")
+    say = partial(out.print, soft_wrap=True, highlight=False)
+    for name in ("acme", *places.owners, "auditor"):
+        (ROOT / f"{name}.env").write_text(settings(places, name))
+    first = places.owners[0]
+    say(f"\nThe hub is at [bold]{places.url}[/]; its API is described at {places.url}/docs")
+    say("Each party has a file of settings; open a terminal for each, or play them in turn in one.")
+    say("\n1. the operator (授权运营) asks")
+    say(f"   . {ROOT}/acme.env\n   unseen job explain examples/jobs/delay-by-carrier.yaml")
+    say("   unseen job submit examples/jobs/delay-by-carrier.yaml        [dim]it prints JOB[/]")
+    say(f"2. every owner ({', '.join(places.owners)}) reads and signs")
+    say(f"   . {ROOT}/{first}.env\n   unseen review list\n   unseen review show JOB\n   unseen review approve JOB")
+    say("3. the operator fetches table and receipt, and anybody verifies")
+    say(f"   . {ROOT}/acme.env\n   unseen job watch JOB\n   unseen job release JOB")
+    say("   unseen job receipt JOB\n   unseen verify receipt.json")
+    say("4. an owner sees what left; the auditor checks the log")
+    say(f"   . {ROOT}/{first}.env\n   unseen node sent")
+    say(f"   . {ROOT}/auditor.env\n   unseen log list\n   unseen log verify")
+    say("\nIn a notebook: . .demo/acme.env, then notebooks/first-statistic.ipynb.   Ctrl-C ends it.")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         signal.pause()
     except KeyboardInterrupt:
         out.print("ending")
+
+
+def settings(places: Places, name: str) -> str:
+    """A shell file that makes whoever reads it this party, and finds the ``unseen`` command."""
+    values = {"UNSEEN_HUB": places.url, "UNSEEN_TRUST": places.trust.resolve()}
+    if name in places.owners:
+        folder = places.owner(name)
+        values |= {"UNSEEN_OWNER": name, "UNSEEN_KEY": (folder / "owner.key").resolve()}
+        values |= {"UNSEEN_NODE_CONFIG": (places.node(name) / "node.yaml").resolve()}
+    elif name in places.operators:
+        folder = places.operator(name)
+        values |= {"UNSEEN_OPERATOR": name, "UNSEEN_KEY": (folder / "operator.key").resolve()}
+    else:
+        folder = places.auditor
+    values |= {"UNSEEN_TOKEN_FILE": (folder / "token").resolve()}
+    mine = ["unset UNSEEN_OPERATOR UNSEEN_OWNER UNSEEN_KEY UNSEEN_NODE_CONFIG"]
+    mine += [f"export {key}={shlex.quote(str(value))}" for key, value in values.items()]
+    return "\n".join([*mine, f'PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"', ""])
 
 
 if __name__ == "__main__":

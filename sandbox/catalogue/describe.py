@@ -14,6 +14,8 @@ from jobs.schema import Bounds, Column, ColumnType, Dataset, Role, Scalar
 from sandbox.catalogue.profile import ColumnFacts, comparable, profile
 from sandbox.errors import InvalidSpec
 
+UNSTATED: Final = "to be stated by the owner"
+"""A draft's legal basis: nobody can register under it."""
 DOMAIN_LIMIT: Final = 200
 MAX_DECIMALS: Final = 9
 ROUNDED_DECIMALS: Final = 3
@@ -50,7 +52,7 @@ def describe(source: Source, name: str, unit: str | None = None) -> Dataset:
         columns=columns,
         unit=unit,
         null_units="exclude" if facts[unit].nulls else "refuse",
-        legal_basis="to be stated by the owner",
+        legal_basis=UNSTATED,
     )
 
 

@@ -32,6 +32,10 @@ TrustFile = Annotated[
     Path | None, typer.Option("--trust", envvar="UNSEEN_TRUST", help="trust.json with the authority's pinned root.")
 ]
 KeyFile = Annotated[Path, typer.Option("--key", envvar="UNSEEN_KEY", help="Your own signing key; it never leaves.")]
+NodeConfig = Annotated[
+    Path,
+    typer.Option("--config", envvar="UNSEEN_NODE_CONFIG", exists=True, dir_okay=False, help="node.yaml of your node."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 DEFAULT_HUB: Final = "http://127.0.0.1:8440"
 
@@ -100,8 +104,15 @@ def explain_and_exit(error: Exception, arguments: list[str]) -> NoReturn:
     elif isinstance(error, httpx.HTTPError):
         known = {"code": "unreachable", "detail": f"the hub does not answer ({type(error).__name__})",
                  "advice": "Is it running, and is --hub right?"}  # fmt: skip
+    elif isinstance(error, TimeoutError):
+        known = {
+            "code": "still-running",
+            "detail": str(error),
+            "advice": "Nothing is lost: watch on, longer with --timeout.",
+        }
     elif isinstance(error, FileNotFoundError):
-        known = {"code": "no-such-file", "detail": f"there is no file {error.filename}", "advice": ""}
+        known = {"code": "no-such-file", "detail": f"there is no file {error.filename}",
+                 "advice": "Check the path, in the option or in the UNSEEN_ variables of your shell."}  # fmt: skip
     if known is None:
         raise error
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,21 @@ import yaml
 from pydantic import ValidationError
 from rich.table import Table
 
-from sandbox.cli.context import DEFAULT_HUB, AsJson, HubUrl, KeyFile, TokenFile, connect, day, now, out, show_json
+from jobs.documents import Roster, SigningKey
+from sandbox.cli.context import (
+    DEFAULT_HUB,
+    AsJson,
+    HubUrl,
+    KeyFile,
+    NodeConfig,
+    TokenFile,
+    connect,
+    day,
+    now,
+    out,
+    show_json,
+)
+from sandbox.cli.render import show_next
 from sandbox.errors import InvalidSpec
 from sandbox.keys import load_key
 
@@ -23,6 +38,12 @@ _SUFFIX: dict[str, Kind] = {
     ".feather": "arrow",
     ".duckdb": "duckdb",
 }
+_TO_CORRECT = (
+    "legal_basis: by which law or agreement you may share statistics; title",
+    "role: sensitive and measure are guesses; known is what an outsider may know anyway",
+    "unit: whose privacy is at stake; unit_domain is the same word in every dataset about the same individuals",
+    "domain and bounds: what may occur at any holder, not only in this file; all holders register the same text",
+)
 FileOrFolder = Annotated[Path, typer.Argument(exists=True, help="A file, or a folder of files.")]
 KindOption = Annotated[str | None, typer.Option("--kind", help="parquet, csv, arrow or duckdb; guessed from the name.")]
 TableOption = Annotated[str | None, typer.Option("--table", help="Table of a DuckDB file.")]
@@ -45,19 +66,29 @@ def describe(
 
     draft = describe_source(open_source(source_of(file, kind, table, hive)), name, unit)
     value = draft.model_dump(mode="json", exclude_defaults=True)
-    text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+    text = yaml.safe_dump(
+        value, sort_keys=False, allow_unicode=True, default_flow_style=None, width=min(out.width, 100)
+    )
     if to is None:
         out.print(text, markup=False, soft_wrap=True)
         return
     to.write_text(text)
-    out.print(f"draft written to {to}: state the legal basis and correct the roles before you register it")
+    out.print(
+        f"draft of {len(draft.columns)} columns written to {to}; the privacy unit is {draft.unit}", soft_wrap=True
+    )
+    out.print("Read every line before you sign it:")
+    for line in _TO_CORRECT:
+        out.print(f"  - {line}")
+    show_next(
+        f"unseen data register {to} {file} --config node.yaml --rows-at-most N --label LABEL --data-until 2026-12-31"
+    )
 
 
 @app.command()
 def register(
     dataset: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The dataset file (YAML).")],
     file: FileOrFolder,
-    config: Annotated[Path, typer.Option("--config", exists=True, help="node.yaml of the node that holds the data.")],
+    config: NodeConfig,
     key: KeyFile,
     rows_at_most: Annotated[int, typer.Option(min=1, help="Declared bound on the rows; range proofs use it.")],
     label: Annotated[str, typer.Option(help="What people call this version, e.g. 2013.")],
@@ -68,6 +99,9 @@ def register(
     cell_budget: Annotated[
         int, typer.Option(min=0, help="Cells that may ever be released of this version.")
     ] = 1_000_000,
+    cosign_key: Annotated[
+        list[Path] | None, typer.Option(help="Another signer's key, where several must sign for this owner.")
+    ] = None,
     hub: HubUrl = "",
     token_file: TokenFile = None,
     as_json: AsJson = False,
@@ -78,16 +112,21 @@ def register(
     from sandbox.node.config import load_config
     from sandbox.node.state import NodeState
 
+    declared = read_dataset(dataset)
+    check_edited(declared, dataset)
     settings = load_config(config)
+    keys = [load_key(file) for file in (key, *(cosign_key or ()))]
+    with connect(hub or settings.hub, token_file, settings.trust) as client:
+        check_signers(client.roster().document, settings.owner, keys)  # before anything changes at the node
     state = NodeState(settings.state_dir, Trust.load(settings.trust))
     try:
         held, checked = register_version(
             state,
-            read_dataset(dataset),
+            declared,
             source_of(file, kind, table, hive),
             settings.owner,
             settings.node,
-            [load_key(key)],
+            keys,
             now(),
             rows_at_most=rows_at_most,
             label=label,
@@ -102,8 +141,9 @@ def register(
         show_json({"dataset": held.dataset.name, "version": held.version, "sequence": held.sequence})
         return
     excluded = f", {checked.null_units} without a unit are left out" if checked.null_units else ""
-    out.print(f"[green]registered[/] {held.dataset.name} version {held.sequence} ({checked.rows} rows{excluded})")
+    out.print(f"[green]registered[/] {held.dataset.name} version {held.sequence} ({checked.rows:,} rows{excluded})")
     out.print(f"[dim]the hub knows only the salted commitment {held.version[:27]}…[/]")
+    show_next(f"unseen data show {held.dataset.name}")
 
 
 @app.command("list")
@@ -119,7 +159,12 @@ def list_(hub: HubUrl = DEFAULT_HUB, token_file: TokenFile = None, as_json: AsJs
         dataset = item["dataset"]
         holders = ", ".join(holding["provider"] for holding in item["holdings"])
         table.add_row(dataset["name"], dataset["unit"], dataset["grade"], str(len(dataset["columns"])), holders)
+    if not found:
+        out.print("no dataset is registered yet")
+        show_next("an owner: unseen data describe FILE --name NAME --out NAME.yaml")
+        return
     out.print(table)
+    show_next(f"unseen data show {found[0]['dataset']['name']}")
 
 
 @app.command()
@@ -141,6 +186,29 @@ def show(
     out.print(table)
     for holding in found["holdings"]:
         out.print(f"held by {holding['provider']} at {holding['node']}, version {holding['version_label']}")
+
+
+def check_edited(dataset: Any, file: Path) -> None:
+    """Raise ``InvalidSpec`` for a draft that nobody has corrected: its owner would sign what a program guessed."""
+    from sandbox.catalogue.describe import UNSTATED
+
+    if dataset.legal_basis == UNSTATED:
+        raise InvalidSpec(f"{file.name} is still the draft: write the law or agreement it rests on into legal_basis")
+
+
+def check_signers(roster: Roster, owner: str, keys: Sequence[SigningKey]) -> None:
+    """Raise ``WrongKey`` unless these keys may sign for the owner: a version only its node knows stops its jobs."""
+    entry = roster.owner(owner)
+    mine = {key.public.text for key in keys} & set(entry.keys)
+    if len(mine) < entry.threshold:
+        raise WrongKey(f"{owner} signs with {entry.threshold} of its {len(entry.keys)} key(s); {len(mine)} was given")
+
+
+class WrongKey(InvalidSpec):
+    code = "wrong-key"
+    advice = (
+        "Name the owner's own key with --key, further signers with --cosign-key, and this owner's node with --config."
+    )
 
 
 def read_dataset(file: Path) -> Any:

@@ -22,7 +22,7 @@ from sandbox.cli.context import (
     parameters_of,
     show_json,
 )
-from sandbox.cli.render import reason_text, show_job, show_table, show_words
+from sandbox.cli.render import reason_text, show_cost, show_job, show_next, show_table, show_words
 from sandbox.client import Job, build_commitment
 from sandbox.errors import InvalidSpec
 from sandbox.keys import load_key
@@ -52,6 +52,8 @@ def explain(
     out.print(f"decision now: [bold]{preview.decision.replace('_', ' ')}[/]")
     for reason in preview.reasons:
         out.print(f"  - {reason_text(reason)}")
+    if preview.decision != "denied":
+        show_next(f"unseen job submit {file}")
 
 
 @app.command()
@@ -79,7 +81,7 @@ def submit(
     if as_json:
         show_json(job.raw)
         return
-    show_words(str(job.words.get("text", "")))
+    show_cost(job.words)
     show_job(job)
 
 
@@ -92,12 +94,20 @@ def list_(
 ) -> None:
     """Your jobs, newest first."""
     with connect(hub, token_file) as client:
-        jobs = list(client.jobs(state=state))
+        jobs = sorted(client.jobs(state=state), key=lambda job: str(job.raw.get("created", "")), reverse=True)
     if as_json:
         show_json([job.raw for job in jobs])
         return
+    if not jobs:
+        out.print("no job" + (f" is {state}" if state else " yet"))
+        show_next("unseen job list" if state else "unseen job explain FILE")
+        return
     for job in jobs:
-        out.print(f"{job.id}  {job.state:<15} {job.fine}")
+        since = str(job.raw.get("created", ""))[:16].replace("T", " ")
+        out.print(
+            f"{job.id}  {since}  {job.state.replace('_', ' '):<14}  {job.fine}", no_wrap=True, overflow="ellipsis"
+        )
+    show_next(f"unseen job show {jobs[0].id}")
 
 
 @app.command()
@@ -156,11 +166,16 @@ def release(
             if form not in ("csv", "arrow"):
                 raise InvalidSpec("name the file .csv or .arrow")
             to.write_bytes(client.download(job_id, form))
-            out.print(f"written to {to}")
+            out.print(f"written to {to}", soft_wrap=True)
+            show_next(f"unseen job receipt {job_id} --out receipt.json")
         elif as_json:
             show_json(client.release(job_id))
         else:
             show_table(client.table(job_id))
+            show_next(
+                f"unseen job release {job_id} --out release.csv --salt-out salt",
+                f"unseen job receipt {job_id} --out receipt.json",
+            )
 
 
 @app.command()
@@ -172,8 +187,10 @@ def receipt(
 ) -> None:
     """Fetch the receipt (存证): anybody can verify it offline with 'unseen verify'."""
     with connect(hub, token_file) as client:
-        to.write_bytes(client.receipt(job_id))
-    out.print(f"written to {to}   [dim]next:[/] unseen verify {to} --trust trust.json")
+        found = client.receipt(job_id)
+    to.write_bytes(found)
+    out.print(f"written to {to} ({len(found):,} bytes)", soft_wrap=True)
+    show_next(f"unseen verify {to}  (--trust trust.json, unless UNSEEN_TRUST names it)")
 
 
 def follow(client: Any, job_id: str, timeout: float, quiet: bool = False) -> Job:

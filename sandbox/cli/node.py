@@ -11,11 +11,12 @@ from rich.table import Table
 
 from jobs.documents.ed25519 import PublicKey
 from jobs.schema import Digest
-from sandbox.cli.context import AsJson, HubUrl, KeyFile, TokenFile, connect, now, out, show_json
+from sandbox.cli.context import AsJson, HubUrl, KeyFile, NodeConfig, TokenFile, connect, now, out, show_json
+from sandbox.cli.render import show_next
 from sandbox.keys import load_key
 
 app = typer.Typer(help="Run a node and look at what left it (owner).", no_args_is_help=True)
-Config = Annotated[Path, typer.Option("--config", exists=True, dir_okay=False, help="node.yaml")]
+Config = NodeConfig
 
 
 @app.command()
@@ -69,7 +70,7 @@ def status(config: Config, as_json: AsJson = False) -> None:
     for name, version in answer["datasets"].items():
         out.print(f"holds {name}, version {version[:20]}…")
     for account, amount in answer["spent"].items():
-        out.print(f"spent {amount:>8} of {account[:40]}…")
+        out.print(f"spent {amount:>9,} of {account[:40]}…")
 
 
 @app.command()
@@ -78,6 +79,9 @@ def sent(config: Config, as_json: AsJson = False) -> None:
     entries = _ask(config, {"do": "sent"})["entries"]
     if as_json:
         show_json(entries)
+        return
+    if not entries:
+        out.print("nothing has left this node")
         return
     table = Table("no.", "when", "job", "round", "operator", "cells", title="What left this node (本节点外发记录)")
     for entry in entries:
@@ -98,8 +102,9 @@ def export(config: Config, to: Annotated[Path, typer.Option("--out", help="File 
         answer = _ask(config, {"do": "export", "after": after})
         file = to if page == 1 else to.with_name(f"{to.stem}-{page}{to.suffix}")
         file.write_text(json.dumps(answer["record"]))
-        out.print(f"written to {file}")
+        out.print(f"written to {file}", soft_wrap=True)
         after, page = answer["next"], page + 1
+    show_next(f"the auditor: unseen log reconcile {to}")
 
 
 @app.command()

@@ -21,7 +21,7 @@ from sandbox.cli.context import (
     out,
     show_json,
 )
-from sandbox.cli.render import show_words
+from sandbox.cli.render import show_next, show_words
 from sandbox.client import Client, Review, build_denial, build_grant
 from sandbox.errors import NotFound
 from sandbox.keys import load_key
@@ -44,12 +44,15 @@ def list_(
         )
         return
     if not reviews:
-        out.print("nothing waits for you")
+        out.print("nothing waits for you: a request shows up here when an operator submits a job over your data")
+        show_next("unseen node sent  (what has left your node so far)")
     for review in reviews:
         out.print(
             f"{review.job}  operator {review.operator}  scenario {review.commitment.document.scenario!r}  "
-            f"plan {review.plan.digest()[:19]}…"
+            f"plan {review.plan.digest()[:19]}…",
+            soft_wrap=True,
         )
+    show_next(*[f"unseen review show {review.job}" for review in reviews])
 
 
 @app.command()
@@ -67,11 +70,11 @@ def show(
     if as_json:
         show_json(words.model_dump(mode="json"))
         return
-    show_words(words.text())
+    show_words(words.text(), "What you would sign (计划说明)")
     document = review.commitment.document
     out.print(f"operator [bold]{review.operator}[/] commits to: {document.purpose}")
     out.print(f"disposal (期满处置): {document.disposal}")
-    out.print(f"plan digest {review.plan.digest()}")
+    show_next(f"unseen review approve {job_id}", f'unseen review deny {job_id} --reason "..."')
 
 
 @app.command()
@@ -98,10 +101,15 @@ def approve(
         grant = build_grant(review, owner, [load_key(key)], now(), day(until), runs, series=series)
         if to is not None:
             to.write_bytes(grant.encode())
-            out.print(f"signed grant written to {to}: let the other signers run 'unseen review cosign'")
+            out.print(f"signed grant written to {to}", soft_wrap=True)
+            show_next(f"another signer of {owner}: unseen review cosign {to}")
             return
         client.grant(grant)
-    out.print(f"grant [bold]{grant.digest}[/] for {runs} run(s) sent")
+        waiting = [item.job for item in client.reviews()]
+    out.print(f"granted {runs} run(s) to operator [bold]{review.operator}[/], until {day(until):%Y-%m-%d %H:%M} UTC")
+    out.print(f"grant {grant.digest}", soft_wrap=True)
+    show_next(*[f"unseen review show {job}" for job in waiting])
+    out.print(f"[dim]to take it back:[/] unseen node revoke {grant.digest}", soft_wrap=True)
 
 
 @app.command()
@@ -171,4 +179,4 @@ def _find(client: Client, job_id: str) -> Review:
     for review in client.reviews():
         if review.job == job_id:
             return review
-    raise NotFound(f"no request {job_id} waits for you")
+    raise NotFound(f"no request {job_id} waits for you: it is answered or over, or was never asked of you")

@@ -75,21 +75,28 @@ class Client:
     def cancel(self, job_id: str) -> Job:
         return Job.read(self._call("POST", f"/jobs/{job_id}/cancel"))
 
-    def events(self, job_id: str) -> Iterator[Mapping[str, Any]]:
-        """Server-sent events of one job until it is over."""
-        with self._http.stream("GET", f"/jobs/{job_id}/events", timeout=httpx.Timeout(30.0, read=None)) as stream:
+    def events(self, job_id: str, timeout: float | None = None) -> Iterator[Mapping[str, Any]]:
+        """Server-sent events of one job until it is over, or until ``timeout`` seconds have passed."""
+        end = None if timeout is None else time.monotonic() + timeout
+        patience = httpx.Timeout(30.0, read=timeout)
+        with self._http.stream("GET", f"/jobs/{job_id}/events", timeout=patience) as stream:
             if stream.status_code >= 400:
                 stream.read()
                 raise _problem(stream)
-            for line in stream.iter_lines():
-                if line.startswith("data:"):
-                    yield json.loads(line[5:])
+            try:
+                for line in stream.iter_lines():
+                    if line.startswith("data:"):
+                        yield json.loads(line[5:])
+                    if end is not None and time.monotonic() > end:  # the hub's keep-alive lines come here too
+                        return
+            except httpx.ReadTimeout:
+                return
 
     def wait(self, job: Job | str, timeout: float = 300.0, on_change: Callable[[Job], None] | None = None) -> Finished:
         """Follow the job to its end; raises ``TimeoutError``."""
         job_id = job if isinstance(job, str) else job.id
         end = time.monotonic() + timeout
-        for _ in self.events(job_id):
+        for _ in self.events(job_id, timeout):
             current = self.job(job_id)
             if on_change is not None:
                 on_change(current)
