@@ -1,8 +1,8 @@
 """The numba kernels behind ``curve25519``: X25519 ladder and Elligator 2 on blocks of eight points.
 
 Run without the GIL. All points are rows of 32 little-endian bytes seen as four uint64. Memory addresses and branches
-depend on sizes and on the loop counter only. Numba's cache watches this file alone: touch it after editing
-``field25519``, or the old field arithmetic stays in use on your machine.
+depend on sizes and on the loop counter only. Numba's cache watches this file alone: touch it (and
+``edwards``, ``ristretto_sum``) after editing ``field25519``, or the old field arithmetic stays in use on your machine.
 """
 
 from __future__ import annotations
