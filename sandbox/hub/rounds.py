@@ -16,6 +16,7 @@ from jobs.documents import Envelope, Permit, SentRecord, Verified, moment_text, 
 from jobs.documents.ed25519 import encode_base64
 from jobs.errors import BadDocument
 from jobs.opening import pack, unpack
+from sandbox.audit import MESSAGE_REFUSED
 from sandbox.errors import IntegrityFailure, InvalidTransition
 from sandbox.hub.coordinator import COUNTED, Joint, add_flags, check_message, check_sent
 from sandbox.hub.ending import end_in
@@ -25,7 +26,7 @@ from sandbox.hub.jobstate import job_row, put, set_fine
 from sandbox.hub.releasing import release_job
 from sandbox.hub.request import stored_plan
 from sandbox.hub.tokens import Caller
-from sandbox.messages import Abort, Destroyed, Flags, Key, Values
+from sandbox.messages import Abort, Destroyed, Flags, Key
 from sandbox.policy.states import Cause, State
 from sandbox.policy.states import Event as Step
 from sandbox.store.event import Event
@@ -47,8 +48,14 @@ def receive(hub: Hub, caller: Caller, envelopes: Sequence[Envelope]) -> None:
         held = Held.of(connection, row.id)
         fresh = [item for item in incoming if held.digests.get((node, item.round)) != item.payload_digest]
         clash = next((item for item in fresh if (node, item.round) in held.digests), None)
+        late: InvalidTransition | None = None
         if clash is None and fresh:
-            _check(joint, node, fresh, held, connection, row)
+            try:
+                _check(joint, node, fresh, held, connection, row)
+            except InvalidTransition as error:
+                late = error
+    if late is not None:
+        raise _record_late(hub, caller, row, fresh, late)
     if clash is not None:
         raise _record_clash(hub, caller, row, clash)
     if fresh:
@@ -127,7 +134,7 @@ def _advance(hub: Hub, change: Change, row: Row[Any], joint: Joint, held: Held, 
             for node in nodes:
                 put(change, node, "open", row.id, {"passed": encode_base64(passed)})
         case "sent" if held.has_all(nodes, "values", "sent"):  # the record comes with or after the values
-            values = [decoded(e, Values) for e in held.envelopes(connection, "values", nodes)]
+            values = held.envelopes(connection, "values", nodes)
             release_job(hub, change, row, joint, values, held.envelopes(connection, "sent", nodes))
         case "abort" if isinstance(item.content, Abort):
             code, advice = _abort_words(item.content)
@@ -141,6 +148,21 @@ def _abort_words(abort: Abort) -> tuple[str, str]:
     code = abort.code if _SLUG.fullmatch(abort.code) else "node-aborted"
     plain = "".join(character if character.isprintable() else " " for character in abort.advice)
     return code, f"node {abort.node} ended the job: {plain}"
+
+
+def _record_late(
+    hub: Hub, caller: Caller, row: Row[Any], incoming: Sequence[Incoming], late: InvalidTransition
+) -> InvalidTransition:
+    """The job is over: the messages are not taken, but the log says that they came, so that records reconcile."""
+    for item in incoming:
+        subject = f"{caller.subject}:{item.round}"
+        facts = {"round": item.round, "node": caller.subject, "state": row.state}
+        digests = (item.payload_digest,)
+        with hub.store.change(
+            Event(MESSAGE_REFUSED, caller.actor, job=row.id, subject=subject, digests=digests, facts=facts)
+        ):
+            pass
+    return late
 
 
 def _record_clash(hub: Hub, caller: Caller, row: Row[Any], item: Incoming) -> IntegrityFailure:

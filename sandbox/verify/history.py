@@ -13,7 +13,7 @@ from jobs.documents import OutboxRecord
 from jobs.documents.execution import OutboxEntry
 from jobs.schema import Digest
 from sandbox.audit.checkpoint import Checkpoint
-from sandbox.audit.entry import MESSAGE_RECEIVED, LogEntry
+from sandbox.audit.entry import MESSAGE_RECEIVED, MESSAGE_REFUSED, LogEntry
 from sandbox.audit.merkle import EMPTY_ROOT, leaf_hash, node_hash
 from sandbox.errors import BadProof
 
@@ -58,7 +58,11 @@ def reconcile(record: OutboxRecord, entries: Iterable[LogEntry]) -> Reconciliati
     """
     logged: dict[Digest, LogEntry] = {}
     for entry in entries:
-        if entry.event == MESSAGE_RECEIVED and entry.actor == f"node:{record.node}" and entry.digests:
+        if (
+            entry.event in (MESSAGE_RECEIVED, MESSAGE_REFUSED)
+            and entry.actor == f"node:{record.node}"
+            and entry.digests
+        ):
             logged[entry.digests[0]] = entry
     sent = {item.message.digest: item for item in record.entries}
     return Reconciliation(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jobs.documents import Envelope, Permit, SentRecord
+from jobs.documents import Envelope, Permit, SentRecord, digest
 from jobs.documents.ed25519 import decode_base64
 from mpc.ring import Z64
 from sandbox.messages import PAYLOAD_TYPE, Abort, Flags, Key, Values, decode, encode, permit_bytes, session_of
@@ -276,3 +276,12 @@ def test_killed_and_restarted_after_any_message_the_job_still_ends_released_once
     assert [row["runs"] for row in usage] == [1, 1, 1]
     world.cosign_all()
     world.call("GET", f"/jobs/{job}/receipt", "acme")
+
+
+def test_a_late_message_is_refused_and_the_log_says_that_it_came(world: Any, running: str) -> None:
+    node = world.nodes["ewr"]
+    ((envelope,),) = [node.answer(item) for item in node.inbox() if item["kind"] == "permit"]
+    world.call("POST", f"/jobs/{running}/cancel", "acme")
+    node.post(envelope, status=409)
+    (entry,) = world.call("GET", "/log/entries?kind=message.refused", "auditor")["items"]
+    assert entry["entry"]["digests"] == [digest(envelope[0].payload)]
