@@ -1,4 +1,4 @@
-"""What a peer may ask is bounded before its message costs anything: points of PSI, elements of an OPRF."""
+"""What a peer may ask is bounded before its message costs anything; what is sent keeps no order."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from mpc.drive import run
 from mpc.errors import BadParameters, MalformedMessage
 from mpc.oprf.messages import BlindedElements
 from mpc.party import PartyName
+from mpc.psi_dh.curve25519 import in_value_order
 from mpc.psi_dh.join import PartyOne, PartyTwo
-from mpc.psi_dh.messages import Groups, Masked
+from mpc.psi_dh.messages import Groups, Masked, Pairs
 from mpc.psi_dh.paillier_scheme import PaillierEvaluator, PaillierKeyHolder
 from mpc.psi_dh.points import MOST_POINTS
 from mpc.wire import Writer
@@ -55,3 +56,20 @@ def test_party_two_answers_no_more_items_than_were_charged(at_most: int, refused
         return
     run([one, two])
     assert two.result == ((5,), (6,))
+
+
+def test_sets_of_a_join_forget_their_order_on_every_way() -> None:
+    """Whoever kept the order could tell which of its points came back as which, or which row is which item."""
+    keys = PaillierKeyHolder(generate_paillier_keypair(n_length=2048)[1], 1, 8, 20, secrets.token_bytes)
+    groups = [[b"%d" % i for i in range(10)], [b"%d" % i for i in range(10, 30)]]
+    items = [b"%d" % i for i in range(20)]
+    one = PartyOne(A, B, SESSION, groups, PaillierEvaluator, 1, secrets.token_bytes)
+    two = PartyTwo(B, A, SESSION, items, np.ones((20, 1), np.int64), keys, 1, secrets.token_bytes)
+    question = next(iter(one.start())).message
+    answer = next(iter(two.receive(A, question))).message
+    points = [Pairs.decode(next(iter(two.start())).message).points]
+    for doubly, message in ((False, question), (True, answer)):
+        sent = Groups.decode(message, SESSION, doubly)
+        points += [sent.points[:10], sent.points[10:]]
+    for part in points:
+        assert np.array_equal(in_value_order(part), np.arange(len(part)))

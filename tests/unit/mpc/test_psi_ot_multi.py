@@ -25,7 +25,8 @@ from mpc.psi.messages import HINT_ROWS_AT_ONCE, SenderHello
 from mpc.psi.multi import Leader, Member
 from mpc.psi.opprf import Hint
 from mpc.psi.parameters import MAX_ITEMS, code_words_for
-from mpc.psi.zero import KeyShare, zero_shares
+from mpc.psi.zero import KeyShare, PairKeys, zero_shares
+from mpc.wire import header
 
 SESSION = bytes(range(16))
 LEADER = PartyName("leader")
@@ -177,6 +178,29 @@ def test_parts_of_the_table_are_checked() -> None:
     assert np.array_equal(receiver.values, value)
     with pytest.raises(WrongRound):
         list(receiver.receive(S, part.message))
+
+
+def test_keys_and_openings_of_a_pair_belong_to_its_session_and_names() -> None:
+    """Even if scalars came twice, another session or pair has other keys; and no two pairs share a session id."""
+
+    def key(session: bytes, name: str, other: str) -> bytes:
+        pairs = PairKeys(PartyName(name), [PartyName(other)], session, lambda size: b"\x07" * size)
+        pairs.take(PartyName(other), KeyShare(pairs.point))
+        return next(iter(pairs.keys))
+
+    keys = [key(SESSION, "a", "b"), key(bytes(16), "a", "b"), key(SESSION, "a", "c"), key(SESSION, "ab", "c")]
+    assert len(set(keys)) == 4
+    assert key(SESSION, "b", "a") == keys[0]
+    leader, members = _star([[b"x"], [b"x"], [b"x"]])
+    sends = [(party.name, send) for party in (leader, *members) for send in party.start()]
+    openings = [
+        opening
+        for name, send in sends
+        for member in members
+        if send.to == member.name
+        for opening in member.receive(name, send.message)
+    ]
+    assert len({header(opening.message).session for opening in openings} | {SESSION}) == 3
 
 
 def test_an_announced_size_alone_takes_no_memory() -> None:
