@@ -308,7 +308,8 @@ def keep_running(stage: Stage) -> None:
     say(f"   . {ROOT}/{first}.env\n   unseen node sent")
     say(f"   . {ROOT}/auditor.env\n   unseen log list\n   unseen log verify")
     say("\nIn a notebook: . .demo/acme.env, then notebooks/first-statistic.ipynb.   Ctrl-C ends it.")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell starts background jobs with SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
     try:
         signal.pause()
     except KeyboardInterrupt:

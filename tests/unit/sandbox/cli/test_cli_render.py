@@ -1,0 +1,108 @@
+"""What a person reads at an 80-column terminal: exact next calls, unbroken; readable numbers; lists that stay lists."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from io import StringIO
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from sandbox.cli import render
+from sandbox.cli.context import out
+from sandbox.client import Job, Table
+
+ID = "job-0123456789abcdef"
+OWNERS = ("EWR", "JFK", "LGA")
+MISSING = tuple({"owner": owner, "code": "x", "text": f"{owner} has not granted this plan"} for owner in OWNERS)
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> StringIO:
+    """The commands' console, 80 columns wide, written to memory."""
+    page = StringIO()
+    narrow = Console(file=page, width=80, highlight=False)
+    monkeypatch.setattr(out, "__dict__", narrow.__dict__)
+    return page
+
+
+def job(state: str, reasons: tuple[dict[str, str], ...] = ()) -> Job:
+    return Job(ID, state, "", "acme", {}, reasons=reasons)
+
+
+def test_the_next_call_names_everybody_who_has_not_approved(terminal: StringIO) -> None:
+    render.show_job(job("needs_approval", MISSING[1:]))
+    lines = terminal.getvalue().splitlines()
+    assert f"next: JFK, LGA, each: unseen review show {ID}, then unseen review approve {ID}" in lines
+    assert f"      you: unseen job watch {ID}" in lines
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("running", f"unseen job watch {ID}"),
+        ("released", f"unseen job receipt {ID} --out receipt.json"),
+        ("denied", "unseen job explain FILE"),
+        ("failed", "unseen job submit FILE"),
+        ("expired", "unseen job submit FILE"),
+    ],
+)
+def test_every_state_that_can_go_on_says_how(terminal: StringIO, state: str, words: str) -> None:
+    render.show_job(job(state))
+    assert words in terminal.getvalue()
+
+
+def test_what_is_over_names_no_next_call() -> None:
+    assert render.next_calls(job("cancelled")) == ()
+
+
+def test_a_reason_names_its_owner_once() -> None:
+    assert render.reason_text(MISSING[0]) == "EWR has not granted this plan"
+    assert render.reason_text({"owner": "EWR", "text": "the period is over"}) == "EWR: the period is over"
+
+
+def test_the_cost_is_readable(terminal: StringIO) -> None:
+    cost = {
+        "rows_at_most": 1048576,
+        "columns_read": 4,
+        "seconds_about": "0.4",
+        "flag_bytes_per_node": 9216,
+        "value_bytes_per_node": 6144,
+    }
+    render.show_cost({"summary": "3 statistics", "numbers": 1576, "cost": cost})
+    shown = " ".join(terminal.getvalue().split())
+    for part in ("1,576 numbers", "1,048,576 rows", "15.4 kB", "about 0.4 s"):
+        assert part in shown
+
+
+@pytest.mark.parametrize(("size", "text"), [(999, "999 bytes"), (1000, "1.0 kB"), (2_500_000, "2.5 MB")])
+def test_bytes(size: int, text: str) -> None:
+    assert render.amount(size) == text
+
+
+def test_long_lines_go_on_under_their_first_word() -> None:
+    text = "Columns:\n  - flights.arr_delay (度量): " + "aggregated, single values are never shown " * 3 + "\n\nend"
+    lines = render.hang(text, 60).splitlines()
+    assert lines[0] == "Columns:"
+    assert lines[-2:] == ["", "end"]
+    assert all(line.startswith("    ") and line[4] != " " for line in lines[2:-2])
+    assert all(cell_len(line) <= 60 for line in lines)
+    assert " ".join(" ".join(lines).split()) == " ".join(text.split())
+
+
+def test_words_wider_than_the_page_are_kept() -> None:
+    assert render.hang("a " + "x" * 90, 60) == "a\n" + "x" * 90
+
+
+def test_numbers_stand_under_each_other_and_nothing_is_markup(terminal: StringIO) -> None:
+    rows = (("[bold]A", 5, Decimal("1.5")), ("B", 1000, None))
+    table = Table(("name", "n", "mean"), rows, (frozenset(), frozenset({"mean"})), "Source: [red]x.")
+    render.show_table(table)
+    shown = terminal.getvalue()
+    assert "[bold]A" in shown
+    assert "Source: [red]x." in " ".join(shown.split())
+    ends = [line.split("│")[2].rstrip().rjust(9) for line in shown.splitlines() if line.startswith("│")]
+    assert [cell.strip() for cell in ends] == ["5", "1000"]
+    assert len({len(line.split("│")[2].rstrip()) for line in shown.splitlines() if line.startswith("│")}) == 1
+    assert "1 cell(s) marked ·" in shown
