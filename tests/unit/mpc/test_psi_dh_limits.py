@@ -12,9 +12,10 @@ from mpc.drive import run
 from mpc.errors import BadParameters, MalformedMessage
 from mpc.oprf.messages import BlindedElements
 from mpc.party import PartyName
+from mpc.psi_dh.cardinality import Receiver, Sender
 from mpc.psi_dh.curve25519 import in_value_order
 from mpc.psi_dh.join import PartyOne, PartyTwo
-from mpc.psi_dh.messages import Groups, Masked, Pairs
+from mpc.psi_dh.messages import DoublyMasked, Groups, Masked, Pairs
 from mpc.psi_dh.paillier_scheme import PaillierEvaluator, PaillierKeyHolder
 from mpc.psi_dh.points import MOST_POINTS
 from mpc.wire import Writer
@@ -73,3 +74,15 @@ def test_sets_of_a_join_forget_their_order_on_every_way() -> None:
         points += [sent.points[:10], sent.points[10:]]
     for part in points:
         assert np.array_equal(in_value_order(part), np.arange(len(part)))
+
+
+def test_the_answer_does_not_come_in_the_order_of_the_question() -> None:
+    """Else the receiver would read from the places which of its items are shared, and not only how many."""
+    receiver = Receiver(A, B, SESSION, [b"%d" % i for i in range(40)], secrets.token_bytes)
+    sender = Sender(B, A, SESSION, [b"1", b"2"], 1, 40, secrets.token_bytes)
+    question = next(iter(receiver.start())).message
+    points = DoublyMasked.decode(next(iter(sender.receive(A, question))).message).points
+    assert np.array_equal(in_value_order(points), np.arange(40))
+    for sent in (question, next(iter(sender.start())).message):
+        own = Masked.decode(sent).points
+        assert np.array_equal(in_value_order(own), np.arange(len(own)))
