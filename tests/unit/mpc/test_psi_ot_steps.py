@@ -13,6 +13,7 @@ from mpc.psi.code import Code
 from mpc.psi.cuckoo import lists_of, place, positions_of
 from mpc.psi.items import digest_items, distinct
 from mpc.psi.lookup import MaskTable
+from mpc.psi.oprf import _hash
 from mpc.psi.parameters import (
     bins_for,
     check_count,
@@ -156,3 +157,14 @@ def test_the_table_finds_own_masks_of_the_right_list_only() -> None:
     table = MaskTable(masks, (np.arange(3000) % 3).astype(np.uint8))
     table.probe(1, np.concatenate([masks[:1500], masks[:1500] ^ 1]))
     assert np.flatnonzero(table.found).tolist() == list(range(1, 1500, 3))
+
+
+def test_values_are_hashed_with_their_bin_and_session() -> None:
+    """KKRT's H takes the bin: equal rows of two bins, or of two sessions, must not give equal values."""
+    rows = np.zeros((3, 8), np.uint64)
+    rows[:, :7] = 5
+    values = _hash(rows, np.array([0, 1, 2**40], np.uint64), 7, b"session1").view(np.uint8).reshape(3, 32)[:, :16]
+    for value, place in zip(values, (0, 1, 2**40), strict=True):
+        salt = place.to_bytes(8, "little")
+        expected = hashlib.blake2s(rows[0, :7].tobytes(), digest_size=16, salt=salt, person=b"session1").digest()
+        assert value.tobytes() == expected
