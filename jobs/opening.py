@@ -3,6 +3,8 @@
 Round ``flags``: for every aggregate, then every cell, two elements of Z_2^64 (``fail``, then ``present``).
 Round ``values``: for every channel, then every cell, one element of the plan's ring, but only where some aggregate
 that needs the channel passed in that cell. Shapes are pure functions of plan and pass bits; nothing else is sent.
+With one participant nothing can be masked: its ``flags`` are the pass bits alone, and ``values`` carries the rounded
+number of every passing aggregate, then cell, as decimal text.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ PROTOCOL_VERSION: Final = 1
 """``Permit.protocol``: the walk in docs/architecture.md."""
 ALGORITHM: Final[Digest] = json_digest({"algorithm": "joint-statistic", "version": 1})
 """``Grant.algorithm`` and ``Permit.algorithm`` of SQL statistics: the algorithm is ours, the plan is the operator's."""
+
+NUMBER_BYTES: Final = 48
+"""At most, of one rounded number as decimal text."""
 
 Bits = npt.NDArray[np.bool_]
 

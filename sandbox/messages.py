@@ -7,13 +7,16 @@ the node masked under, ``Values`` binds the opened set. Hub and node share this 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import ClassVar, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from jobs.opening import NUMBER_BYTES
 from mpc.errors import MalformedMessage
 from mpc.wire import SESSION_BYTES, Reader, Writer
 
@@ -21,6 +24,7 @@ PAYLOAD_TYPE: Final = "application/vnd.unseen.message;v=1"
 PROTOCOL: Final = 64
 MAX_ELEMENTS: Final = 1 << 22
 DIGEST_BYTES: Final = 32
+_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?(E[+-][0-9]{1,2})?")
 
 Words = npt.NDArray[np.uint64]
 """Ring elements as little-endian 64-bit words, shape (elements, words per element)."""
@@ -118,9 +122,39 @@ class Destroyed:
         return cls(session, node, permit)
 
 
-NodeMessage = Key | Flags | Values | Abort | Destroyed
-Kind = TypeVar("Kind", Key, Flags, Values, Abort, Destroyed)
-_KINDS: Final[dict[int, type[NodeMessage]]] = {kind.KIND: kind for kind in (Key, Flags, Values, Abort, Destroyed)}
+@dataclass(frozen=True)
+class Gated:
+    """Round 3 of a job with one owner, instead of ``Values``: the opened numbers, rounded by its own node.
+
+    ``numbers``: for every passing aggregate, then cell; ``None`` where SQL says NULL.
+    """
+
+    KIND: ClassVar[int] = 6
+    session: bytes
+    node: str
+    permit: bytes
+    passed: bytes  # ``jobs.opening.pass_digest``
+    numbers: tuple[Decimal | None, ...] = field(repr=False)
+
+    def body(self, writer: Writer) -> Writer:
+        writer.raw(self.passed).u32(len(self.numbers))
+        for number in self.numbers:
+            writer.text("" if number is None else str(number))
+        return writer
+
+    @classmethod
+    def read(cls, session: bytes, node: str, permit: bytes, reader: Reader) -> Gated:
+        passed, count = reader.raw(DIGEST_BYTES), reader.u32()
+        if count > MAX_ELEMENTS:
+            raise MalformedMessage(f"{count} numbers where at most {MAX_ELEMENTS} are allowed")
+        return cls(session, node, permit, passed, tuple(_number(reader.text(NUMBER_BYTES)) for _ in range(count)))
+
+
+NodeMessage = Key | Flags | Values | Gated | Abort | Destroyed
+Kind = TypeVar("Kind", Key, Flags, Values, Gated, Abort, Destroyed)
+_KINDS: Final[dict[int, type[NodeMessage]]] = {
+    kind.KIND: kind for kind in (Key, Flags, Values, Gated, Abort, Destroyed)
+}
 
 
 def encode(message: NodeMessage) -> bytes:
@@ -178,3 +212,13 @@ def _words(reader: Reader) -> Words:
     if words.shape[1] not in (1, 2):
         raise MalformedMessage("ring elements have one or two words")
     return words.astype(np.uint64, copy=False)
+
+
+def _number(text: str) -> Decimal | None:
+    """A finite decimal in the one spelling that ``str`` gives it, so that two encodings do not exist."""
+    if not text:
+        return None
+    number = Decimal(text) if _NUMBER.fullmatch(text) else None
+    if number is None or str(number) != text or (number.is_zero() and number.is_signed()):
+        raise MalformedMessage("a number that is no decimal in its shortest spelling")
+    return number

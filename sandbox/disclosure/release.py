@@ -1,4 +1,8 @@
-"""The joint gate: totals of passing cells in, the vetted table and its verdict out. Pure; runs at the hub."""
+"""The last gate, in two pure steps: ``round_all`` makes exact totals releasable, ``assemble`` makes the vetted table.
+
+In a joint job the hub does both on totals of passing cells. In a job with one owner, whose totals nobody else may see,
+its node rounds (``sandbox.disclosure.gated``) and the hub assembles.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,9 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from jobs.answer import AnswerTable, ExactValue, exact, table
+from jobs.opening import Bits
 from jobs.plan.types import Aggregate, Plan
 from jobs.schema import Scalar
 from sandbox.disclosure.profile import Profile
@@ -22,6 +26,8 @@ from sandbox.errors import DisclosureBlocked
 COUNTS = frozenset({"count_rows", "count", "count_distinct_unit"})
 MEANS = frozenset({"avg"})
 SPREADS = frozenset({"var_samp", "var_pop", "stddev_samp", "stddev_pop"})
+Released = int | Decimal | None
+"""One released number: counts are integers, all else decimals."""
 
 
 @dataclass(frozen=True)
@@ -32,32 +38,38 @@ class ReleasedTable:
     verdict: dict[str, Any]
 
 
-def decide_release(
-    plan: Plan,
-    parameters: Mapping[str, Scalar],
-    profile: Profile,
-    passed: npt.NDArray[np.bool_],
-    totals: Sequence[Sequence[int | None]],
-) -> ReleasedTable:
-    """Round every opened aggregate, assemble the table, hold the output limits.
+def round_all(
+    plan: Plan, profile: Profile, passed: Bits, totals: Sequence[Sequence[int | None]]
+) -> list[list[Released]]:
+    """Round every opened aggregate: the released number per aggregate, per cell; ``None`` if not opened or NULL.
 
     ``passed``: (aggregates, cells). ``totals``: per channel, per cell, exact sums over all parts; ``None`` where no
-    passing aggregate needed the channel. Raises ``DisclosureBlocked`` when the table exceeds the output limits.
+    passing aggregate needed the channel.
     """
     values = exact(plan, totals)
-    released = [
+    return [
         [
             _rounded(aggregate, value, plan, profile) if ok and value is not None else None
             for ok, value in zip(passes, row, strict=True)
         ]
         for aggregate, passes, row in zip(plan.aggregates, passed, values, strict=True)
     ]
+
+
+def assemble(
+    plan: Plan,
+    parameters: Mapping[str, Scalar],
+    profile: Profile,
+    passed: Bits,
+    released: Sequence[Sequence[Released]],
+) -> ReleasedTable:
+    """The table of released numbers, within the output limits; raises ``DisclosureBlocked`` beyond them."""
     answer = table(plan, released, dict(parameters))
     _check_limits(answer, profile)
     return ReleasedTable(answer, _verdict(plan, profile, passed, answer))
 
 
-def _rounded(aggregate: Aggregate, exact_value: ExactValue, plan: Plan, profile: Profile) -> int | Decimal | None:
+def _rounded(aggregate: Aggregate, exact_value: ExactValue, plan: Plan, profile: Profile) -> Released:
     if aggregate.function in COUNTS:
         return round_count(exact_value.count, profile.rounding_base)
     if exact_value.value is None:
@@ -87,16 +99,15 @@ def _check_limits(answer: AnswerTable, profile: Profile) -> None:
         )
 
 
-def _verdict(plan: Plan, profile: Profile, passed: npt.NDArray[np.bool_], answer: AnswerTable) -> dict[str, Any]:
+def _verdict(plan: Plan, profile: Profile, passed: Bits, answer: AnswerTable) -> dict[str, Any]:
+    at_every_part, joint = ["min_group", "dominance", "p_percent", "degrees_of_freedom"], ["output_limits"]
+    (at_every_part if plan.holders == 1 else joint).insert(0, "rounding")
     return {
         "profile": profile.id,
         "profile_digest": profile.digest,
         "cells": int(passed.size),
         "suppressed": int(np.count_nonzero(~passed)),
         "rows": len(answer.rows),
-        "rules": {
-            "at_every_part": ["min_group", "dominance", "p_percent", "degrees_of_freedom"],
-            "joint": ["rounding", "output_limits"],
-        },
+        "rules": {"at_every_part": at_every_part, "joint": joint},
         "decision": "release",
     }

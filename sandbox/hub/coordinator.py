@@ -1,7 +1,8 @@
 """The hub's part in a joint statistic as a pure step: messages held so far in, what follows out. No store, no clock.
 
 Semi-honest: the hub learns pass bits, then totals of passing cells, from sums of masked vectors; it can falsify a
-result, which receipts and the auditor's own addition show, but not open a cell that a node flagged.
+result, which receipts and the auditor's own addition show, but not open a cell that a node flagged. Of a job with
+one owner it learns pass bits and rounded numbers: exact totals are refused.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sandbox.messages import (
     Abort,
     Destroyed,
     Flags,
+    Gated,
     Key,
     NodeMessage,
     Values,
@@ -36,6 +38,7 @@ ROUND: Final[dict[type[NodeMessage] | type[SentRecord], str]] = {
     Key: "key",
     Flags: "flags",
     Values: "values",
+    Gated: "values",
     SentRecord: "sent",
     Abort: "abort",
     Destroyed: "destroyed",
@@ -56,6 +59,11 @@ class Joint:
     def participants(self) -> tuple[str, ...]:
         return self.permit.document.participants
 
+    @property
+    def has_one_owner(self) -> bool:
+        """One participant, whose own node applies the whole gate."""
+        return len(self.participants) == 1
+
 
 @dataclass(frozen=True)
 class Totals:
@@ -67,8 +75,8 @@ class Totals:
 def check_message(joint: Joint, node: str, message: NodeMessage, publics: Mapping[str, bytes]) -> None:
     """Refuse what is not this node's message of this job and round; ``publics`` are the mask keys held so far.
 
-    Raises ``UnknownParty``, ``WrongSession``, ``WrongRound``, ``MalformedMessage`` (shape) or ``IntegrityFailure``
-    (masked under other keys, or values for another opened set).
+    Raises ``UnknownParty``, ``WrongSession``, ``WrongRound``, ``MalformedMessage`` (shape, or a kind that this job
+    does not have) or ``IntegrityFailure`` (masked under other keys, or values for another opened set).
     """
     permit = joint.permit
     if node not in joint.participants or message.node != node:
@@ -87,11 +95,23 @@ def check_message(joint: Joint, node: str, message: NodeMessage, publics: Mappin
                 raise IntegrityFailure("the flags were masked under other mask keys than the hub passed on")
             _check_shape(message.vector, flag_count(joint.plan), 1)
         case Values():
-            if joint.passed is None:
-                raise WrongRound("values before any cell was opened")
-            if message.passed != pass_digest(joint.passed):
-                raise IntegrityFailure("the values are for other cells than those that passed")
-            _check_shape(message.vector, len(opening(joint.plan, joint.passed)), joint.plan.ring_bits // 64)
+            if joint.has_one_owner:
+                raise MalformedMessage("unmasked totals: the only owner's node rounds before anything leaves it")
+            passed = _passed(joint, message)
+            _check_shape(message.vector, len(opening(joint.plan, passed)), joint.plan.ring_bits // 64)
+        case Gated():
+            if not joint.has_one_owner:
+                raise MalformedMessage("a part of a joint statistic is masked, not rounded")
+            if len(message.numbers) != int(_passed(joint, message).sum()):
+                raise MalformedMessage("another count of numbers than of pairs that passed")
+
+
+def _passed(joint: Joint, message: Values | Gated) -> Bits:
+    if joint.passed is None:
+        raise WrongRound("values before any cell was opened")
+    if message.passed != pass_digest(joint.passed):
+        raise IntegrityFailure("the values are for other cells than those that passed")
+    return joint.passed
 
 
 def check_sent(joint: Joint, node: str, record: SentRecord, payloads: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""The last step: totals through the joint gate, then one transaction holds release, usage and log entry."""
+"""The last step: numbers through the gate, then one transaction holds release, usage and log entry."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from sqlalchemy import Row, insert
 from jobs.documents import Envelope, Output, Release, Verdict, canonical, digest, moment_text, salted_commitment
 from jobs.documents.canonical import SALT_BYTES
 from jobs.errors import JobError
-from sandbox.disclosure.profile import load_profile
-from sandbox.disclosure.release import ReleasedTable, decide_release
+from jobs.opening import Bits
+from sandbox.disclosure.gated import read_gated
+from sandbox.disclosure.profile import Profile, load_profile
+from sandbox.disclosure.release import Released, ReleasedTable, assemble, round_all
 from sandbox.errors import Denied
 from sandbox.hub.coordinator import Joint, add_values
 from sandbox.hub.ending import end_in
 from sandbox.hub.hub import HUB, Hub
+from sandbox.hub.incoming import decoded
 from sandbox.hub.jobstate import move, put
 from sandbox.hub.tableform import TableFiles, render_table
-from sandbox.messages import Values
+from sandbox.messages import Gated, Values
 from sandbox.policy.states import Cause
 from sandbox.policy.states import Event as Step
 from sandbox.store.store import Change
@@ -26,16 +29,16 @@ from sandbox.store.tables import releases, usage
 
 
 def release_job(
-    hub: Hub, change: Change, row: Row[Any], joint: Joint, values: Sequence[Values], sent: Sequence[Envelope]
+    hub: Hub, change: Change, row: Row[Any], joint: Joint, values: Sequence[Envelope], sent: Sequence[Envelope]
 ) -> None:
     """Open the totals, decide, and write everything in the caller's transaction; a refusal of the gate ends the job."""
     order = joint.permit.document
     if joint.passed is None:
         raise ValueError("values were added before any cell was opened")
-    totals = add_values(joint, joint.passed, values)
     try:
         profile = load_profile(joint.plan.profile)
-        released = decide_release(joint.plan, order.parameters, profile, joint.passed, totals.rows)
+        numbers = _numbers(joint, joint.passed, profile, values)
+        released = assemble(joint.plan, order.parameters, profile, joint.passed, numbers)
     except (Denied, JobError) as error:
         end_in(change, row, Step.FAIL, Cause.HUB, HUB, error.code, str(error))
         return
@@ -60,6 +63,14 @@ def release_job(
         released_at=change.now,
     )
     _write(hub, change, row, joint, release, released, files, salt)
+
+
+def _numbers(joint: Joint, passed: Bits, profile: Profile, values: Sequence[Envelope]) -> list[list[Released]]:
+    """Released numbers per aggregate, per cell: rounded here, or by the node of the only owner."""
+    if joint.has_one_owner:
+        return read_gated(joint.plan, profile, passed, decoded(values[0], Gated).numbers)
+    totals = add_values(joint, passed, [decoded(envelope, Values) for envelope in values])
+    return round_all(joint.plan, profile, passed, totals.rows)
 
 
 def _write(
