@@ -164,7 +164,7 @@ def test_values_are_hashed_with_their_bin_and_session() -> None:
     rows = np.zeros((3, 8), np.uint64)
     rows[:, :7] = 5
     values = _hash(rows, np.array([0, 1, 2**40], np.uint64), 7, b"session1").view(np.uint8).reshape(3, 32)[:, :16]
-    for value, place in zip(values, (0, 1, 2**40), strict=True):
-        salt = place.to_bytes(8, "little")
+    for value, number in zip(values, (0, 1, 2**40), strict=True):
+        salt = number.to_bytes(8, "little")
         expected = hashlib.blake2s(rows[0, :7].tobytes(), digest_size=16, salt=salt, person=b"session1").digest()
         assert value.tobytes() == expected
