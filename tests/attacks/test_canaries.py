@@ -64,6 +64,7 @@ def provoke_the_nodes(ground: Ground, folder: Path) -> None:
         assert ended.failure["code"] in ("data-changed", "data-unreadable")
         ground.settled(ended.id)
     file.write_bytes(kept)
+    ground.federation.register("A", toy.dataset(), parquet(file), rows_at_most=5000)
     bad = folder / "bad.parquet"  # violates its declaration by planted values
     rows = [{**row, "line": f"zqnote-{toy.CANARY_VALUE}"} for row in toy.rows("B")[:20]]
     pq.write_table(pa.Table.from_pylist(rows), bad)

@@ -62,7 +62,7 @@ class Ground:
 
     def table(self, job: str) -> list[tuple[Any, ...]]:
         with self.federation.operator() as client:
-            return sorted(client.table(job).rows)
+            return sorted(client.table(job).rows, key=repr)
 
     def entries(self) -> tuple[LogEntry, ...]:
         """All entries, verified against the hub's signed checkpoint."""

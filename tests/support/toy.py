@@ -26,7 +26,14 @@ def dataset() -> Dataset:
         {"name": "vehicle", "type": "string", "role": "unit", "unit_domain": "vehicle", "nullable": False},
         {"name": "note", "type": "string", "role": "identifier"},
         {"name": "line", "type": "string", "role": "known", "domain": list(LINES), "nullable": False},
-        {"name": "zone", "type": "int", "role": "known", "domain": [1, 2, 3], "bounds": {"low": "1", "high": "3"}},
+        {
+            "name": "zone",
+            "type": "int",
+            "role": "known",
+            "nullable": False,
+            "domain": [1, 2, 3],
+            "bounds": {"low": "1", "high": "3"},
+        },
         {"name": "delay", **number, "bounds": {"low": "-100", "high": "10000000"}},
         {"name": "serial", **number, "nullable": False, "bounds": {"low": "0", "high": "100000"}},
     ]
