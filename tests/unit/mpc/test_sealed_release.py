@@ -10,7 +10,8 @@ import pytest
 
 from mpc.sealed import Layer, Opening, Scoring, VectorSum, advise
 from mpc.sealed.advisor_real import _result
-from mpc.sealed.masking import uniform
+from mpc.sealed.circuit import result_bound
+from mpc.sealed.masking import draw_mask, uniform
 from mpc.sealed.release import round_for_release
 
 
@@ -44,3 +45,5 @@ def test_integer_masks_hide_all_slots_opened_together() -> None:
     p = advise(circuit, opening=Opening.INTEGER)
     slots = p.blocks(circuit.rows) * p.degree
     assert p.modulus >= 2 * 3000 * slots << 40
+    # the smallest mask still lifts the smallest result to zero: nothing wraps
+    assert int(draw_mask(p, circuit, bytes).min()) == result_bound(circuit)
