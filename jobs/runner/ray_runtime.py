@@ -89,6 +89,7 @@ class RayRuntime:
                 context = ray.init(address=options.address, **common)
             else:
                 context = ray.init(
+                    address="local",  # or Ray joins whatever runs on this machine: another trust domain
                     num_cpus=options.cpus,
                     object_store_memory=options.object_store_bytes,
                     include_dashboard=False,
