@@ -48,6 +48,7 @@ def test_the_ciphertext_is_the_papers_formula() -> None:
     x = int.from_bytes(drawn[-2], "little") & ((1 << n.bit_length()) - 1)
     r = int.from_bytes(drawn[-1], "little")
     h = -x * x % n  # Damgard-Jurik-Nielsen 2010, section 4.2
+    assert made.base == pow(h, n, n * n)  # an even r would not tell the sign
     assert ciphertext == pow(1 + n, -5 % n, n * n) * pow(pow(h, n, n * n), r, n * n) % (n * n)
     assert len(drawn[-1]) == 128  # half of 2048 bits
 
