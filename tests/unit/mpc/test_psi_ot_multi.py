@@ -217,6 +217,10 @@ def test_an_announced_size_alone_takes_no_memory() -> None:
     tracemalloc.stop()
     assert peak < 20 * rows.nbytes
     assert not receiver.finished
+    with pytest.raises(DuplicateMessage):
+        receiver.receive(S, Hint(0, rows).encode(SESSION))
+    with pytest.raises(WrongRound):
+        receiver.receive(S, Hint(2 * HINT_ROWS_AT_ONCE, rows).encode(SESSION))
 
 
 def test_nothing_is_taken_after_the_end() -> None:
