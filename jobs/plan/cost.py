@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jobs.opening import NUMBER_BYTES
 from jobs.plan.types import Plan
 from jobs.schema import Model
 
@@ -11,7 +12,7 @@ _FIXED_SECONDS = 0.3
 
 
 class Cost(Model):
-    """Per run. Bytes are exact upper bounds; seconds assume two cores at each node."""
+    """Per run. Bytes are upper bounds of the numbers in the messages; seconds assume two cores at each node."""
 
     rows_at_most: int
     columns_read: int
@@ -31,6 +32,13 @@ def estimate(plan: Plan) -> Cost:
         columns_read=len(plan.columns),
         passes=passes,
         flag_bytes_per_node=2 * 8 * len(plan.aggregates) * plan.cells,
-        value_bytes_per_node=plan.ring_bits // 8 * len(plan.channels) * plan.cells,
+        value_bytes_per_node=_value_bytes(plan),
         seconds_about=f"{seconds:.1f}",
     )
+
+
+def _value_bytes(plan: Plan) -> int:
+    """Masked channels; of a single owner decimal text behind its length, per aggregate."""
+    if plan.holders == 1:
+        return (4 + NUMBER_BYTES) * len(plan.aggregates) * plan.cells
+    return plan.ring_bits // 8 * len(plan.channels) * plan.cells

@@ -75,13 +75,13 @@ class PlanWords(Model):
             lines.append(f"  - {c.dataset}.{c.column} [{c.role}; {c.grade}] {', '.join(c.uses)}")
             lines.append(f"      reveals {c.reveals}, to {c.to}")
         lines += [
-            f"Cells: {self.cells}, numbers: {self.numbers}",
+            f"Cells: {self.cells:,}, numbers: {self.numbers:,}",
             f"Privacy units: {self.units}",
             f"Combined grade (分类分级): {self.grade_reason}",
             f"Parts: {self.parts}",
-            f"Cost: at most {self.cost.rows_at_most} rows over all owners, {self.cost.columns_read} columns, about "
+            f"Cost: at most {self.cost.rows_at_most:,} rows over all owners, {self.cost.columns_read} columns, about "
             f"{self.cost.seconds_about} s; each node sends at most "
-            f"{self.cost.flag_bytes_per_node + self.cost.value_bytes_per_node} bytes",
+            f"{self.cost.flag_bytes_per_node + self.cost.value_bytes_per_node:,} bytes",
         ]
         return "\n".join(lines)
 
@@ -141,7 +141,10 @@ def _after(plan: Plan) -> tuple[str, ...]:
 
 def _parts(holders: int) -> str:
     if holders == 1:
-        return "one owner contributes: nothing is hidden by adding, the rules alone protect the numbers."
+        return (
+            "one owner contributes, so no mask can hide its numbers. Its own node applies all rules and rounds: exact "
+            "totals never leave it, and the hub (平台) sees which cells pass, and their rounded numbers."
+        )
     common = (
         f"{holders} owners contribute. Each part alone must satisfy minimum group and dominance, and is masked, so the "
         "hub (平台) sees only the sum of all parts."

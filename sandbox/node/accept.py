@@ -12,7 +12,7 @@ from jobs.documents import Roster, Verified, moment_text
 from jobs.permit import CheckedPermit, Order, check_order
 from jobs.schema import Digest
 from sandbox.disclosure.profile import Profile, load_profile
-from sandbox.errors import InvalidSpec, InvalidTransition, NegativeListed, NotGranted, Unavailable
+from sandbox.errors import InvalidTransition, NegativeListed, NotGranted, Unavailable
 from sandbox.node.config import NodeConfig
 from sandbox.node.ledger import Charge, reserve
 from sandbox.node.state import Held, NodeState
@@ -46,11 +46,6 @@ def check(order: Order, state: NodeState, config: NodeConfig, roster: Verified[R
         held = state.held(connection)
     datasets = {name: item.dataset for name, item in held.items()}
     checked = check_order(order, config.node, roster, datasets, now)
-    if len(checked.permit.document.participants) < 2:
-        raise InvalidSpec(
-            "a joint statistic has at least two participants, whose masks hide each other's parts: "
-            "ask for a dataset that two or more nodes hold"
-        )
     inputs = {name: _version(held, name, version) for name, version in checked.versions.items()}
     for name, columns in checked.plan.columns_touched().items():
         for column in columns:

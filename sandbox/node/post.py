@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from jobs.documents import Envelope, SentMessage, SentRecord, SigningKey, digest, moment_text
 from jobs.schema import Digest
-from sandbox.messages import PAYLOAD_TYPE, Abort, Destroyed, Flags, Key, NodeMessage, Values, encode
+from sandbox.messages import PAYLOAD_TYPE, Abort, Destroyed, Flags, Gated, Key, NodeMessage, Values, encode
 from sandbox.node.hub_port import HubAway, HubPort, HubRefused
 from sandbox.node.state import NodeState
 from sandbox.node.tables import outbox
@@ -22,6 +22,7 @@ ROUNDS: dict[type[NodeMessage], str] = {
     Key: "key",
     Flags: "flags",
     Values: "values",
+    Gated: "values",
     Abort: "abort",
     Destroyed: "destroyed",
 }

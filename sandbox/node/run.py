@@ -35,6 +35,7 @@ from sandbox.node.context import Context
 from sandbox.node.ending import GRACE, end_job, public_code, public_text
 from sandbox.node.hub_port import Item
 from sandbox.node.joint import JointParty
+from sandbox.node.sole import SoleParty
 from sandbox.node.state import LOG_FAILURE
 
 END_KINDS: Final = ("abort", "finished")
@@ -61,9 +62,7 @@ class JobRun:
         self._context = context
         order = accepted.checked.permit.document
         self._order = order
-        self._party = JointParty(
-            context.config.node, accepted.permit, order.nonce, accepted.checked.plan, order.participants, context.rng
-        )
+        self._party = _party(accepted, context)
         self.job = order.job
         self._items: queue.Queue[Item | None] = queue.Queue()
         self._sent = False
@@ -266,6 +265,14 @@ class JobRun:
             "cells": base64.b64encode(pack(cells)).decode(),
             "count": int(cells.sum()),
         }
+
+
+def _party(accepted: Accepted, context: Context) -> JointParty | SoleParty:
+    """With others this node masks its part; alone it applies the whole gate."""
+    order, plan, own = accepted.checked.permit.document, accepted.checked.plan, context.config.node
+    if order.participants == (own,):
+        return SoleParty(own, accepted.permit, order.nonce, plan, accepted.profile, context.rng)
+    return JointParty(own, accepted.permit, order.nonce, plan, order.participants, context.rng)
 
 
 def _revoked() -> SandboxError:

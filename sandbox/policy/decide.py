@@ -125,10 +125,6 @@ def _forbidden(
             found.append(
                 Reason("not-open", f"{dataset.name} is not open to authorised operation: {dataset.legal_basis}")
             )
-    if len(order.participants) < 2:
-        found.append(
-            Reason("too-few-holders", f"{plan.dataset} has one holder: masks hide a part only among at least two parts")
-        )
     return [*found, *_outside_commitment(case, touched, now)]
 
 

@@ -193,8 +193,14 @@ def test_what_is_forbidden_is_denied_whatever_owners_signed() -> None:
     for changed, code in (({"grade": "core"}, "core-data"), ({"open_attribute": "not_open"}, "not-open")):
         decision = ask(*everything, datasets=(dataset(**changed),))
         assert codes(decision) == [(code, None)]
-    alone = ask(*everything, of=case(participants=("node-a",)))
-    assert codes(alone) == [("too-few-holders", None)]
+
+
+def test_one_owner_is_asked_for_its_own_grant_and_no_others() -> None:
+    data = case().order.document.data[:1]
+    alone = case(participants=("node-a",), data=data)
+    assert codes(ask(Use(grant("b"), 0), of=alone)) == [("no-grant", "a")]
+    assert codes(ask(Use(grant("a"), 0), of=alone)) == [("grant-differs-participants", "a")]
+    assert isinstance(ask(Use(grant("a", participants=("node-a",)), 0), of=alone), Allowed)
 
 
 def test_the_owner_that_asks_does_not_review_itself() -> None:

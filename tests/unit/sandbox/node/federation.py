@@ -31,7 +31,7 @@ from jobs.runner.port import Input
 from mpc.ring import Ring
 from sandbox.audit import Checkpoint, LogEntry, append, prove_consistency, prove_inclusion, root
 from sandbox.keys import Trust
-from sandbox.messages import Flags, Key, Values, decode
+from sandbox.messages import Flags, Gated, Key, Values, decode
 from sandbox.node.config import NodeConfig
 from sandbox.node.context import Context
 from sandbox.node.hub_port import HubAway, HubRefused, Inclusion, Item
@@ -71,6 +71,7 @@ class Hub:
         self.bend_keys: Callable[[list[Envelope]], list[Any]] = list
         self.bend_passed: Callable[[np.ndarray], np.ndarray] = lambda passed: passed
         self.totals: list[list[int | None]] | None = None
+        self.gated: Gated | None = None
         self.passed: np.ndarray | None = None
         self.tree, self.leaves = Nodes(), []
         self.plan: Any = None
@@ -177,6 +178,10 @@ class Hub:
             self.put(other, "open", job, body)
 
     def add_values(self) -> None:
+        first = decode(next(iter(self.by_round["values"].values())).payload)
+        if isinstance(first, Gated):
+            self.gated = first
+            return
         ring = Ring(self.plan.ring_bits)
         vectors = [decode(item.payload).vector for item in self.by_round["values"].values()]
         total = ring.zeros(len(vectors[0]))
@@ -323,7 +328,7 @@ class Federation:
         port = Port(self.hub, name)
         config = NodeConfig(
             node=name, owner=name.removeprefix("node-"), hub="http://127.0.0.1:1", state_dir=folder, trust=folder,
-            token_file=folder, log_patience_s=0.0, **self.config,
+            token_file=folder, **{"log_patience_s": 0.0, **self.config},
         )  # fmt: skip
         rng = np.random.default_rng(int.from_bytes(hashlib.sha256(str(time.monotonic_ns()).encode()).digest()[:8]))
         context = Context(
@@ -360,6 +365,6 @@ def flights(name: str) -> pa.Table:
 def _round(envelope: Envelope) -> str:
     if envelope.payload_type == SentRecord.payload_type():
         return "sent"
-    return {Key: "key", Flags: "flags", Values: "values"}.get(
+    return {Key: "key", Flags: "flags", Values: "values", Gated: "values"}.get(
         type(decode(envelope.payload)), type(decode(envelope.payload)).__name__.lower()
     )
