@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -37,11 +38,19 @@ NodeConfig = Annotated[
     typer.Option("--config", envvar="UNSEEN_NODE_CONFIG", exists=True, dir_okay=False, help="node.yaml of your node."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+_ADVICE: Final = {
+    "unsupported-sql": "docs/sql.md lists what a statement may contain.",
+    "unknown-name": "Names are those of 'unseen data list' and 'unseen data show DATASET'.",
+    "role-forbids": "'unseen data show DATASET' says each column's role; docs/sql.md what a role allows.",
+    "missing-declaration": "Ask the owners to declare it in the dataset file, or leave the column out.",
+}
 DEFAULT_HUB: Final = "http://127.0.0.1:8440"
 
 
 def connect(hub: str, token_file: Path | None, trust: Path | None = None) -> Client:
     """A client for this call. The token comes from a private file, never from the command line."""
+    if token_file is not None and not token_file.exists():
+        raise FileNotFoundError(errno.ENOENT, "no token", str(token_file))
     token = read_private(token_file).decode().strip() if token_file else ""
     ca = os.environ.get("UNSEEN_CA_FILE")
     return Client(hub, token, Trust.load(trust) if trust else None, verify=ca or True)
@@ -115,10 +124,14 @@ def explain_and_exit(error: Exception, arguments: list[str]) -> NoReturn:
                  "advice": "Check the path, in the option or in the UNSEEN_ variables of your shell."}  # fmt: skip
     if known is None:
         raise error
+    known = {**known, "advice": known["advice"] or _ADVICE.get(known["code"], "")}
     if as_json:
         sys.stdout.write(json.dumps({"error": known}) + "\n")
     else:
         err.print(f"[bold red]refused[/] [red]({known['code']})[/] {known['detail']}", soft_wrap=True)
         if known["advice"]:
             err.print(f"[dim]{known['advice']}[/]", soft_wrap=True)
+        if known["code"] in ("invalid-transition", "still-running", "not-yet"):
+            for job in [word for word in arguments if word.startswith("job-")][:1]:
+                err.print(f"[dim]next:[/] unseen job show {job}", soft_wrap=True)
     raise SystemExit(1)

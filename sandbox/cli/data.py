@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -79,9 +80,8 @@ def describe(
     out.print("Read every line before you sign it:")
     for line in _TO_CORRECT:
         out.print(f"  - {line}")
-    show_next(
-        f"unseen data register {to} {file} --config node.yaml --rows-at-most N --label LABEL --data-until 2026-12-31"
-    )
+    node = "" if "UNSEEN_NODE_CONFIG" in os.environ else " --config node.yaml"
+    show_next(f"unseen data register {to} {file}{node} --rows-at-most N --label LABEL --data-until 2026-12-31")
 
 
 @app.command()
@@ -242,7 +242,7 @@ def source_of(file: Path, kind: str | None, table: str | None, hive: bool) -> An
 
 def _extent(column: dict[str, Any]) -> str:
     if column.get("domain"):
-        shown = ", ".join(map(str, column["domain"][:6]))
+        shown = ", ".join("(empty)" if value == "" else str(value) for value in column["domain"][:6])
         return f"{shown}{', …' if len(column['domain']) > 6 else ''} ({len(column['domain'])})"
     if column.get("bounds"):
         return f"{column['bounds']['low']} to {column['bounds']['high']}"

@@ -9,6 +9,7 @@ import typer
 import yaml
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from jobs.documents import Envelope
 from sandbox.cli.context import (
     DEFAULT_HUB,
     AsJson,
@@ -63,6 +64,14 @@ def submit(
     operator: Annotated[str, typer.Option(envvar="UNSEEN_OPERATOR", help="Your operator id in the roster.")],
     param: Param = None,
     until: Annotated[str, typer.Option(help="Your commitment ends: 2026-12-31 or 30d.")] = "30d",
+    commitment_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--commitment",
+            help="Use the commitment in this file again, under grants with runs left; "
+            "if there is no such file, the new one is kept there.",
+        ),
+    ] = None,
     idempotency_key: Annotated[str | None, typer.Option(help="The same key never makes a second job.")] = None,
     hub: HubUrl = DEFAULT_HUB,
     token_file: TokenFile = None,
@@ -74,9 +83,14 @@ def submit(
     with connect(hub, token_file) as client:
         parameters = {**spec["parameters"], **parameters_of(param or [])}
         plan = client.preview(spec["sql"], parameters).plan_digest
-        commitment = build_commitment(
-            operator, spec["datasets"], [plan], spec["scenario"], spec["purpose"], start, day(until), load_key(key)
-        )
+        if commitment_file is not None and commitment_file.exists():
+            commitment = Envelope.parse(commitment_file.read_bytes())
+        else:
+            commitment = build_commitment(
+                operator, spec["datasets"], [plan], spec["scenario"], spec["purpose"], start, day(until), load_key(key)
+            )
+            if commitment_file is not None:
+                commitment_file.write_bytes(commitment.encode())
         job = client.submit(spec["sql"], parameters, commitment=commitment, idempotency_key=idempotency_key)
     if as_json:
         show_json(job.raw)
@@ -218,8 +232,10 @@ def read_job(file: Path) -> dict[str, Any]:
     except yaml.YAMLError:
         raise InvalidSpec(f"{file.name} is not YAML") from None
     known = {"sql", "scenario", "purpose", "datasets", "parameters"}
-    if not isinstance(value, dict) or set(value) - known:
-        raise InvalidSpec(f"a job file has only: {', '.join(sorted(known))}")
+    if not isinstance(value, dict):
+        raise InvalidSpec(f"{file.name} does not name {', '.join(sorted(known))}")
+    if foreign := sorted(map(str, set(value) - known)):
+        raise InvalidSpec(f"{file.name}: {', '.join(foreign)} is not known; a job file has {', '.join(sorted(known))}")
     for name in ("sql", "scenario", "purpose", "datasets"):
         if not value.get(name):
             raise InvalidSpec(f"{file.name} lacks {name!r}")

@@ -23,7 +23,7 @@ from sandbox.cli.context import (
     out,
     show_json,
 )
-from sandbox.cli.render import show_next
+from sandbox.cli.render import listing, moment, show_next
 from sandbox.errors import IntegrityFailure
 from sandbox.verify import join_pages, verify_entries
 from sandbox.verify import reconcile as reconcile_record
@@ -46,10 +46,13 @@ def list_(
     if as_json:
         show_json(entries)
         return
-    table = Table("no.", "when", "event", "actor", "subject", title="Job log (作业日志)")
+    if not entries:
+        out.print("no entry fits")
+        return
+    table = listing("no.", "when (UTC)", "event", "actor", "subject", title="Job log (作业日志)")
     for entry in entries:
         fields = entry["entry"]
-        table.add_row(str(entry["index"]), fields["at"], fields["event"], fields["actor"], fields["subject"])
+        table.add_row(str(entry["index"]), moment(fields["at"]), fields["event"], fields["actor"], fields["subject"])
     out.print(table)
 
 
@@ -126,7 +129,11 @@ def usage(hub: HubUrl = DEFAULT_HUB, token_file: TokenFile = None, as_json: AsJs
     if as_json:
         show_json(rows)
         return
+    if not rows:
+        out.print("nothing has been released yet")
+        return
     table = Table("operator", "owner", "dataset", "runs", "cells", title="Usage (用量)")
     for row in rows:
-        table.add_row(*[str(row.get(name, "")) for name in ("operator", "owner", "dataset", "runs", "cells")])
+        counts = [f"{row.get(name, 0):,}" for name in ("runs", "cells")]
+        table.add_row(*[str(row.get(name, "")) for name in ("operator", "owner", "dataset")], *counts)
     out.print(table)

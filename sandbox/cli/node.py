@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from jobs.documents.ed25519 import PublicKey
 from jobs.schema import Digest
 from sandbox.cli.context import AsJson, HubUrl, KeyFile, NodeConfig, TokenFile, connect, now, out, show_json
-from sandbox.cli.render import show_next
+from sandbox.cli.render import listing, moment, show_next
 from sandbox.keys import load_key
 
 app = typer.Typer(help="Run a node and look at what left it (owner).", no_args_is_help=True)
@@ -83,12 +82,19 @@ def sent(config: Config, as_json: AsJson = False) -> None:
     if not entries:
         out.print("nothing has left this node")
         return
-    table = Table("no.", "when", "job", "round", "operator", "cells", title="What left this node (本节点外发记录)")
+    title = "What left this node (本节点外发记录)"
+    table = listing("no.", "when (UTC)", "job", "round", "operator", "cells", title=title)
     for entry in entries:
         table.add_row(
-            str(entry["sequence"]), entry["at"], entry["job"], entry["round"], entry["operator"], str(entry["count"])
+            str(entry["sequence"]),
+            moment(entry["at"]),
+            entry["job"],
+            entry["round"],
+            entry["operator"],
+            f"{entry['count']:,}",
         )
     out.print(table)
+    show_next("unseen node export --out sent.json  (for the auditor)")
 
 
 @app.command()

@@ -129,6 +129,19 @@ def _hung(line: str, width: int) -> list[str]:
     return [*pieces, now]
 
 
+def listing(*columns: str, title: str) -> Grid:
+    """An empty table without frames, whose ids and times fit into 80 columns unbroken."""
+    grid = Grid(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    for name in columns:
+        grid.add_column(name, no_wrap=True, overflow="ellipsis", header_style="bold")
+    return grid
+
+
+def moment(text: str) -> str:
+    """``2026-11-21T22:05:29Z`` as people read it; all times are UTC."""
+    return text[:19].replace("T", " ")
+
+
 def show_table(table: Table, limit: int = 40) -> None:
     """A released table; suppressed cells are marked, and the source is under it (R14)."""
     grid = Grid(caption=Text(table.source_line), caption_justify="left")

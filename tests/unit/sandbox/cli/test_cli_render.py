@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
 from sandbox.cli import render
-from sandbox.cli.context import out
-from sandbox.client import Job, Table
+from sandbox.cli.context import connect, explain_and_exit, out
+from sandbox.client import Job, Problem, Table
 
 ID = "job-0123456789abcdef"
 OWNERS = ("EWR", "JFK", "LGA")
@@ -106,3 +107,26 @@ def test_numbers_stand_under_each_other_and_nothing_is_markup(terminal: StringIO
     assert [cell.strip() for cell in ends] == ["5", "1000"]
     assert len({len(line.split("│")[2].rstrip()) for line in shown.splitlines() if line.startswith("│")}) == 1
     assert "1 cell(s) marked ·" in shown
+
+
+def test_a_list_keeps_ids_and_times_whole_in_80_columns(terminal: StringIO) -> None:
+    grid = render.listing("no.", "when (UTC)", "event", "actor", "subject", title="Job log")
+    row = ("1024", render.moment("2026-11-21T22:05:29Z"), "dataset.registered", "operator:acme", ID)
+    grid.add_row(*row)
+    out.print(grid)
+    last = terminal.getvalue().rstrip().splitlines()[-1]
+    assert " 2026-11-21 22:05:29 dataset.registered " in last
+    assert last.endswith(ID)
+
+
+def test_a_refusal_over_a_jobs_state_says_where_to_look(capsys: pytest.CaptureFixture[str]) -> None:
+    refused = Problem(409, "invalid-transition", f"job {ID} is running", "Look at the current state.", {})
+    with pytest.raises(SystemExit):
+        explain_and_exit(refused, ["unseen", "job", "release", ID])
+    assert f"next: unseen job show {ID}" in capsys.readouterr().err
+
+
+def test_a_missing_token_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as missing:
+        connect("http://127.0.0.1:9", tmp_path / "token")
+    assert missing.value.filename == str(tmp_path / "token")
