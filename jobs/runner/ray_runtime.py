@@ -117,6 +117,8 @@ def secure_environment(token_file: Path | None) -> None:
     """Set, before Ray is imported, what makes a runtime refuse strangers. An own runtime gets a fresh token."""
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # a call while the runtime is being restarted must fail, not join another runtime of this machine
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if token_file is not None:
         os.environ.pop("RAY_AUTH_TOKEN", None)

@@ -41,7 +41,15 @@ def pieces(ground: Ground, owner: str, what: str) -> list[psutil.Process]:
     """Ray's processes below this node's own process, and nobody else's."""
     found = psutil.Process(ground.processes.pid(f"node-{owner}")).children(recursive=True)
     named = {"gcs_server": "gcs_server", "raylet": "raylet", "worker": "ray::"}[what]
-    return [process for process in found if process.is_running() and named in (process.cmdline() or [""])[0]]
+    return [process for process in found if named in name_of(process)]
+
+
+def name_of(process: psutil.Process) -> str:
+    """The program's own name; nothing of one that has ended."""
+    try:
+        return (process.cmdline() or [""])[0]
+    except psutil.Error:
+        return ""
 
 
 def test_three_runtimes_and_one_release(ground: Ground) -> None:
