@@ -45,6 +45,7 @@ from jobs.plan.types import Plan
 from jobs.schema import Digest
 from sandbox.audit import EMPTY_ROOT, Cosigner, SeenLog
 from sandbox.disclosure.part import PartVerdict
+from sandbox.disclosure.profile import load_profile
 from sandbox.hub.app import create_app
 from sandbox.hub.catalogue import dataset_digest, read_dataset
 from sandbox.hub.config import HubConfig
@@ -55,6 +56,7 @@ from sandbox.keys.certify import certify_node
 from sandbox.keys.trust import Trust
 from sandbox.messages import PAYLOAD_TYPE, Destroyed, Key, NodeMessage, decode, encode, permit_bytes, session_of
 from sandbox.node.joint import JointParty
+from sandbox.node.sole import SoleParty
 from sandbox.store.engine import sqlite_url
 from sandbox.store.event import Actor
 from sandbox.store.migrate import open_store
@@ -163,9 +165,12 @@ class Run:
     def __init__(self, node: Node, envelope: Envelope) -> None:
         self.node, self.envelope, self.permit = node, envelope, Permit.open(envelope)
         self.plan = Plan.model_validate(self.permit.plan)
-        self.party = JointParty(
-            node.name, envelope.digest, self.permit.nonce, self.plan, self.permit.participants, seeded(node.name)
-        )
+        self.party: JointParty | SoleParty
+        named = (node.name, envelope.digest, self.permit.nonce, self.plan)
+        if len(self.permit.participants) == 1:
+            self.party = SoleParty(*named, load_profile(self.plan.profile), seeded(node.name))
+        else:
+            self.party = JointParty(*named, self.permit.participants, seeded(node.name))
         self.sent: list[SentMessage] = []
 
     def flags(self, keys: Sequence[Envelope]) -> Envelope:
@@ -205,6 +210,7 @@ class Run:
     def channels(self) -> list[list[int]]:
         measure = {
             "rows": lambda rows: len(rows),
+            "distinct": lambda rows: len({row.tail for row in rows}),
             "sum": lambda rows: sum(row.delay for row in rows),
             "sumsq": lambda rows: sum(row.delay**2 for row in rows),
         }
