@@ -54,7 +54,13 @@ class RayRunner:
                 return result
             except RayTaskError as error:
                 raise error.cause if isinstance(error.cause, Exception) else error from None
-            except (RayError, ConnectionError, RuntimeError, OSError):
+            except (
+                RayError,
+                ConnectionError,
+                RuntimeError,
+                OSError,
+                AttributeError,
+            ):  # the last: Ray while it restarts
                 self._actor = None
                 self._runtime.restart_if_dead(generation)
         raise RunnerLost("the workers died twice under this scan; nothing left the node. Submit the job again.")
