@@ -1,0 +1,46 @@
+"""``make bench-statistics``: every benchmark of the statistics job, then its part of ``benchmarks/RESULTS.md``.
+
+Run: ``python -m benchmarks.statistics.run [--only NAME ...] [--render]``. Each runs in a process of its own, one after
+the other; one that fails is named at the end and the others still run. About seven minutes on two idle cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from benchmarks import report
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+NAMES = ("evidence", "joint", "latency", "load")
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=list(NAMES), metavar="NAME")
+    parser.add_argument("--render", action="store_true", help="write the page from existing results and stop")
+    options = parser.parse_args(argv)
+    failed = [] if options.render else [name for name in options.only if not ran(name)]
+    files = [report.RESULTS / f"statistics_{name}.json" for name in NAMES]
+    report.update_page("statistics", [file for file in files if file.exists()])
+    if failed:
+        sys.stderr.write(f"failed: {', '.join(failed)} (their rows on the page are from an earlier run, if any)\n")
+    return 1 if failed else 0
+
+
+def ran(name: str) -> bool:
+    """Run one benchmark to its end; its output goes to ours. True if it ended well."""
+    sys.stdout.write(f"== {name}\n")
+    sys.stdout.flush()
+    start = time.perf_counter()
+    command = [sys.executable, "-m", f"benchmarks.statistics.{name}"]
+    code = subprocess.run(command, cwd=REPOSITORY, check=False).returncode
+    sys.stdout.write(f"== {name}: {'done' if code == 0 else f'exit {code}'} in {time.perf_counter() - start:.0f} s\n")
+    return code == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
