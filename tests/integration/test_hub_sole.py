@@ -96,7 +96,7 @@ def test_a_count_that_is_not_rounded_ends_the_job_unreleased(world: Any, running
     post(world, kit, replace(good, numbers=tuple(Decimal(21) for _ in good.numbers)), sent, 202)
     failure = world.call("GET", f"/jobs/{running}", "acme")["failure"]
     assert failure["code"] == "disclosure-blocked"
-    world.call("GET", f"/jobs/{running}/release", "acme", status=404)
+    world.call("GET", f"/jobs/{running}/release", "acme", status=409)
 
 
 def test_a_rounded_part_is_refused_where_three_owners_contribute(world: Any, kit: Any) -> None:
