@@ -76,7 +76,7 @@ class Permit(Document):
 
 
 class SentMessage(Part):
-    """One message that left a node. ``digest`` is over the bytes sent, which are masked or sealed."""
+    """One message that left a node. ``digest`` is over the bytes sent, which are masked, sealed or rounded."""
 
     sequence: Count
     round: Label

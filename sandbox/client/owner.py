@@ -34,7 +34,7 @@ from jobs.plan.types import Plan
 from jobs.schema import Digest, Scalar
 
 STANDARD_TERMS = Terms(
-    mode="Joint statistics over masked parts; raw data stays at the owner's node.",
+    mode="Statistics over masked parts, or of one part that its owner's node rounds; raw data stays at the node.",
     volume="As many runs as this grant names.",
     conditions="Results are used for the stated scenario only and cite their source.",
     prohibited_uses="Re-identification, linkage to persons, resale of results.",
