@@ -71,7 +71,7 @@ class LogFollower:
         context = self._context
         with context.state.read() as connection:
             seen = context.state.seen_log(connection)
-            waiting = select(outbox.c.sequence, outbox.c.digest).where(outbox.c.posted, ~outbox.c.proven)
+            waiting = select(outbox.c.sequence, outbox.c.digest).where(~outbox.c.proven)
             rows = list(connection.execute(waiting))
         proven = [row.sequence for row in rows if self._is_logged(row.digest, seen)]
         if proven:

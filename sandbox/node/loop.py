@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -42,9 +43,16 @@ class Node:
         self.context = context
         self.follower = LogFollower(context)
         self._runs: dict[str, JobRun] = {}
+        self._waiting: deque[Item] = deque()
+        """Orders without a place, first come first served. The hub lays every order into all inboxes in one
+        transaction, so all nodes have the same order of orders, and the first of them has its place everywhere."""
+        self._starting: list[Item] = []
+        self._late: list[Item] = []
+        """Ends of jobs whose order is being checked at this moment, by another thread than the loop's."""
+        self._read_to = 0
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        context.forget = self._forget
+        context.forget = self._ended
 
     # life -------------------------------------------------------------------------------------------------------
 
@@ -92,30 +100,57 @@ class Node:
         self._close_overdue()
         context.outbox.post()
         with context.state.read() as connection:
-            cursor = int(context.state.setting(connection, _CURSOR) or b"0")
+            cursor = max(int(context.state.setting(connection, _CURSOR) or b"0"), self._read_to)
         # what was dispatched before a crash, or is shown again, is passed over or answered by what is stored
         items = [item for item in context.hub.inbox(cursor, wait) if item.sequence > cursor]
         for item in items:
             self._dispatch(item)
         if items:
+            self._read_to = items[-1].sequence
+            with self._lock:  # an order that waits is read again after a crash
+                done = min([order.sequence - 1 for order in (*self._waiting, *self._starting)], default=self._read_to)
             with context.state.write() as connection:
-                context.state.set_setting(connection, _CURSOR, str(max(item.sequence for item in items)).encode())
+                context.state.set_setting(connection, _CURSOR, str(done).encode())
         return len(items)
 
     # items ------------------------------------------------------------------------------------------------------
 
     def _dispatch(self, item: Item) -> None:
         if item.kind == "permit":
-            self._order(item)
+            with self._lock:
+                self._waiting.append(item)
+            self._start_waiting()
             return
         if item.kind == "revoked":
             self._revoked(item)
         with self._lock:
             runs = [run for run in self._runs.values() if run.job == item.job]
+            if item.kind in ("finished", "abort"):
+                self._waiting = deque(order for order in self._waiting if order.job != item.job)
+                self._late += [item for order in self._starting if order.job == item.job]
         for run in runs if item.kind != "revoked" else ():
             run.deliver(item)
         if not runs and item.kind in ("finished", "abort"):
             self._close_recovered(item)
+
+    def _start_waiting(self) -> None:
+        """Take up orders while there are places. Called by the loop for a new order, by a job's thread at its end."""
+        while True:
+            with self._lock:
+                places = self.context.config.jobs_at_once - len(self._runs) - len(self._starting)
+                if places <= 0 or not self._waiting or self._stopping.is_set():
+                    return
+                item = self._waiting.popleft()
+                self._starting.append(item)
+            try:
+                self._order(item)
+            finally:
+                with self._lock:
+                    self._starting.remove(item)
+                    late = [end for end in self._late if end.job == item.job]
+                    self._late = [end for end in self._late if end.job != item.job]
+            for end in late:
+                self._dispatch(end)
 
     def _order(self, item: Item) -> None:
         """Accept the order, or answer with one typed refusal. Nothing else changes on a refusal."""
@@ -153,11 +188,9 @@ class Node:
         return accepted
 
     def _start(self, accepted: Accepted) -> None:
-        """Take a place, then one transaction: nonce, charges, job and key message. Or raise, and nothing changed."""
+        """One transaction: nonce, charges, job and key message. Or raise, and nothing changed."""
         run, context = JobRun(accepted, self.context), self.context
         with self._lock:
-            if len(self._runs) >= context.config.jobs_at_once:
-                raise Unavailable(f"this node runs {context.config.jobs_at_once} jobs at once and has no place left")
             self._runs[accepted.permit] = run
         now = context.clock()
         try:
@@ -262,6 +295,11 @@ class Node:
                 if self.follower.failure is not None:
                     return
                 self._stopping.wait(_RETRY_S)
+
+    def _ended(self, permit: str) -> None:
+        """A job's thread is over: its place is free."""
+        self._forget(permit)
+        self._start_waiting()
 
     def _forget(self, permit: str) -> None:
         with self._lock:
