@@ -1,7 +1,7 @@
 """``make bench-statistics``: every benchmark of the statistics job, then its part of ``benchmarks/RESULTS.md``.
 
 Run: ``python -m benchmarks.statistics.run [--only NAME ...] [--render]``. Each runs in a process of its own, one after
-the other; one that fails is named at the end and the others still run. About seven minutes on two idle cores.
+the other; one that fails is named at the end and the others still run.
 """
 
 from __future__ import annotations
