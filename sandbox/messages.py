@@ -24,6 +24,7 @@ PAYLOAD_TYPE: Final = "application/vnd.unseen.message;v=1"
 PROTOCOL: Final = 64
 MAX_ELEMENTS: Final = 1 << 22
 DIGEST_BYTES: Final = 32
+SALT_BYTES: Final = 32
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?(E[+-][0-9]{1,2})?")
 
 Words = npt.NDArray[np.uint64]
@@ -126,7 +127,8 @@ class Destroyed:
 class Gated:
     """Round 3 of a job with one owner, instead of ``Values``: the opened numbers, rounded by its own node.
 
-    ``numbers``: for every passing aggregate, then cell; ``None`` where SQL says NULL.
+    ``numbers``: for every passing aggregate, then cell; ``None`` where SQL says NULL. ``salt``: fresh random bytes, for
+    log and receipt show this message's digest, from which few round numbers could be guessed.
     """
 
     KIND: ClassVar[int] = 6
@@ -134,20 +136,22 @@ class Gated:
     node: str
     permit: bytes
     passed: bytes  # ``jobs.opening.pass_digest``
+    salt: bytes = field(repr=False)
     numbers: tuple[Decimal | None, ...] = field(repr=False)
 
     def body(self, writer: Writer) -> Writer:
-        writer.raw(self.passed).u32(len(self.numbers))
+        writer.raw(self.passed).raw(self.salt).u32(len(self.numbers))
         for number in self.numbers:
             writer.text("" if number is None else str(number))
         return writer
 
     @classmethod
     def read(cls, session: bytes, node: str, permit: bytes, reader: Reader) -> Gated:
-        passed, count = reader.raw(DIGEST_BYTES), reader.u32()
+        passed, salt, count = reader.raw(DIGEST_BYTES), reader.raw(SALT_BYTES), reader.u32()
         if count > MAX_ELEMENTS:
             raise MalformedMessage(f"{count} numbers where at most {MAX_ELEMENTS} are allowed")
-        return cls(session, node, permit, passed, tuple(_number(reader.text(NUMBER_BYTES)) for _ in range(count)))
+        numbers = tuple(_number(reader.text(NUMBER_BYTES)) for _ in range(count))
+        return cls(session, node, permit, passed, salt, numbers)
 
 
 NodeMessage = Key | Flags | Values | Gated | Abort | Destroyed

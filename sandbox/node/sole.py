@@ -19,17 +19,18 @@ from sandbox.disclosure.gated import gate_own
 from sandbox.disclosure.part import PartVerdict
 from sandbox.disclosure.profile import Profile
 from sandbox.errors import IntegrityFailure
-from sandbox.messages import Flags, Gated, Key, keys_digest, permit_bytes, session_of
+from sandbox.messages import SALT_BYTES, Flags, Gated, Key, keys_digest, permit_bytes, session_of
 
 
 class SoleParty:
     """Made from an accepted permit that names no other participant; asked for ``key``, ``flags``, ``values``."""
 
     def __init__(self, own: str, permit: str, nonce: str, plan: Plan, profile: Profile, rng: RandomBytes):
-        self._own, self._plan, self._profile = own, plan, profile
+        self._own, self._plan, self._profile, self._rng = own, plan, profile, rng
         self._session, self._permit = session_of(nonce), permit_bytes(permit)
         self._public = MaskKey.generate(rng).public
-        """What the walk begins with; its private half is dropped at once, for it masks nothing."""
+        """What the walk begins with; its private half is dropped at once, for it masks nothing. As the flags bind it,
+        nobody who sees their digest in log or receipt can guess the pass bits."""
         self._passed: Bits | None = None
 
     def key(self) -> Key:
@@ -58,7 +59,7 @@ class SoleParty:
         if not np.array_equal(passed, self._passed):
             raise IntegrityFailure("the hub opens other cells than those that passed here; nothing of them leaves")
         numbers = gate_own(self._plan, self._profile, passed, values)
-        return Gated(self._session, self._own, self._permit, pass_digest(passed), numbers)
+        return Gated(self._session, self._own, self._permit, pass_digest(passed), self._rng(SALT_BYTES), numbers)
 
     def destroy(self) -> None:
         """Forget what was decided; nothing can be opened after it."""

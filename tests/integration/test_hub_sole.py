@@ -108,7 +108,7 @@ def test_a_rounded_part_is_refused_where_three_owners_contribute(world: Any, kit
             node.work()
     node = world.nodes["jfk"]
     masked = decode(node.answer(node.inbox()[0])[0][0].payload)
-    part = Gated(masked.session, masked.node, masked.permit, masked.passed, (Decimal(20), Decimal(20)))
+    part = Gated(masked.session, masked.node, masked.permit, masked.passed, bytes(32), (Decimal(20), Decimal(20)))
     envelope = Envelope(PAYLOAD_TYPE, encode(part), ()).signed_by(kit.key("node-jfk"))
     assert node.post([envelope], status=400)["code"] == "malformed-message"
     assert world.state(job) == "running"

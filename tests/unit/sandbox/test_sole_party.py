@@ -181,6 +181,21 @@ def test_numbers_come_after_the_flags_for_the_opened_pairs_and_no_others() -> No
         sole.values(every, EXACT)
 
 
+def test_the_digests_that_log_and_receipt_show_cannot_be_guessed_from_the_numbers() -> None:
+    """Two runs that differ in randomness alone: flags and numbers are equal, what is hashed of them is not."""
+    found = []
+    for seed in (b"one", b"two"):
+        draws = iter(hashlib.shake_256(seed + bytes([n])).digest(32) for n in range(9))
+        sole = SoleParty(NODE, PERMIT.digest, PERMIT.document.nonce, PLAN, PROFILE, lambda _, draws=draws: next(draws))
+        every = np.ones(PAIRS, np.bool_)
+        found.append((sole.flags({NODE: sole.key().public}, verdict(every)), sole.values(every, EXACT)))
+    (flags, gated), (flags_again, gated_again) = found
+    assert np.array_equal(flags.vector, flags_again.vector)
+    assert gated.numbers == gated_again.numbers
+    assert encode(flags) != encode(flags_again)
+    assert encode(gated) != encode(gated_again)
+
+
 def test_a_second_participant_s_key_is_refused() -> None:
     sole = party()
     own = sole.key().public
@@ -207,7 +222,7 @@ def test_a_count_that_is_not_rounded_is_not_released(number: Decimal | None) -> 
 
 
 def message(*numbers: Decimal | None) -> Gated:
-    return Gated(bytes(16), NODE, bytes(32), bytes(32), numbers)
+    return Gated(bytes(16), NODE, bytes(32), bytes(32), bytes(32), numbers)
 
 
 FINITE = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**38), max_value=10**38, places=3)
