@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from jobs.opening import Bits
-from jobs.plan.types import Plan
+from jobs.plan.types import Aggregate, Plan
 from sandbox.disclosure.profile import Profile
 from sandbox.disclosure.release import COUNTS, Released, round_all
 from sandbox.errors import DisclosureBlocked
@@ -25,12 +25,24 @@ def gate_own(
 
 
 def read_gated(plan: Plan, profile: Profile, passed: Bits, numbers: Sequence[Decimal | None]) -> list[list[Released]]:
-    """At the hub: the same numbers per aggregate, per cell; raises ``DisclosureBlocked`` for a count not rounded."""
+    """At the hub: the same numbers per aggregate, per cell.
+
+    Raises ``DisclosureBlocked`` for a count that is not rounded and for a number that no data within the plan gives.
+    """
     table: list[list[Released]] = [[None] * plan.cells for _ in plan.aggregates]
-    for (aggregate, cell), number in zip(np.argwhere(passed).tolist(), numbers, strict=True):
-        counts = plan.aggregates[aggregate].function in COUNTS
-        table[aggregate][cell] = _count(number, profile) if counts else number
+    bounds = [_bound(plan, aggregate, profile) for aggregate in plan.aggregates]
+    for (place, cell), number in zip(np.argwhere(passed).tolist(), numbers, strict=True):
+        if number is not None and abs(number) > bounds[place]:
+            raise DisclosureBlocked("the owner's node sent a number beyond all that the plan's columns can give")
+        counts = plan.aggregates[place].function in COUNTS
+        table[place][cell] = _count(number, profile) if counts else number
     return table
+
+
+def _bound(plan: Plan, aggregate: Aggregate, profile: Profile) -> int:
+    """What no released number exceeds: the proven range of its totals, doubled, for rounding may go up."""
+    channels = [plan.channels[number] for number in aggregate.channels]
+    return 2 * max(max(abs(channel.low), abs(channel.high)) for channel in channels) + profile.rounding_base
 
 
 def _count(number: Decimal | None, profile: Profile) -> int:

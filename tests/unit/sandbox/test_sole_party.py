@@ -221,6 +221,33 @@ def test_a_count_that_is_not_rounded_is_not_released(number: Decimal | None) -> 
         read_gated(PLAN, PROFILE, every, numbers)
 
 
+@pytest.mark.parametrize("number", [Decimal("1E+99"), Decimal("-1E+99"), Decimal("5E+39")])
+@pytest.mark.parametrize("place", range(PAIRS[0]), ids=[aggregate.function for aggregate in PLAN.aggregates])
+def test_a_number_that_the_plan_cannot_give_is_not_released(place: int, number: Decimal) -> None:
+    every = np.ones(PAIRS, np.bool_)
+    numbers = list(gate_own(PLAN, PROFILE, every, EXACT))
+    numbers[place * PLAN.cells] = number
+    with pytest.raises(DisclosureBlocked, match="beyond"):
+        read_gated(PLAN, PROFILE, every, numbers)
+
+
+def test_the_largest_totals_that_the_plan_proves_are_released() -> None:
+    every = np.ones(PAIRS, np.bool_)
+    for end in ("low", "high"):
+        rows = next(channel.high for channel in PLAN.channels if channel.kind == "rows")
+        exact = [
+            [rows if channel.kind in ("rows", "distinct") else getattr(channel, end)] * PLAN.cells
+            for channel in PLAN.channels
+        ]
+        if end == "low":  # squares of the lowest value are as large as those of the highest
+            exact = [
+                [c.high] * PLAN.cells if c.kind == "sumsq" else row for c, row in zip(PLAN.channels, exact, strict=True)
+            ]
+        assert read_gated(PLAN, PROFILE, every, gate_own(PLAN, PROFILE, every, exact)) == round_all(
+            PLAN, PROFILE, every, exact
+        )
+
+
 def message(*numbers: Decimal | None) -> Gated:
     return Gated(bytes(16), NODE, bytes(32), bytes(32), bytes(32), numbers)
 
