@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import threading
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
@@ -17,29 +19,46 @@ from jobs.runner.step import run_step
 from jobs.schema import Scalar
 
 _TRIES: Final = 2
+_WATCH_S: Final = 3.0
+_PING_S: Final = 10.0
+_MISSES: Final = 2
+_LOG: Final = logging.getLogger("unseen.ray")
 
 
 class RayRunner:
-    """Implements ``Runner``. Scans run in an actor's process, never in the node's, which holds keys and ledger."""
+    """Implements ``Runner``. Scans run in an actor's process, never in the node's, which holds keys and ledger.
 
-    def __init__(self, runtime: RayRuntime, limits: Limits, at_once: int = 4) -> None:
+    ``on_loss`` is called once, from a thread of its own, when the runtime is gone for good: Ray's client cannot be
+    trusted to come back in the same process.
+    """
+
+    def __init__(
+        self, runtime: RayRuntime, limits: Limits, at_once: int = 4, on_loss: Callable[[], None] | None = None
+    ) -> None:
         self._runtime = runtime
         self._limits = limits
         self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="scan")
-        self._actor: tuple[int, Any] | None = None
+        self._pings = ThreadPoolExecutor(1, thread_name_prefix="ray ping")
+        self._actor: Any = None
         self._at_once = at_once
+        self._on_loss = on_loss
+        self._closed = threading.Event()
 
     def submit(self, checked: CheckedPermit, inputs: Mapping[str, Input]) -> Future[LocalResult]:
         return self._pool.submit(self._scan, checked, inputs)
 
     def warm(self) -> None:
-        """Start the worker process and its imports before the first job needs them."""
+        """Start the worker process and its imports before the first job needs them, and watch Ray from now on."""
         import ray
 
         ray.get(self._worker().ready.remote())
+        if self._on_loss is not None:
+            threading.Thread(target=self._watch, name="ray watch", daemon=True).start()
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._closed.set()
+        for pool in (self._pool, self._pings):
+            pool.shutdown(wait=False, cancel_futures=True)
         self._runtime.close()
 
     def _scan(self, checked: CheckedPermit, inputs: Mapping[str, Input]) -> LocalResult:
@@ -47,32 +66,45 @@ class RayRunner:
         from ray.exceptions import RayError, RayTaskError
 
         for _ in range(_TRIES):
-            generation = self._runtime.generation
             try:
                 task = self._worker().scan.remote(checked.plan, dict(checked.parameters), dict(inputs), self._limits)
                 result: LocalResult = ray.get(task)
                 return result
             except RayTaskError as error:
                 raise error.cause if isinstance(error.cause, Exception) else error from None
-            except (
-                RayError,
-                ConnectionError,
-                RuntimeError,
-                OSError,
-                AttributeError,
-            ):  # the last: Ray while it restarts
+            except (RayError, ConnectionError, RuntimeError, OSError):
                 self._actor = None
-                self._runtime.restart_if_dead(generation)
         raise RunnerLost("the workers died twice under this scan; nothing left the node. Submit the job again.")
 
     def _worker(self) -> Any:
         import ray
 
-        if self._actor is None or self._actor[0] != self._runtime.generation:
+        if self._actor is None:
             actor: Any = ray.remote(_Worker)
-            options = {"num_cpus": 0, "max_restarts": 0, "max_concurrency": self._at_once}
-            self._actor = (self._runtime.generation, actor.options(**options).remote())
-        return self._actor[1]
+            options = {"num_cpus": 0, "max_restarts": 0, "max_concurrency": self._at_once + 1}
+            self._actor = actor.options(**options).remote()
+        return self._actor
+
+    def _watch(self) -> None:
+        misses = 0
+        while misses < _MISSES and not self._closed.wait(_WATCH_S):
+            misses = 0 if self._runtime.answers() and self._pings_back() else misses + 1
+        if not self._closed.is_set() and self._on_loss is not None:
+            _LOG.critical("the Ray runtime is gone")
+            self._on_loss()
+
+    def _pings_back(self) -> bool:
+        """Whether the worker answers in time. One that died is made anew by the next call."""
+        try:
+            return bool(self._pings.submit(self._ping).result(timeout=_PING_S))
+        except Exception:  # whatever Ray raises, or no answer in time: a miss
+            self._actor = None
+            return False
+
+    def _ping(self) -> bool:
+        import ray
+
+        return bool(ray.get(self._worker().ready.remote(), timeout=_PING_S))
 
 
 class _Worker:

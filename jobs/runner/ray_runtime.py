@@ -1,4 +1,4 @@
-"""Starts, joins, watches and restarts a Ray runtime: loopback, token authentication, no dashboard, no usage data.
+"""Starts or joins a Ray runtime: loopback, token authentication, no dashboard, no usage data.
 
 A runtime is one trust domain: in production each node owns one (no address given). With an address the node joins a
 runtime that somebody else started, which the demo does to fit on a small machine, and says so.
@@ -6,17 +6,16 @@ runtime that somebody else started, which the demo does to fit on a small machin
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 import socket
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
-_LOG: Final = logging.getLogger("unseen.ray")
-_WATCH_S: Final = 2.0
+from jobs.runner.errors import RunnerLost
+
+_CONNECT_S: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -31,49 +30,41 @@ class RuntimeOptions:
 
 
 class RayRuntime:
-    """One connection of this process to Ray. ``generation`` grows with every restart, so that actors are made anew."""
+    """One connection of this process to Ray, made once: a process whose Ray is gone starts anew (``node.serve``)."""
 
     def __init__(self, options: RuntimeOptions) -> None:
         self._options = options
-        self._lock = threading.RLock()
-        self._closed = threading.Event()
         self._gcs: tuple[str, int] | None = None
-        self.generation = 0
         secure_environment(options.token_file if options.address else None)
 
     def start(self) -> None:
-        """Connect and keep watching; raises ``ConnectionError`` if a runtime to join is not there."""
-        self._connect()
-        threading.Thread(target=self._watch, name="ray watch", daemon=True).start()
-
-    def restart(self, generation: int) -> None:
-        """Replace the connection of this generation; a second caller for the same one returns at once."""
-        with self._lock:
-            if generation != self.generation or self._closed.is_set():
-                return
-            import ray
-
-            _LOG.warning("the Ray runtime is gone; starting again")
-            ray.shutdown()
-            self._connect()
-
-    def restart_if_dead(self, generation: int) -> None:
-        """Restart after a failed call unless Ray still answers (then only the worker died, and is made anew)."""
-        import ray
-
+        """Start or join the runtime; raises ``RunnerLost`` if the one to join is not there."""
         try:
-            alive = any(node["Alive"] for node in ray.nodes())  # type: ignore[no-untyped-call]
-        except Exception:  # whatever Ray raises here, it does not answer
-            alive = False
-        if not alive:
-            self.restart(generation)
+            self._connect()
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            raise RunnerLost(f"Ray cannot be started or joined ({type(error).__name__}): see the node's log") from None
+
+    def answers(self) -> bool:
+        """Whether the control process takes connections and an own runtime's raylet lives.
+
+        Ray's client would wait a minute for the first and then end this process; without the second, actors go on for
+        a while and new ones never start.
+        """
+        if self._gcs is None or not _answers(self._gcs):
+            return False
+        own = {} if self._options.address else getattr(_global_node(), "all_processes", {})
+        return all(started.process.poll() is None for started in own.get("raylet", ()))
+
+    def abandon(self) -> None:
+        """End what this process started, without waiting for what does not answer. For a runtime that is gone."""
+        node = _global_node()
+        if node is not None and not self._options.address:
+            node.kill_all_processes(check_alive=False, allow_graceful=False)
 
     def close(self) -> None:
         import ray
 
-        self._closed.set()
-        with self._lock:
-            ray.shutdown()
+        ray.shutdown()
 
     def _connect(self) -> None:
         import ray
@@ -84,33 +75,27 @@ class RayRuntime:
             "log_to_driver": False,
             "configure_logging": False,
         }
-        with self._lock:
-            if options.address:
-                context = ray.init(address=options.address, **common)
-            else:
-                context = ray.init(
-                    address="local",  # or Ray joins whatever runs on this machine: another trust domain
-                    num_cpus=options.cpus,
-                    object_store_memory=options.object_store_bytes,
-                    include_dashboard=False,
-                    _node_ip_address="127.0.0.1",
-                    **common,
-                )
-            address: str = cast(Any, context).address_info["gcs_address"]  # the stubs' base class lacks it
-            host, _, port = address.rpartition(":")
-            self._gcs = (host, int(port))
-            self.generation += 1
+        if options.address:
+            context = ray.init(address=options.address, **common)
+        else:
+            context = ray.init(
+                address="local",  # or Ray joins whatever runs on this machine: another trust domain
+                num_cpus=options.cpus,
+                object_store_memory=options.object_store_bytes,
+                include_dashboard=False,
+                _node_ip_address="127.0.0.1",
+                **common,
+            )
+        address: str = cast(Any, context).address_info["gcs_address"]  # the stubs' base class lacks it
+        host, _, port = address.rpartition(":")
+        self._gcs = (host, int(port))
 
-    def _watch(self) -> None:
-        """Notice a dead control process before Ray's own client gives up and ends this process with it."""
-        while not self._closed.wait(_WATCH_S):
-            generation, gcs = self.generation, self._gcs
-            if gcs is None or _answers(gcs):
-                continue
-            try:
-                self.restart(generation)
-            except Exception as error:  # any failure to come back is retried until it does
-                _LOG.error("Ray does not come back yet: %s", type(error).__name__)
+
+def _global_node() -> Any:
+    """Ray's record of the processes that it started for this one."""
+    import ray
+
+    return getattr(cast(Any, ray)._private.worker, "_global_node", None)
 
 
 def secure_environment(token_file: Path | None) -> None:
@@ -130,7 +115,7 @@ def secure_environment(token_file: Path | None) -> None:
 
 def _answers(address: tuple[str, int]) -> bool:
     try:
-        with socket.create_connection(address, timeout=_WATCH_S):
+        with socket.create_connection(address, timeout=_CONNECT_S):
             return True
     except OSError:
         return False

@@ -48,7 +48,8 @@ class Trust(Part):
                 data = file.read(_MAX_BYTES + 1)
         except OSError as error:
             raise UnsafeKeyFile(f"cannot read {path.name}: {error.strerror}") from None
-        if status.st_mode & 0o022:
+        # A group of one's own (umask 002) is nobody else; any other group, or the world, is.
+        if status.st_mode & 0o002 or (status.st_mode & 0o020 and status.st_gid != os.getegid()):
             raise UnsafeKeyFile(f"{path.name} can be written by others: run chmod go-w on it")
         if status.st_uid not in (0, os.geteuid()):
             raise UnsafeKeyFile(f"{path.name} belongs to another user, who could change it")

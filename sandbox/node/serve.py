@@ -6,6 +6,9 @@ import logging
 import os
 import secrets
 import signal
+import sys
+import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +16,7 @@ from typing import Final
 
 from jobs.errors import JobError
 from jobs.kinds.statistics.engine import Limits
+from jobs.runner.errors import RunnerLost
 from jobs.runner.port import Runner
 from jobs.runner.ray_runner import RayRunner
 from jobs.runner.ray_runtime import RayRuntime, RuntimeOptions
@@ -32,6 +36,7 @@ from sandbox.node.state import NodeState
 _LOG: Final = logging.getLogger("unseen.node")
 NODE_KEY: Final = "node.key"
 RECORD_KEY: Final = "record.key"
+_RAY_RETRY_S: Final = 5.0
 
 
 def serve(config: NodeConfig, start: Callable[[NodeConfig], Runner] | None = None) -> None:
@@ -59,13 +64,32 @@ def serve(config: NodeConfig, start: Callable[[NodeConfig], Runner] | None = Non
 
 
 def start_runner(config: NodeConfig) -> RayRunner:
+    """Start or join Ray; waits for a runtime to join that is not there yet."""
     ray = config.ray
-    options = RuntimeOptions(config.node, ray.address, ray.token_file, ray.cpus, ray.object_store_bytes)
-    runtime = RayRuntime(options)
-    runtime.start()
-    runner = RayRunner(runtime, Limits(config.memory_bytes, config.threads), config.jobs_at_once)
+    runtime = RayRuntime(RuntimeOptions(config.node, ray.address, ray.token_file, ray.cpus, ray.object_store_bytes))
+    while True:
+        try:
+            runtime.start()
+            break
+        except RunnerLost as lost:
+            _LOG.error("%s; trying again", lost)
+            time.sleep(_RAY_RETRY_S)
+    limits = Limits(config.memory_bytes, config.threads)
+    runner = RayRunner(runtime, limits, config.jobs_at_once, on_loss=lambda: start_anew(runtime))
     runner.warm()
     return runner
+
+
+def start_anew(runtime: RayRuntime) -> None:
+    """Replace this process by a fresh one of the same command: Ray's client does not survive its runtime.
+
+    A node may end at any moment: what it owes is in its database, and ``recover`` brings every job to a typed end.
+    """
+    _LOG.critical("this node starts anew, with a new connection to Ray")
+    ending = threading.Thread(target=runtime.abandon, daemon=True)
+    ending.start()
+    ending.join(_RAY_RETRY_S)
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
 
 
 def assemble(config: NodeConfig, hub: HubPort, runner: Runner) -> Node:

@@ -92,8 +92,14 @@ def test_a_trust_file_that_others_can_write_is_refused(tmp_path):
     path.write_bytes(trust().encode())
     with pytest.raises(UnsafeKeyFile, match="cannot read"):
         Trust.load(tmp_path / "missing.json")
-    for mode in (0o664, 0o646):
-        path.chmod(mode)
+    path.chmod(0o646)
+    with pytest.raises(UnsafeKeyFile, match="go-w"):
+        Trust.load(path)
+    path.chmod(0o664)  # a checkout under umask 002: the group is the user's own
+    assert Trust.load(path) == trust()
+    if os.geteuid() == 0:
+        os.chown(path, 0, 12345)
+        path.chmod(0o664)
         with pytest.raises(UnsafeKeyFile, match="go-w"):
             Trust.load(path)
 
