@@ -328,7 +328,7 @@ class Federation:
         port = Port(self.hub, name)
         config = NodeConfig(
             node=name, owner=name.removeprefix("node-"), hub="http://127.0.0.1:1", state_dir=folder, trust=folder,
-            token_file=folder, log_patience_s=0.0, **self.config,
+            token_file=folder, **{"log_patience_s": 0.0, **self.config},
         )  # fmt: skip
         rng = np.random.default_rng(int.from_bytes(hashlib.sha256(str(time.monotonic_ns()).encode()).digest()[:8]))
         context = Context(
