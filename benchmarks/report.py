@@ -74,10 +74,12 @@ def row(
     """
     measured = ours if peer is None else ratio
     met, target = None, None
-    if at_least is not None and measured is not None:
-        met, target = measured >= at_least, f"at least {at_least:g}"
-    elif at_most is not None and measured is not None:
-        met, target = measured <= at_most, f"at most {at_most:g}"
+    if at_least is not None:
+        met, target = measured is not None and measured >= at_least, f"at least {at_least:g}"
+    elif at_most is not None:
+        met, target = measured is not None and measured <= at_most, f"at most {at_most:g}"
+    if measured is None:
+        met = None
     values = (work, ours, unit, peer, peer_value, ratio, target, met)
     return dict(zip(COLUMNS, values, strict=True))
 

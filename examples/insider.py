@@ -66,7 +66,7 @@ def show_two_histories(places: Places, processes: Processes, go_on: Callable[[],
     processes.stop("hub")
     shutil.copytree(places.hub, other)
     processes.start_hub()
-    copied = _seen_size(places)
+    copied = _log_size(other)
     go_on()
     _wait_until(lambda: _seen_size(places) > copied)
     port = free_port()
@@ -108,6 +108,16 @@ def edit_one_entry(client: Client, trust: Trust) -> tuple[int, str]:
     except SandboxError as error:
         return number, str(error)
     raise RuntimeError("an edited log was believed")
+
+
+def _log_size(folder: Path) -> int:
+    """Entries of a hub's log, from its files."""
+    hub = Hub.open(HubConfig.load(folder / "hub.yaml"))
+    try:
+        with hub.store.read() as connection:
+            return read_size(connection)
+    finally:
+        hub.store.close()
 
 
 def _seen_size(places: Places) -> int:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from adapters.source import Source
 from jobs.schema import Column, ColumnType, Dataset, Grade, Role
 from sandbox.catalogue.describe import column_type, domain_value
-from sandbox.catalogue.profile import comparable, plain
+from sandbox.catalogue.profile import comparable, inexact, plain
 from sandbox.errors import InvalidSpec
 
 _NO_UNIT: Final = "has no unit"
@@ -96,11 +96,9 @@ def _faults(column: Column, array: pa.Array) -> Iterator[tuple[str, int]]:
         yield "is not finite", len(values) - _true(finite)
         values = values.filter(finite)
         if not column.rounded:
-            exact = pc.equal(pc.round(values, column.decimals), values)
-            yield f"has more than {column.decimals} decimals", len(values) - _true(exact)
+            yield f"has more than {column.decimals} decimals", inexact(values, column.decimals)
     elif pa.types.is_decimal(values.type) and values.type.scale > column.decimals and not column.rounded:
-        exact = pc.equal(pc.round(values, column.decimals), values)
-        yield f"has more than {column.decimals} decimals", len(values) - _true(exact)
+        yield f"has more than {column.decimals} decimals", inexact(values, column.decimals)
     if column.bounds is not None:
         yield "is outside its bounds", _outside(values, column)
     if column.domain is not None:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from adapters.source import Source
 
 MAX_DISTINCT: Final = 512
+_WHOLE: Final = 1e15
 
 
 @dataclass
@@ -84,7 +85,18 @@ def _take(facts: ColumnFacts, array: pa.Array) -> None:
 
 def _take_decimals(facts: ColumnFacts, values: pa.Array) -> None:
     """The fewest decimals (up to 9) that give every value back exactly; 10 if more would be needed."""
-    while facts.decimals < 10 and not bool(
-        pc.all(pc.equal(pc.round(values, facts.decimals), values)).as_py() in (True, None)
-    ):
+    while facts.decimals < 10 and inexact(values, facts.decimals):
         facts.decimals += 1
+
+
+def inexact(values: pa.Array, decimals: int) -> int:
+    """How many of these finite values are not the number of that many decimals nearest to them.
+
+    From 10^15 on every float is whole, and rounding it would overflow; half precision is too narrow to round in.
+    """
+    if pa.types.is_float16(values.type):
+        values = values.cast(pa.float32())
+    if pa.types.is_floating(values.type):
+        values = values.filter(pc.less(pc.abs(values), _WHOLE))
+    same = pc.equal(pc.round(values, decimals), values)
+    return len(values) - int(pc.sum(same).as_py() or 0)
