@@ -239,7 +239,7 @@ def follow(client: Client, job: str) -> Finished:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=out, transient=True) as progress:
         line = progress.add_task("running")
-        return client.wait(job, 120, on_change=lambda j: progress.update(line, description=f"{j.state}: {j.fine}"))
+        return client.wait(job, 120, on_change=lambda j: progress.update(line, description=f"{j.state}: {j.progress}"))
 
 
 @contextmanager

@@ -18,12 +18,12 @@ from jobs.documents import Envelope, Permit, json_digest, parse_json
 from sandbox.audit import LogEntry, verify_checkpoint
 from sandbox.client import Client
 from sandbox.errors import LogFailure, SandboxError
-from sandbox.hub.config import HubConfig
-from sandbox.hub.hub import Hub
-from sandbox.hub.jobstate import put
-from sandbox.hub.tokens import Role, issue_token
+from sandbox.hub.core.config import HubConfig
+from sandbox.hub.core.hub import Hub
+from sandbox.hub.people.tokens import Role, issue_token
+from sandbox.hub.running.jobstate import put
+from sandbox.hub_http import LogLink
 from sandbox.keys import Trust, load_key, read_private
-from sandbox.link import LogLink
 from sandbox.local.layout import ORIGIN, Places, free_port
 from sandbox.local.processes import Processes
 from sandbox.store.event import Actor, Event

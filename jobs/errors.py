@@ -49,3 +49,17 @@ class OutOfScope(JobError):
     def __init__(self, field: str, text: str) -> None:
         super().__init__(text)
         self.field = field
+
+
+class InvalidRequest(JobError):
+    """What was asked for cannot be planned: the text names the construct, field or profile and what to change."""
+
+    code = "request-refused"
+    advice = "Correct the named field or construct and submit again."
+
+
+class DisclosureBlocked(JobError):
+    """The gate says no: more than the profile releases, or a number that no data within the plan gives."""
+
+    code = "disclosure-blocked"
+    advice = "Ask for coarser groups; the profile's rules are in the verdict."

@@ -29,10 +29,10 @@ from jobs.documents import (
     verify_permit,
 )
 from jobs.errors import BadDocument, Expired, OutOfScope
-from jobs.opening import ALGORITHM, PROTOCOL_VERSION
-from jobs.plan.check import check_plan
-from jobs.plan.parameters import check_parameters
-from jobs.plan.types import Plan
+from jobs.kinds.statistics.opening import ALGORITHM, PROTOCOL_VERSION
+from jobs.kinds.statistics.plan.check import check_plan
+from jobs.kinds.statistics.plan.parameters import check_parameters
+from jobs.kinds.statistics.plan.types import Plan
 from jobs.schema import Dataset, Scalar
 
 _SEAL: Final = object()

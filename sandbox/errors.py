@@ -57,11 +57,6 @@ class BudgetExceeded(Denied):
     advice = "Ask for fewer cells or runs, or ask the owner for a new budget."
 
 
-class DisclosureBlocked(Denied):
-    code = "disclosure-blocked"
-    advice = "Ask for coarser groups; the profile's rules are in the verdict."
-
-
 class NegativeListed(Denied):
     code = "negative-listed"
     advice = "The cited entry of the negative list forbids this use; leave the item out."

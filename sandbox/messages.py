@@ -16,7 +16,7 @@ from typing import ClassVar, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from jobs.opening import NUMBER_BYTES
+from jobs.kinds.statistics.opening import NUMBER_BYTES
 from mpc.errors import MalformedMessage
 from mpc.wire import SESSION_BYTES, Reader, Writer
 
@@ -76,7 +76,7 @@ class Values:
     session: bytes
     node: str
     permit: bytes
-    passed: bytes  # ``jobs.opening.pass_digest``
+    passed: bytes  # ``jobs.kinds.statistics.opening.pass_digest``
     vector: Words
 
     def body(self, writer: Writer) -> Writer:
@@ -135,7 +135,7 @@ class Gated:
     session: bytes
     node: str
     permit: bytes
-    passed: bytes  # ``jobs.opening.pass_digest``
+    passed: bytes  # ``jobs.kinds.statistics.opening.pass_digest``
     salt: bytes = field(repr=False)
     numbers: tuple[Decimal | None, ...] = field(repr=False)
 

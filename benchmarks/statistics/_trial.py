@@ -63,9 +63,9 @@ class Series:
         posted = time.perf_counter() - start
         state = ""
         for event in self._client.events(job.id):
-            now, state, fine = time.perf_counter() - start, str(event["state"]), str(event["fine"])
-            keys = keys or (now if _done(fine, state, "key") else 0.0)
-            flags = flags or (now if _done(fine, state, "flags") else 0.0)
+            now, state, progress = time.perf_counter() - start, str(event["state"]), str(event["progress"])
+            keys = keys or (now if _done(progress, state, "key") else 0.0)
+            flags = flags or (now if _done(progress, state, "flags") else 0.0)
         released = time.perf_counter() - start
         self._check(state)
         self._client.table(job.id)
@@ -80,11 +80,11 @@ class Series:
             raise SystemExit(f"the job ended as {state}, not in a release: {job.failure or job.reasons}")
 
 
-def _done(fine: str, state: str, round: str) -> bool:
+def _done(progress: str, state: str, round: str) -> bool:
     """Whether this round, or a later one, is over. The hub says ``key: 2 of 3 nodes``; events may be skipped."""
     if state == "released":
         return True
-    name, _, text = fine.partition(": ")
+    name, _, text = progress.partition(": ")
     if name not in ROUNDS:
         return False
     number, _, total = text.removesuffix(" nodes").partition(" of ")

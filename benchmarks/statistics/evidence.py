@@ -28,9 +28,9 @@ import pyarrow.parquet as pq
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks.report import alternate, median_ratio, row, write
 from jobs.kinds.statistics.engine import Limits
+from jobs.kinds.statistics.plan.compile import compile_sql
+from jobs.kinds.statistics.plan.types import Plan
 from jobs.kinds.statistics.run import run_local
-from jobs.plan.compile import compile_sql
-from jobs.plan.types import Plan
 from jobs.schema import Bounds, CatalogueView, Column, Dataset, Holding
 
 SQL = (

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from jobs.kinds.statistics.engine import Limits
 from jobs.kinds.statistics.evidence import LocalResult
+from jobs.kinds.statistics.plan.types import Plan
 from jobs.permit import CheckedPermit
-from jobs.plan.types import Plan
 from jobs.runner.errors import RunnerLost
 from jobs.runner.port import Input
 from jobs.runner.ray_runtime import RayRuntime

@@ -8,8 +8,8 @@ from adapters.open import open_source
 from adapters.source import check_unchanged
 from jobs.kinds.statistics.engine import Limits
 from jobs.kinds.statistics.evidence import LocalResult
+from jobs.kinds.statistics.plan.types import Plan
 from jobs.kinds.statistics.run import run_local
-from jobs.plan.types import Plan
 from jobs.runner.port import Input
 from jobs.schema import Scalar
 

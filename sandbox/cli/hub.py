@@ -17,8 +17,8 @@ Config = Annotated[Path, typer.Option("--config", exists=True, dir_okay=False, h
 @app.command()
 def serve(config: Config) -> None:
     """Run the hub until it is told to stop. Beyond loopback it needs TLS."""
-    from sandbox.hub.app import serve as serve_hub
-    from sandbox.hub.config import HubConfig
+    from sandbox.hub.api.app import serve as serve_hub
+    from sandbox.hub.core.config import HubConfig
 
     serve_hub(HubConfig.load(config))
 
@@ -26,8 +26,8 @@ def serve(config: Config) -> None:
 @app.command()
 def key(config: Config) -> None:
     """Make the hub's key if there is none, and print its public half for the roster."""
-    from sandbox.hub.config import HubConfig
-    from sandbox.hub.hub import open_key
+    from sandbox.hub.core.config import HubConfig
+    from sandbox.hub.core.hub import open_key
 
     out.print(open_key(HubConfig.load(config)).public.text)
 
@@ -44,9 +44,9 @@ def token(
     import os
     import secrets
 
-    from sandbox.hub.config import HubConfig
-    from sandbox.hub.hub import HUB, Hub
-    from sandbox.hub.tokens import Role, issue_token
+    from sandbox.hub.core.config import HubConfig
+    from sandbox.hub.core.hub import HUB, Hub
+    from sandbox.hub.people.tokens import Role, issue_token
 
     hub = Hub.open(HubConfig.load(config))
     try:
@@ -65,9 +65,9 @@ def revoke_token_(
     config: Config, token_id: Annotated[str, typer.Argument(help="The token's id from the log.")]
 ) -> None:
     """End a token at once."""
-    from sandbox.hub.config import HubConfig
-    from sandbox.hub.hub import HUB, Hub
-    from sandbox.hub.tokens import revoke_token
+    from sandbox.hub.core.config import HubConfig
+    from sandbox.hub.core.hub import HUB, Hub
+    from sandbox.hub.people.tokens import revoke_token
 
     hub = Hub.open(HubConfig.load(config))
     try:

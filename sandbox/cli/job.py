@@ -119,7 +119,7 @@ def list_(
     for job in jobs:
         since = str(job.raw.get("created", ""))[:16].replace("T", " ")
         out.print(
-            f"{job.id}  {since}  {job.state.replace('_', ' '):<14}  {job.fine}", no_wrap=True, overflow="ellipsis"
+            f"{job.id}  {since}  {job.state.replace('_', ' '):<14}  {job.progress}", no_wrap=True, overflow="ellipsis"
         )
     show_next(f"unseen job show {jobs[0].id}")
 
@@ -219,7 +219,7 @@ def follow(client: Any, job_id: str, timeout: float, quiet: bool = False) -> Job
     ) as progress:
         line = progress.add_task("submitted")
         done = client.wait(
-            job_id, timeout, on_change=lambda job: progress.update(line, description=f"{job.state}: {job.fine}")
+            job_id, timeout, on_change=lambda job: progress.update(line, description=f"{job.state}: {job.progress}")
         )
     found: Job = done.job
     return found

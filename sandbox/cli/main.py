@@ -8,7 +8,7 @@ import typer
 
 from sandbox.cli import authority, data, hub, job, log, node, review, verify, witness
 from sandbox.cli.context import explain_and_exit
-from sandbox.origin import check_one_origin
+from sandbox.one_distribution import check_one_origin
 
 app = typer.Typer(
     name="unseen",

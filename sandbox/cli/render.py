@@ -31,8 +31,8 @@ _WIDEST: Final = 100
 def show_job(job: Job) -> None:
     """State, reasons and the exact next calls."""
     style = STATE_STYLE.get(job.state, "")
-    fine = "" if job.fine == job.state else f"  [dim]{job.fine}[/]"
-    out.print(f"job [bold]{job.id}[/]  [{style}]{job.state.replace('_', ' ')}[/]{fine}")
+    progress = "" if job.progress == job.state else f"  [dim]{job.progress}[/]"
+    out.print(f"job [bold]{job.id}[/]  [{style}]{job.state.replace('_', ' ')}[/]{progress}")
     for reason in job.reasons:
         out.print(f"  - {reason_text(reason)}")
     if job.failure:
@@ -104,7 +104,7 @@ def amount(size: int) -> str:
 
 
 def show_words(text: str, title: str = "What this plan does (计划说明)") -> None:
-    """A plan in words, as ``jobs.plan.words`` wrote it. Printed literally: nothing in it is markup."""
+    """A plan in words, as ``jobs.kinds.statistics.plan.words`` wrote it. Printed literally: nothing in it is markup."""
     width = min(out.width, _WIDEST)
     out.print(Panel(Text(hang(text, width - 4)), title=title, title_align="left", width=width))
 

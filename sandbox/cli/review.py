@@ -148,7 +148,7 @@ def deny(
 
 def words_of(client: Client, review: Review) -> Any:
     """The plan in words, from this owner's own reading of plan and datasets."""
-    from jobs.plan.words import explain
+    from jobs.kinds.statistics.plan.words import explain
 
     names = review.plan.columns_touched()
     datasets = tuple(_dataset(client, name) for name in names)

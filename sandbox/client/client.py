@@ -107,7 +107,7 @@ class Client:
         current = self.job(job_id)
         if current.is_final:
             return Finished(current, self.table(job_id) if current.state == "released" else None)
-        raise TimeoutError(f"job {job_id} is still {current.state} ({current.fine})")
+        raise TimeoutError(f"job {job_id} is still {current.state} ({current.progress})")
 
     def release(self, job_id: str) -> Mapping[str, Any]:
         """The released table with verdict, outputs, salt and source line, as the hub sends it."""

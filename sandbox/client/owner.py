@@ -29,8 +29,8 @@ from jobs.documents import (
 )
 from jobs.documents.ed25519 import SigningKey
 from jobs.errors import OutOfScope
-from jobs.opening import ALGORITHM
-from jobs.plan.types import Plan
+from jobs.kinds.statistics.opening import ALGORITHM
+from jobs.kinds.statistics.plan.types import Plan
 from jobs.schema import Digest, Scalar
 
 STANDARD_TERMS = Terms(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.plan.types import Plan
+from jobs.kinds.statistics.plan.types import Plan
 from jobs.schema import Digest
 
 FINAL = frozenset({"released", "failed", "denied", "cancelled", "expired"})
@@ -16,7 +16,7 @@ FINAL = frozenset({"released", "failed", "denied", "cancelled", "expired"})
 class Job:
     id: str
     state: str
-    fine: str
+    progress: str
     operator: str
     plan: Mapping[str, Any] = field(repr=False)
     plan_digest: str = ""
@@ -30,7 +30,7 @@ class Job:
         return cls(
             id=str(value["id"]),
             state=str(value["state"]),
-            fine=str(value.get("fine", "")),
+            progress=str(value.get("progress", "")),
             operator=str(value.get("operator", "")),
             plan=value.get("plan") or {},
             plan_digest=str(value.get("plan_digest", "")),

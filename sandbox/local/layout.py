@@ -15,10 +15,10 @@ import yaml
 
 from jobs.documents import OperatorEntry, OwnerEntry, PublicKey, RootKeys, Roster, WitnessEntry
 from jobs.documents.roster import HubEntry
-from sandbox.hub.config import HubConfig
-from sandbox.hub.hub import Hub, open_key
-from sandbox.hub.rosters import accept_roster
-from sandbox.hub.tokens import Role, issue_token
+from sandbox.hub.core.config import HubConfig
+from sandbox.hub.core.hub import Hub, open_key
+from sandbox.hub.people.rosters import accept_roster
+from sandbox.hub.people.tokens import Role, issue_token
 from sandbox.keys import Trust, certify_node, create_key
 from sandbox.node.serve import prepare
 from sandbox.store.event import Actor

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 
+from jobs.disclosure.profile import Profile, load_profile
 from jobs.documents import Roster, Verified, moment_text
 from jobs.permit import CheckedPermit, Order, check_order
 from jobs.schema import Digest
-from sandbox.disclosure.profile import Profile, load_profile
 from sandbox.errors import InvalidTransition, NegativeListed, NotGranted, Unavailable
 from sandbox.node.config import NodeConfig
 from sandbox.node.ledger import Charge, reserve

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jobs.documents import Envelope
-from sandbox.link import HubAway, LogLink, list_of
+from sandbox.hub_http import HubAway, LogLink, list_of
 from sandbox.node.hub_port import Item
 
 

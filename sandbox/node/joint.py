@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from jobs.opening import Bits, flag_count, opening, pass_digest
-from jobs.plan.types import Plan
+from jobs.disclosure.part import PartVerdict
+from jobs.kinds.statistics.opening import Bits, flag_count, opening, pass_digest
+from jobs.kinds.statistics.plan.types import Plan
 from mpc.masks import MaskKey, pairwise_masks
 from mpc.party import PartyName, RandomBytes
 from mpc.ring import Z64, Ring, Vector
-from sandbox.disclosure.part import PartVerdict
 from sandbox.errors import IntegrityFailure
 from sandbox.messages import Flags, Key, Values, keys_digest, mask_context, permit_bytes, session_of
 

@@ -21,8 +21,8 @@ from jobs.permit import Order
 from sandbox.errors import IntegrityFailure, SandboxError, Unavailable
 from sandbox.messages import Abort, permit_bytes, session_of
 from sandbox.node.accept import Accepted, check, check_log_caught_up, enter
+from sandbox.node.closing import GRACE, end_job, public_code, public_text
 from sandbox.node.context import Context
-from sandbox.node.ending import GRACE, end_job, public_code, public_text
 from sandbox.node.follower import LogFollower
 from sandbox.node.hub_port import HubAway, HubRefused, Item
 from sandbox.node.revoke import store_revocation

@@ -20,19 +20,19 @@ from typing import Any, Final, NoReturn
 from sqlalchemy import Connection
 
 from adapters.errors import AdapterError
+from jobs.disclosure.part import PartVerdict, decide_part
 from jobs.documents import Envelope, moment_text, verify_threshold
 from jobs.errors import JobError
 from jobs.kinds.statistics.evidence import LocalResult
-from jobs.opening import Bits, pack, unpack
+from jobs.kinds.statistics.opening import Bits, pack, unpack
 from jobs.runner.port import Input
 from mpc.errors import MpcError
-from sandbox.disclosure.part import PartVerdict, decide_part
 from sandbox.errors import IntegrityFailure, NodeLost, NotGranted, SandboxError, Timeout
 from sandbox.messages import PAYLOAD_TYPE, Key, decode, permit_bytes
 from sandbox.node import ledger
 from sandbox.node.accept import Accepted
+from sandbox.node.closing import GRACE, end_job, public_code, public_text
 from sandbox.node.context import Context
-from sandbox.node.ending import GRACE, end_job, public_code, public_text
 from sandbox.node.hub_port import Item
 from sandbox.node.joint import JointParty
 from sandbox.node.sole import SoleParty

@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from jobs.opening import Bits, flag_count, pass_digest
-from jobs.plan.types import Plan
+from jobs.disclosure.part import PartVerdict
+from jobs.disclosure.profile import Profile
+from jobs.kinds.statistics.gated import gate_own
+from jobs.kinds.statistics.opening import Bits, flag_count, pass_digest
+from jobs.kinds.statistics.plan.types import Plan
 from mpc.masks import MaskKey
 from mpc.party import RandomBytes
 from mpc.ring import Z64
-from sandbox.disclosure.gated import gate_own
-from sandbox.disclosure.part import PartVerdict
-from sandbox.disclosure.profile import Profile
 from sandbox.errors import IntegrityFailure
 from sandbox.messages import SALT_BYTES, Flags, Gated, Key, keys_digest, permit_bytes, session_of
 

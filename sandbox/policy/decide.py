@@ -21,7 +21,7 @@ from jobs.documents import (
 )
 from jobs.documents.verify import check_period
 from jobs.errors import Expired, OutOfScope
-from jobs.plan.types import Plan
+from jobs.kinds.statistics.plan.types import Plan
 from jobs.schema import Dataset, Grade
 from sandbox.policy.negative import NegativeList
 

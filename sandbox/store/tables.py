@@ -153,13 +153,13 @@ jobs: Final = Table(
     metadata,
     _id("id", primary_key=True),
     _id("state"),
-    _id("fine"),
+    _id("progress"),
     _id("operator"),
     _digest("spec"),
     _digest("plan_digest"),
     _digest("commitment"),
     _digest("roster"),
-    Column("request", Text, nullable=False),  # sql, parameters, words: ``sandbox.hub.request``
+    Column("request", Text, nullable=False),  # sql, parameters, words: ``sandbox.hub.requests.request``
     Column("plan", Text, nullable=False),
     Column("commitment_envelope", LargeBinary, nullable=False),
     Column("reasons", Text, nullable=False),

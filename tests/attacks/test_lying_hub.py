@@ -10,12 +10,12 @@ import pytest
 
 from examples import insider
 from jobs.documents import Envelope, Permit, parse_json
-from jobs.opening import pack, unpack
-from jobs.plan.types import Plan
+from jobs.kinds.statistics.opening import pack, unpack
+from jobs.kinds.statistics.plan.types import Plan
 from sandbox.errors import LogForked, ReceiptRefused, SandboxError
-from sandbox.hub.config import HubConfig
-from sandbox.hub.hub import Hub
-from sandbox.hub.jobstate import put
+from sandbox.hub.core.config import HubConfig
+from sandbox.hub.core.hub import Hub
+from sandbox.hub.running.jobstate import put
 from sandbox.store.event import Event
 from sandbox.verify import verify_receipt
 from tests.support import toy

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from jobs.disclosure.part import PartVerdict
+from jobs.disclosure.profile import load_profile
 from jobs.documents import (
     Commitment,
     DataScope,
@@ -40,18 +42,16 @@ from jobs.documents import (
     json_digest,
 )
 from jobs.documents.ed25519 import decode_base64
-from jobs.opening import unpack
-from jobs.plan.types import Plan
+from jobs.kinds.statistics.opening import unpack
+from jobs.kinds.statistics.plan.types import Plan
 from jobs.schema import Digest
 from sandbox.audit import EMPTY_ROOT, Cosigner, SeenLog
-from sandbox.disclosure.part import PartVerdict
-from sandbox.disclosure.profile import load_profile
-from sandbox.hub.app import create_app
-from sandbox.hub.catalogue import dataset_digest, read_dataset
-from sandbox.hub.config import HubConfig
-from sandbox.hub.deadlines import tick
-from sandbox.hub.hub import Hub
-from sandbox.hub.tokens import Role, issue_token
+from sandbox.hub.api.app import create_app
+from sandbox.hub.core.config import HubConfig
+from sandbox.hub.core.hub import Hub
+from sandbox.hub.people.tokens import Role, issue_token
+from sandbox.hub.requests.catalogue import dataset_digest, read_dataset
+from sandbox.hub.running.deadlines import tick
 from sandbox.keys.certify import certify_node
 from sandbox.keys.trust import Trust
 from sandbox.messages import PAYLOAD_TYPE, Destroyed, Key, NodeMessage, decode, encode, permit_bytes, session_of

@@ -16,15 +16,15 @@ import httpx
 import pytest
 
 from sandbox.errors import InvalidSpec
-from sandbox.hub.app import serve
-from sandbox.hub.config import HubConfig
+from sandbox.hub.api.app import serve
+from sandbox.hub.core.config import HubConfig
 from sandbox.keys.files import create_key
 
 START = """
 import sys
 from pathlib import Path
-from sandbox.hub.app import serve
-from sandbox.hub.config import HubConfig
+from sandbox.hub.api.app import serve
+from sandbox.hub.core.config import HubConfig
 serve(HubConfig.load(Path(sys.argv[1])))
 """
 

@@ -12,7 +12,7 @@ import pytest
 from jobs.documents import Envelope, Period
 from jobs.documents.ed25519 import decode_base64
 from sandbox.audit import Checkpoint, LogEntry, Note, verify_consistency, verify_inclusion
-from sandbox.hub.tokens import Role, issue_token, revoke_token
+from sandbox.hub.people.tokens import Role, issue_token, revoke_token
 from sandbox.store.event import Actor
 
 SQL = "SELECT carrier, COUNT(*) AS flights, AVG(delay) AS mean FROM flights GROUP BY carrier"

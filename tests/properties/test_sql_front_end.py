@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobs.plan.canonical import normal
-from jobs.plan.check import check_plan
-from jobs.plan.compile import compile_sql
-from jobs.plan.errors import PlanError
-from jobs.plan.scope import Scope
-from jobs.plan.types import Plan
-from jobs.plan.words import explain
+from jobs.kinds.statistics.plan.canonical import normal
+from jobs.kinds.statistics.plan.check import check_plan
+from jobs.kinds.statistics.plan.compile import compile_sql
+from jobs.kinds.statistics.plan.errors import PlanError
+from jobs.kinds.statistics.plan.scope import Scope
+from jobs.kinds.statistics.plan.types import Plan
+from jobs.kinds.statistics.plan.words import explain
 from jobs.schema import CatalogueView
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "plans"

@@ -12,14 +12,14 @@ import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jobs.kinds.statistics.plan.bind import bind
+from jobs.kinds.statistics.plan.compile import compile_sql
+from jobs.kinds.statistics.plan.errors import PlanError
+from jobs.kinds.statistics.plan.evaluate import evaluate
+from jobs.kinds.statistics.plan.expr import Col
+from jobs.kinds.statistics.plan.parameters import parameter_literals
+from jobs.kinds.statistics.plan.values import Value
 from jobs.kinds.statistics.run import run_local
-from jobs.plan.bind import bind
-from jobs.plan.compile import compile_sql
-from jobs.plan.errors import PlanError
-from jobs.plan.evaluate import evaluate
-from jobs.plan.expr import Col
-from jobs.plan.parameters import parameter_literals
-from jobs.plan.values import Value
 from jobs.schema import CatalogueView
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "plans"

@@ -1,6 +1,6 @@
 """What a release must say, computed another way: plain SQL on the union of all parts, then the documented rounding.
 
-The rounding is written down a second time here, from the description in ``sandbox.disclosure.rounding``: counts to
+The rounding is written down a second time here, from the description in ``jobs.disclosure.rounding``: counts to
 the nearest multiple of 5 (halves to even); a mean to a 1-2-5 grid whose step is at least a tenth of the data's last
 digit and at least 5 / rows of the value; a deviation likewise.
 """

@@ -17,13 +17,13 @@ from jobs.kinds.statistics.engine import Engine
 from jobs.kinds.statistics.evidence import ChannelTally
 from jobs.kinds.statistics.kernel import KIND_ROWS, KIND_SUM, KIND_SUMSQ, Columns, Sums, per_unit
 from jobs.kinds.statistics.numbering import Numbering
+from jobs.kinds.statistics.plan.bind import bind
+from jobs.kinds.statistics.plan.expr import Col, Lit, RowExpr
+from jobs.kinds.statistics.plan.types import Channel, Dimension, Plan, UnitColumn
 from jobs.kinds.statistics.query import source_of, where_of
 from jobs.kinds.statistics.render import Columns as Declared
 from jobs.kinds.statistics.render import condition, scaled, staged, text
 from jobs.kinds.statistics.staging import MARK
-from jobs.plan.bind import bind
-from jobs.plan.expr import Col, Lit, RowExpr
-from jobs.plan.types import Channel, Dimension, Plan, UnitColumn
 
 LARGE = 250_000
 """Rows from which this path is worth its start; below, one query does everything."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from jobs.plan.types import ChannelKind
+from jobs.kinds.statistics.plan.types import ChannelKind
 
 
 @dataclass(frozen=True, repr=False)

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from jobs.plan.expr import Col, columns_of
-from jobs.plan.types import Dimension, Plan
+from jobs.kinds.statistics.plan.expr import Col, columns_of
+from jobs.kinds.statistics.plan.types import Dimension, Plan
 
 
 def numberable(plan: Plan) -> tuple[str, ...]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from jobs.kinds.statistics.plan.bind import bind
+from jobs.kinds.statistics.plan.expr import Col, Lit, RowExpr
+from jobs.kinds.statistics.plan.types import Channel, Plan, UnitColumn
 from jobs.kinds.statistics.render import Columns, condition, scaled, staged
-from jobs.plan.bind import bind
-from jobs.plan.expr import Col, Lit, RowExpr
-from jobs.plan.types import Channel, Plan, UnitColumn
 
 
 def cell_query(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from jobs.kinds.statistics.errors import SourceMismatch
-from jobs.plan.expr import (
+from jobs.kinds.statistics.plan.expr import (
     Add,
     And,
     Case,
@@ -26,8 +26,8 @@ from jobs.plan.expr import (
     Or,
     RowExpr,
 )
-from jobs.plan.types import PlannedColumn
-from jobs.plan.values import value_of
+from jobs.kinds.statistics.plan.types import PlannedColumn
+from jobs.kinds.statistics.plan.values import value_of
 from jobs.schema import ColumnType
 
 Columns = Mapping[Col, PlannedColumn]

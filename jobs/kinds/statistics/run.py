@@ -1,6 +1,6 @@
 """One node's step of a joint statistic: a permitted plan and the owner's tables in, exact values and evidence out.
 
-Run by a Ray worker inside the owner's domain. The plan has been checked (``jobs.plan.check``); the tables are immutable
+Run by a Ray worker inside the owner's domain. The plan has been checked (``plan.check``); the tables are immutable
 snapshots. Raises a kind of ``StatisticsError``, or ``InvalidParameter``.
 """
 
@@ -20,12 +20,12 @@ from jobs.kinds.statistics.engine import Engine, Limits
 from jobs.kinds.statistics.errors import ArithmeticOverflow, DataViolatesDeclaration, OutOfLocalMemory, SourceMismatch
 from jobs.kinds.statistics.evidence import ChannelTally, Contributions, LocalResult
 from jobs.kinds.statistics.numbering import Numbering, codable, numberable
+from jobs.kinds.statistics.plan.expr import Col, Lit
+from jobs.kinds.statistics.plan.parameters import parameter_literals
+from jobs.kinds.statistics.plan.types import Aggregate, Dimension, Plan, PlannedColumn, UnitColumn
 from jobs.kinds.statistics.query import cell_query
 from jobs.kinds.statistics.render import quoted
 from jobs.kinds.statistics.staging import staged_select
-from jobs.plan.expr import Col, Lit
-from jobs.plan.parameters import parameter_literals
-from jobs.plan.types import Aggregate, Dimension, Plan, PlannedColumn, UnitColumn
 from jobs.schema import Scalar
 
 OpenTable = Callable[[Sequence[str]], pa.RecordBatchReader]

@@ -10,9 +10,9 @@ from fractions import Fraction
 import pyarrow as pa
 
 from jobs.kinds.statistics.errors import SourceMismatch
+from jobs.kinds.statistics.plan.expr import Col
+from jobs.kinds.statistics.plan.types import PlannedColumn
 from jobs.kinds.statistics.render import quoted, text
-from jobs.plan.expr import Col
-from jobs.plan.types import PlannedColumn
 from jobs.schema import ColumnType
 
 MARK = "unseen-violation:"

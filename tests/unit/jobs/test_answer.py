@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.answer import AnswerTable, ExactValue, exact, table
-from jobs.plan.compile import compile_sql
-from jobs.plan.types import Plan
+from jobs.kinds.statistics.answer import AnswerTable, ExactValue, exact, table
+from jobs.kinds.statistics.plan.compile import compile_sql
+from jobs.kinds.statistics.plan.types import Plan
 from jobs.schema import CatalogueView
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "plans"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from jobs.plan.check import check_plan
-from jobs.plan.compile import compile_sql
-from jobs.plan.errors import InvalidPlan
-from jobs.plan.types import Plan
+from jobs.kinds.statistics.plan.check import check_plan
+from jobs.kinds.statistics.plan.compile import compile_sql
+from jobs.kinds.statistics.plan.errors import InvalidPlan
+from jobs.kinds.statistics.plan.types import Plan
 from jobs.schema import CatalogueView, Role
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "plans"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from jobs.plan.compile import compile_sql
-from jobs.plan.errors import InvalidParameter
-from jobs.plan.parameters import check_parameters
+from jobs.kinds.statistics.plan.compile import compile_sql
+from jobs.kinds.statistics.plan.errors import InvalidParameter
+from jobs.kinds.statistics.plan.parameters import check_parameters
 from jobs.schema import CatalogueView
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "plans"

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from jobs.plan.check import check_plan
-from jobs.plan.compile import compile_sql
-from jobs.plan.errors import PlanError
-from jobs.plan.types import Plan
-from jobs.plan.words import explain
+from jobs.kinds.statistics.plan.check import check_plan
+from jobs.kinds.statistics.plan.compile import compile_sql
+from jobs.kinds.statistics.plan.errors import PlanError
+from jobs.kinds.statistics.plan.types import Plan
+from jobs.kinds.statistics.plan.words import explain
 from jobs.schema import CatalogueView
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "plans"

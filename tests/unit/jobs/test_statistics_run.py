@@ -13,9 +13,9 @@ import pytest
 from jobs.kinds.statistics.engine import Limits
 from jobs.kinds.statistics.errors import DataViolatesDeclaration, SourceMismatch
 from jobs.kinds.statistics.evidence import LocalResult
+from jobs.kinds.statistics.plan.compile import compile_sql
+from jobs.kinds.statistics.plan.errors import InvalidParameter
 from jobs.kinds.statistics.run import run_local
-from jobs.plan.compile import compile_sql
-from jobs.plan.errors import InvalidParameter
 from jobs.schema import CatalogueView
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "plans"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.errors import InvalidSpec
-from sandbox.hub.config import HubConfig, check_listen
+from sandbox.hub.core.config import HubConfig, check_listen
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "[::1]", "localhost"])

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jobs.disclosure.part import PartVerdict
 from jobs.documents import DataUse, OutputRule, Permit, SentMessage, SentRecord, SigningKey, Verified, digest
-from jobs.opening import ALGORITHM
-from jobs.plan.compile import compile_sql
-from jobs.plan.types import Plan
+from jobs.kinds.statistics.opening import ALGORITHM
+from jobs.kinds.statistics.plan.compile import compile_sql
+from jobs.kinds.statistics.plan.types import Plan
 from jobs.schema import CatalogueView, Dataset, Holding
 from mpc.errors import MalformedMessage, UnknownParty, WrongRound, WrongSession
-from sandbox.disclosure.part import PartVerdict
 from sandbox.errors import IntegrityFailure
-from sandbox.hub.coordinator import Joint, add_flags, add_values, check_message, check_sent
+from sandbox.hub.running.coordinator import Joint, add_flags, add_values, check_message, check_sent
 from sandbox.node.joint import JointParty
 
 NODES = ("node-a", "node-b", "node-c")

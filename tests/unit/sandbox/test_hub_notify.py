@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from sandbox.hub.notify import Notifier, Pace
+from sandbox.hub.core.notify import Notifier, Pace
 
 
 def test_a_wake_from_another_thread_reaches_its_listener_only() -> None:

@@ -13,10 +13,10 @@ import jobs
 import mpc
 import sandbox
 from jobs.errors import JobError, OutOfScope
-from jobs.plan.errors import PlanError
+from jobs.kinds.statistics.plan.errors import PlanError
 from mpc.errors import MpcError
 from sandbox.errors import LogForked, NodeLost, NotGranted, SandboxError
-from sandbox.hub import problem as problems
+from sandbox.hub.api import problem as problems
 
 ROOTS = (SandboxError, JobError, MpcError)
 ELSEWHERE = ("sandbox.node", "sandbox.cli", "sandbox.witness", "sandbox.client", "jobs.runner", "jobs.kinds")

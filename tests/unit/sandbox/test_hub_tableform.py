@@ -10,8 +10,8 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from jobs.answer import AnswerColumn, AnswerTable
-from sandbox.hub.tableform import MARK, render_table
+from jobs.kinds.statistics.answer import AnswerColumn, AnswerTable
+from jobs.kinds.statistics.tableform import MARK, render_table
 
 COLUMNS = (
     AnswerColumn("name", "string"),

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from sandbox.link import HubAway, HubRefused, LogLink, claimed_size
+from sandbox.hub_http import HubAway, HubRefused, LogLink, claimed_size
 
 
 @pytest.fixture

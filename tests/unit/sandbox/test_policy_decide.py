@@ -28,8 +28,8 @@ from jobs.documents import (
     WitnessEntry,
     digest,
 )
-from jobs.opening import ALGORITHM
-from jobs.plan.compile import compile_sql
+from jobs.kinds.statistics.opening import ALGORITHM
+from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.schema import CatalogueView, Dataset, Holding
 from sandbox.keys.certify import certify_node
 from sandbox.policy.decide import Allowed, Case, Denied, NeedsApproval, Use, decide, own_review

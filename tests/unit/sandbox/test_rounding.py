@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.disclosure.rounding import grid_step, round_count, round_magnitude, round_root
+from jobs.disclosure.rounding import grid_step, round_count, round_magnitude, round_root
 
 BASE, GROUP = 5, 10
 

@@ -13,20 +13,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jobs.disclosure.part import PartVerdict
+from jobs.disclosure.profile import load_profile
 from jobs.documents import DataUse, OutputRule, Permit, SigningKey, Verified, digest
-from jobs.opening import ALGORITHM, pass_digest
-from jobs.plan.compile import compile_sql
-from jobs.plan.cost import estimate
-from jobs.plan.types import Plan
-from jobs.plan.words import explain
+from jobs.errors import DisclosureBlocked
+from jobs.kinds.statistics.gated import gate_own, read_gated
+from jobs.kinds.statistics.opening import ALGORITHM, pass_digest
+from jobs.kinds.statistics.plan.compile import compile_sql
+from jobs.kinds.statistics.plan.cost import estimate
+from jobs.kinds.statistics.plan.types import Plan
+from jobs.kinds.statistics.plan.words import explain
+from jobs.kinds.statistics.release import assemble, round_all
 from jobs.schema import CatalogueView, Dataset, Holding
 from mpc.errors import MalformedMessage, TooFewParties, WrongRound
-from sandbox.disclosure.gated import gate_own, read_gated
-from sandbox.disclosure.part import PartVerdict
-from sandbox.disclosure.profile import load_profile
-from sandbox.disclosure.release import assemble, round_all
-from sandbox.errors import DisclosureBlocked, IntegrityFailure
-from sandbox.hub.coordinator import Joint, add_flags, check_message
+from sandbox.errors import IntegrityFailure
+from sandbox.hub.running.coordinator import Joint, add_flags, check_message
 from sandbox.messages import Gated, Values, decode, encode
 from sandbox.node.joint import JointParty
 from sandbox.node.sole import SoleParty

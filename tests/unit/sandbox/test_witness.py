@@ -11,8 +11,8 @@ import pytest
 from jobs.documents import HubEntry, SigningKey
 from sandbox.audit import Checkpoint, append, prove_consistency, root
 from sandbox.errors import BadLogSignature, IntegrityFailure, LogFailure, LogForked, LogRolledBack
+from sandbox.hub_http import HubAway, HubRefused
 from sandbox.keys import Trust
-from sandbox.link import HubAway, HubRefused
 from sandbox.witness.seen import SeenFile
 from sandbox.witness.witness import Witness
 

@@ -57,7 +57,7 @@ def upgrade() -> None:
         "jobs",
         sa.Column("id", sa.String(length=160), nullable=False),
         sa.Column("state", sa.String(length=160), nullable=False),
-        sa.Column("fine", sa.String(length=160), nullable=False),
+        sa.Column("progress", sa.String(length=160), nullable=False),
         sa.Column("operator", sa.String(length=160), nullable=False),
         sa.Column("spec", sa.String(length=71), nullable=False),
         sa.Column("plan_digest", sa.String(length=71), nullable=False),

@@ -10,7 +10,7 @@ import pytest
 
 from sandbox.client import Client
 
-JOB = b'{"id": "job-1", "state": "needs_approval", "fine": "waiting for EWR"}'
+JOB = b'{"id": "job-1", "state": "needs_approval", "progress": "waiting for EWR"}'
 
 
 class Silent(BaseHTTPRequestHandler):

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jobs.disclosure.part import decide_part
+from jobs.disclosure.profile import load_profile
+from jobs.disclosure.rules import RULES
+from jobs.errors import InvalidRequest
+from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.kinds.statistics.run import run_local
-from jobs.plan.compile import compile_sql
 from jobs.schema import Bounds, CatalogueView, Column, ColumnType, Dataset, Holding, Role
-from sandbox.disclosure.part import decide_part
-from sandbox.disclosure.profile import load_profile
-from sandbox.disclosure.rules import RULES
-from sandbox.errors import InvalidSpec
 
 PROFILE = load_profile("standard@1")
 
@@ -57,7 +57,7 @@ def test_the_shipped_profile_is_pinned():
 
 @pytest.mark.parametrize("name", ["lenient@1", "standard@2", "standard", "../standard@1", "standard@1.json", "@", ""])
 def test_a_profile_that_is_not_shipped_is_refused(name):
-    with pytest.raises(InvalidSpec, match="no disclosure profile"):
+    with pytest.raises(InvalidRequest, match="no disclosure profile"):
         load_profile(name)
 
 

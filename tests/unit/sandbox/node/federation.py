@@ -24,8 +24,8 @@ from unseen_test_world import NOW, ORIGIN, ROOT, Nodes, key, owner_keys, roster
 from adapters.source import Manifest, SourceSpec
 from jobs.documents import Envelope, SentRecord, digest
 from jobs.kinds.statistics.evidence import LocalResult
+from jobs.kinds.statistics.opening import opening, pack
 from jobs.kinds.statistics.run import run_local
-from jobs.opening import opening, pack
 from jobs.permit import CheckedPermit
 from jobs.runner.port import Input
 from mpc.ring import Ring

@@ -10,6 +10,7 @@ from typing import Any
 
 from unseen_test_world import DAY, NODES, NOW, OWNERS, SALT, TERMS, Bend, key, owner_keys, roster
 
+from jobs.disclosure.profile import load_profile
 from jobs.documents import (
     Commitment,
     DataScope,
@@ -27,13 +28,12 @@ from jobs.documents import (
     json_digest,
     salted_commitment,
 )
-from jobs.opening import ALGORITHM, PROTOCOL_VERSION
+from jobs.kinds.statistics.opening import ALGORITHM, PROTOCOL_VERSION
+from jobs.kinds.statistics.plan.compile import compile_sql
+from jobs.kinds.statistics.plan.types import Plan
 from jobs.permit import Order
-from jobs.plan.compile import compile_sql
-from jobs.plan.types import Plan
 from jobs.schema import Bounds, CatalogueView, Column, ColumnType, Dataset, Holding, Role
 from sandbox.catalogue.register import schema_digest
-from sandbox.disclosure.profile import load_profile
 
 ROWS = 1000
 SQL = (

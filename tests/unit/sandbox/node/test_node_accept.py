@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from jobs.disclosure.profile import load_profile
 from jobs.documents import (
     DataScope,
     ExactVersion,
@@ -20,7 +21,6 @@ from jobs.documents import (
     digest,
     verify_revocation,
 )
-from sandbox.disclosure.profile import load_profile
 from sandbox.node.tables import jobs, ledger, outbox, record
 
 NODE = "node-ewr"

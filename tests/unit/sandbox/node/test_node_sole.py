@@ -8,8 +8,8 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
+from jobs.kinds.statistics.release import round_all
 from jobs.kinds.statistics.run import run_local
-from sandbox.disclosure.release import round_all
 from sandbox.messages import Gated
 from sandbox.node.tables import outbox
 

@@ -1,0 +1,78 @@
+"""Which ring elements travel in which round of a joint statistic: the one place where hub and nodes must agree.
+
+Round ``flags``: for every aggregate, then every cell, two elements of Z_2^64 (``fail``, then ``present``).
+Round ``values``: for every channel, then every cell, one element of the plan's ring, but only where some aggregate
+that needs the channel passed in that cell. Shapes are pure functions of plan and pass bits; nothing else is sent.
+With one participant nothing can be masked: its ``flags`` are the pass bits alone, and ``values`` carries the rounded
+number of every passing aggregate, then cell, as decimal text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from jobs.documents import json_digest
+from jobs.kinds.statistics.plan.types import Plan
+from jobs.schema import Digest
+
+PROTOCOL_VERSION: Final = 1
+"""``Permit.protocol``: the walk in docs/architecture.md."""
+ALGORITHM: Final[Digest] = json_digest({"algorithm": "joint-statistic", "version": 1})
+"""``Grant.algorithm`` and ``Permit.algorithm`` of SQL statistics: the algorithm is ours, the plan is the operator's."""
+
+NUMBER_BYTES: Final = 48
+"""At most, of one rounded number as decimal text."""
+
+Bits = npt.NDArray[np.bool_]
+
+
+def flag_count(plan: Plan) -> int:
+    """Number of ring elements in one ``flags`` message."""
+    return 2 * len(plan.aggregates) * plan.cells
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The opened (channel, cell) pairs, in sending order."""
+
+    channel: npt.NDArray[np.int64]
+    cell: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.channel)
+
+
+def opening(plan: Plan, passed: Bits) -> Opening:
+    """What the ``values`` round carries. ``passed`` has shape (aggregates, cells)."""
+    needed = np.zeros((len(plan.channels), plan.cells), dtype=np.bool_)
+    for row, aggregate in zip(passed, plan.aggregates, strict=True):
+        for channel in aggregate.channels:
+            needed[channel] |= row
+    channels, cells = np.nonzero(needed)
+    return Opening(channels.astype(np.int64), cells.astype(np.int64))
+
+
+def pack(passed: Bits) -> bytes:
+    """Pass bits as bytes, aggregates then cells."""
+    return np.packbits(passed.reshape(-1)).tobytes()
+
+
+def unpack(plan: Plan, data: bytes) -> Bits:
+    """Inverse of ``pack``; raises ``ValueError`` on another length or a set padding bit."""
+    count = len(plan.aggregates) * plan.cells
+    if len(data) != (count + 7) // 8:
+        raise ValueError("pass bits of another plan")
+    bits = np.unpackbits(np.frombuffer(data, dtype=np.uint8)).astype(np.bool_)
+    if bits[count:].any():
+        raise ValueError("pass bits with padding set")
+    return bits[:count].reshape(len(plan.aggregates), plan.cells)
+
+
+def pass_digest(passed: Bits) -> bytes:
+    """32 bytes that bind the opened set; part of the ``values`` message."""
+    return hashlib.sha256(b"unseen/pass-bits/v1\0" + pack(passed)).digest()

@@ -1,0 +1,224 @@
+"""From a statement's parts to a plan: roles, types, cells and ranges are proven here, for compiler and node alike.
+
+The compiler assembles what a person wrote; a node assembles what a received plan says and compares. Everything that a
+plan contains beyond the statement itself follows from the datasets, ``rows_bound`` and ``holders``.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from jobs.documents.canonical import json_digest
+from jobs.kinds.statistics.plan.canonical import FALSE, TRUE, condition, normal, sort_key
+from jobs.kinds.statistics.plan.channels import plan_channels, ring_bits
+from jobs.kinds.statistics.plan.domains import dimension
+from jobs.kinds.statistics.plan.draft import Draft, DraftAggregate, renumbered
+from jobs.kinds.statistics.plan.errors import RoleForbids, TooLarge, TypeMismatch, UnsupportedSql
+from jobs.kinds.statistics.plan.expr import And, Col, Dim, OutExpr, RowExpr, columns_of
+from jobs.kinds.statistics.plan.infer import infer_parameters
+from jobs.kinds.statistics.plan.joins import check_joins, ordered_joins
+from jobs.kinds.statistics.plan.outputs import normal_output, output_type
+from jobs.kinds.statistics.plan.scope import Scope, check_condition, check_depth
+from jobs.kinds.statistics.plan.types import MAX_CELLS, Dimension, Order, Output, Plan, PlannedColumn, UnitColumn, Where
+from jobs.schema import Column, ColumnType, Dataset, Role
+
+
+def assemble(draft: Draft, datasets: dict[str, Dataset], rows_bound: int, holders: int) -> Plan:
+    """The canonical plan of a draft. Raises ``InvalidSql`` of some kind for whatever the subset does not allow."""
+    draft = ordered_joins(draft)
+    tables = tuple(datasets[name] for name in (draft.dataset, *(join.dataset for join in draft.joins)))
+    scope = Scope(tables, draft.joins)
+    check_joins(scope)
+    conjuncts = conjuncts_of(draft.where, scope)
+    aggregates, aggregate_index = _aggregates(draft.aggregates, scope, holders)
+    dimensions, dimension_index = _dimensions(draft, scope, conjuncts)
+    planned, channels = plan_channels(aggregates, scope, rows_bound)
+
+    shown = [dimensions[dimension_index[i]] for i in range(len(draft.dimensions))]
+    for expr in (*(o.expr for o in draft.outputs), *(o.expr for o in draft.order_by)):
+        if output_type(expr, shown, len(draft.aggregates)) == "any":
+            raise TypeMismatch("a parameter alone is no output")
+
+    def output(expr: OutExpr) -> OutExpr:
+        return normal_output(renumbered(expr, dimension_index, aggregate_index))
+
+    if draft.having is not None and output_type(draft.having, shown, len(draft.aggregates)) != "bool":
+        raise TypeMismatch("HAVING needs a condition")
+    having = None if draft.having is None else output(draft.having)
+    outputs = tuple(Output(name=o.name, expr=output(o.expr)) for o in draft.outputs)
+    if len({o.name for o in outputs}) != len(outputs):
+        raise UnsupportedSql("two outputs have one name: give each its own alias with AS")
+    order_by = tuple(
+        Order(expr=output(o.expr), descending=o.descending, nulls_first=o.nulls_first) for o in draft.order_by
+    )
+    units = _unit_columns(scope)
+    rows = (*conjuncts, *(d.expr for d in dimensions), *(a.filter for a in planned if a.filter))
+    results = (*(o.expr for o in outputs), *(o.expr for o in order_by), *([having] if having else []))
+    return Plan(
+        dataset=draft.dataset,
+        schema_digests={d.name: dataset_digest(d) for d in sorted(set(tables), key=lambda d: d.name)},
+        joins=draft.joins,
+        dimensions=dimensions,
+        where=_where(conjuncts, scope),
+        parameters=infer_parameters(rows, results, scope),
+        aggregates=planned,
+        channels=channels,
+        outputs=outputs,
+        having=having,
+        order_by=order_by,
+        limit=draft.limit,
+        unit_columns=units,
+        columns=_columns(scope, units, (*rows, *(a.column for a in planned if a.column))),
+        rows_bound=rows_bound,
+        holders=holders,
+        ring_bits=ring_bits(channels),
+        profile=tables[0].profile,
+    )
+
+
+def dataset_digest(dataset: Dataset) -> str:
+    """Digest of the canonical ``Dataset`` document: what ``schema_digests`` holds."""
+    return json_digest(dataset.model_dump(mode="json"))
+
+
+def conjuncts_of(where: list[RowExpr], scope: Scope) -> tuple[RowExpr, ...]:
+    """The one form of a WHERE clause: its conjuncts, sorted. Raises where it is badly typed or can never be true."""
+    for expr in where:
+        check_condition(expr, scope)
+    if not where:
+        return ()
+    whole = condition(where[0] if len(where) == 1 else And(args=tuple(where)), scope)
+    check_depth(whole)
+    if whole == FALSE:
+        raise UnsupportedSql("the WHERE clause can never be true")
+    if whole == TRUE:
+        return ()
+    return whole.args if isinstance(whole, And) else (whole,)
+
+
+def _where(conjuncts: tuple[RowExpr, ...], scope: Scope) -> Where:
+    known = tuple(c for c in conjuncts if all(scope.column(col).role is Role.KNOWN for col in columns_of(c)))
+    return Where(known=known, sensitive=tuple(c for c in conjuncts if c not in known))
+
+
+def _dimensions(
+    draft: Draft, scope: Scope, conjuncts: tuple[RowExpr, ...]
+) -> tuple[tuple[Dimension, ...], dict[int, int]]:
+    """Dimensions in one order: those shown, as the outputs show them; then the others, by content."""
+    normalised = []
+    for expr in draft.dimensions:
+        scope.type_of(expr)
+        normalised.append(normal(expr, scope))
+        check_depth(normalised[-1])
+    names: dict[RowExpr, str] = {}
+    for output in draft.outputs:
+        if isinstance(output.expr, Dim) and output.expr.index < len(normalised):
+            names.setdefault(normalised[output.expr.index], output.name)
+    for place, expr in enumerate(sorted(set(normalised) - set(names), key=sort_key), start=1):
+        names[expr] = f"group_{place}"
+    made: list[Dimension] = []
+    for expr, name in names.items():
+        made.append(dimension(name, expr, scope, conjuncts))
+        if prod(len(d.domain) for d in made) > MAX_CELLS:
+            raise TooLarge(f"the groups make more than {MAX_CELLS} cells: group more coarsely")
+    places = {expr: place for place, expr in enumerate(names)}
+    return tuple(made), {number: places[expr] for number, expr in enumerate(normalised)}
+
+
+def _aggregates(
+    drafts: list[DraftAggregate], scope: Scope, holders: int
+) -> tuple[list[DraftAggregate], dict[int, int]]:
+    if not drafts:
+        raise UnsupportedSql("a statement without an aggregate would list rows: add COUNT(*), SUM, AVG, ...")
+    normalised = [aggregate(draft, scope, holders) for draft in drafts]
+    ordered = sorted(set(normalised), key=_aggregate_key)
+    return ordered, {number: ordered.index(draft) for number, draft in enumerate(normalised)}
+
+
+def _aggregate_key(draft: DraftAggregate) -> tuple[str, bytes, bytes]:
+    column = sort_key(draft.column) if draft.column else b""
+    return draft.function, column, sort_key(draft.filter) if draft.filter else b""
+
+
+def aggregate(draft: DraftAggregate, scope: Scope, holders: int) -> DraftAggregate:
+    """The one form of an aggregate; raises for whatever its column's role, type or declarations forbid."""
+    filter_ = draft.filter
+    if filter_ is not None:
+        check_condition(filter_, scope)
+        filter_ = condition(filter_, scope)
+        check_depth(filter_)
+        if filter_ == FALSE:
+            raise UnsupportedSql("a FILTER can never be true")
+        filter_ = None if filter_ == TRUE else filter_
+    function, col = draft.function, draft.column
+    if function == "count_rows":
+        return DraftAggregate(function, None, filter_)
+    if col is None:
+        raise UnsupportedSql(f"{function} needs a column")
+    column = scope.column(col)
+    if function == "count_distinct_unit":
+        _check_distinct(col, column, scope, holders)
+    else:
+        _check_aggregated(function, column)
+        if function == "count" and not scope.nullable(col):
+            return DraftAggregate("count_rows", None, filter_)
+        if function != "count":
+            scope.bounded(col)
+    return DraftAggregate(function, col, filter_)
+
+
+def _check_aggregated(function: str, column: Column) -> None:
+    if column.role is Role.IDENTIFIER:
+        raise RoleForbids(f"column {column.name} identifies individuals: it may only be a join key")
+    if column.role is Role.UNIT:
+        raise RoleForbids(f"column {column.name} is a privacy unit: it may only stand in COUNT(DISTINCT {column.name})")
+    if function != "count" and column.type not in (ColumnType.INT, ColumnType.DECIMAL):
+        raise TypeMismatch(f"{function} of column {column.name}, which is a {column.type.value}")
+
+
+def _check_distinct(col: Col, column: Column, scope: Scope, holders: int) -> None:
+    if column.role is not Role.UNIT:
+        raise RoleForbids(f"COUNT(DISTINCT {column.name}): only a privacy unit may be counted distinct")
+    dataset = scope.tables[col.table]
+    if holders > 1 and not (dataset.units_disjoint and column.name == dataset.unit):
+        raise UnsupportedSql(
+            f"COUNT(DISTINCT {column.name}) over {holders} owners: one individual may be held by several, so summed "
+            "distinct counts would overstate the union. It is possible only where the owners declare units_disjoint"
+        )
+
+
+def _unit_columns(scope: Scope) -> tuple[UnitColumn, ...]:
+    """Every unit column of every table; one that a join equates with a unit already listed is the same individual."""
+    found: list[UnitColumn] = []
+    for table, dataset in enumerate(scope.tables):
+        for column in dataset.unit_columns:
+            col = Col(table=table, name=column.name)
+            if table and any(
+                key.right == column.name and key.left in [unit.column for unit in found]
+                for key in scope.joins[table - 1].on
+            ):
+                continue
+            found.append(UnitColumn(column=col, unit_domain=str(column.unit_domain), nulls=dataset.null_units))
+    return tuple(found)
+
+
+def _columns(scope: Scope, units: tuple[UnitColumn, ...], exprs: tuple[RowExpr, ...]) -> tuple[PlannedColumn, ...]:
+    """Every column that is read, with what its dataset declares about it, by table and name."""
+    read = {unit.column for unit in units} | {col for expr in exprs for col in columns_of(expr)}
+    for table, join in enumerate(scope.joins, start=1):
+        read |= {key.left for key in join.on} | {Col(table=table, name=key.right) for key in join.on}
+    found = []
+    for col in sorted(read, key=lambda c: (c.table, c.name)):
+        column = scope.column(col)
+        excluded = scope.tables[col.table].null_units == "exclude"
+        found.append(
+            PlannedColumn(
+                column=col,
+                type=column.type,
+                decimals=column.decimals,
+                nullable=excluded if column.role is Role.UNIT else column.nullable,
+                low=column.bounds.low if column.bounds else None,
+                high=column.bounds.high if column.bounds else None,
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,179 @@
+"""From parsed SQL to outputs over groups and aggregates: the SELECT list, HAVING and ORDER BY."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from jobs.kinds.statistics.plan.assemble import aggregate
+from jobs.kinds.statistics.plan.canonical import normal
+from jobs.kinds.statistics.plan.compile_rows import Rows, text_literal
+from jobs.kinds.statistics.plan.draft import DraftAggregate
+from jobs.kinds.statistics.plan.errors import InvalidSql, PlanError, UnknownName
+from jobs.kinds.statistics.plan.expr import Agg, Col, Dim, Lit, Op, Operator, OutExpr, RowExpr
+from jobs.kinds.statistics.plan.source import Source, construct
+from jobs.kinds.statistics.plan.types import Function
+from jobs.kinds.statistics.plan.values import truth
+
+_FUNCTIONS: dict[type[exp.Expr], Function] = {
+    exp.Sum: "sum",
+    exp.Avg: "avg",
+    exp.Variance: "var_samp",
+    exp.VariancePop: "var_pop",
+    exp.Stddev: "stddev_samp",
+    exp.StddevSamp: "stddev_samp",
+    exp.StddevPop: "stddev_pop",
+}
+_BINARY: dict[type[exp.Expr], Operator] = {
+    exp.Add: "add", exp.Mul: "mul", exp.Div: "div", exp.And: "and", exp.Or: "or", exp.EQ: "eq", exp.LT: "lt",
+    exp.LTE: "le",
+}  # fmt: skip
+_FLIPPED: dict[type[exp.Expr], Operator] = {exp.GT: "lt", exp.GTE: "le"}
+
+
+@dataclass
+class Outputs:
+    """Converts output expressions; collects the aggregates they need. ``dimensions`` are normalised."""
+
+    source: Source
+    rows: Rows
+    holders: int
+    dimensions: list[RowExpr]
+    aliases: dict[str, OutExpr] = field(default_factory=dict)
+    aggregates: list[DraftAggregate] = field(default_factory=list)
+
+    def convert(self, node: exp.Expr, aliases_first: bool = False) -> OutExpr:
+        """The output expression of a node; ``aliases_first`` as in ORDER BY, where an alias hides a column."""
+        node = node.unnest()
+        alias = self._alias(node)
+        if aliases_first and alias is not None:
+            return alias
+        if isinstance(node, exp.Filter | exp.Count) or type(node) in _FUNCTIONS:
+            return self._aggregate(node)
+        grouped = self._grouped(node)
+        if grouped is not None:
+            return grouped
+        if alias is not None:
+            return alias
+        with self.source.at(node):
+            return self._operation(node, aliases_first)
+
+    def _alias(self, node: exp.Expr) -> OutExpr | None:
+        if isinstance(node, exp.Column) and not node.args.get("table") and isinstance(node.this, exp.Identifier):
+            return self.aliases.get(str(node.this.this).lower())
+        return None
+
+    def _grouped(self, node: exp.Expr) -> Dim | None:
+        """The dimension that a node spells, in whatever way."""
+        if isinstance(node, exp.Literal | exp.Placeholder) or node.find(exp.AggFunc) or not node.find(exp.Column):
+            return None
+        try:
+            spelled = normal(self.rows.convert(node), self.rows.scope)
+        except PlanError:
+            return None
+        return Dim(index=self.dimensions.index(spelled)) if spelled in self.dimensions else None
+
+    def _operation(self, node: exp.Expr, aliases_first: bool) -> OutExpr:
+        def part(child: exp.Expr) -> OutExpr:
+            return self.convert(child, aliases_first)
+
+        match node:
+            case exp.Literal():
+                return text_literal(self.source, node)
+            case exp.Boolean():
+                return truth(bool(node.this))
+            case exp.Placeholder():
+                return self.rows.parameter(node)
+            case exp.Column():
+                self._refuse_column(node)
+            case exp.Neg() | exp.Not() | exp.Abs():
+                self.source.only(node, "this")
+                unary: Operator = "neg" if isinstance(node, exp.Neg) else "not" if isinstance(node, exp.Not) else "abs"
+                return Op(op=unary, args=(part(node.this),))
+            case exp.Sub():
+                return Op(op="add", args=(part(node.left), Op(op="neg", args=(part(node.right),))))
+            case exp.NEQ():
+                return Op(op="not", args=(Op(op="eq", args=(part(node.left), part(node.right))),))
+            case exp.Is() if isinstance(node.expression, exp.Null):
+                return Op(op="is_null", args=(part(node.this),))
+            case exp.Between():
+                self.source.only(node, "this", "low", "high")
+                arg, low, high = part(node.this), part(node.args["low"]), part(node.args["high"])
+                return Op(op="and", args=(Op(op="le", args=(low, arg)), Op(op="le", args=(arg, high))))
+            case exp.In():
+                self.source.only(node, "this", "expressions")
+                tests = tuple(Op(op="eq", args=(part(node.this), part(item))) for item in node.expressions)
+                return tests[0] if len(tests) == 1 else Op(op="or", args=tests)
+            case exp.Round():
+                self.source.only(node, "this", "decimals")
+                return Op(op="round", args=(part(node.this), self._digits(node)))
+            case _ if type(node) in _BINARY:
+                self.source.only(node, "this", "expression", "typed", "safe")
+                return Op(op=_BINARY[type(node)], args=(part(node.args["this"]), part(node.args["expression"])))
+            case _ if type(node) in _FLIPPED:
+                return Op(op=_FLIPPED[type(node)], args=(part(node.args["expression"]), part(node.args["this"])))
+        raise self.source.refuse(node, f"{construct(node)} is not part of the SQL subset")
+
+    def _digits(self, node: exp.Round) -> Lit:
+        decimals = node.args.get("decimals")
+        negative = isinstance(decimals, exp.Neg)
+        inner = decimals.this if negative and decimals is not None else decimals
+        if inner is None:
+            return Lit(type="number", value="0")
+        if not isinstance(inner, exp.Literal) or inner.is_string:
+            raise self.source.refuse(node, "ROUND takes a number of digits written as a literal")
+        digits = text_literal(self.source, inner)
+        return Lit(type="number", value=f"-{digits.value}") if negative and digits.value != "0" else digits
+
+    def _refuse_column(self, node: exp.Column) -> None:
+        if isinstance(node.this, exp.Star):
+            raise self.source.refuse(node, "SELECT * would list rows: name groups and aggregates")
+        try:
+            col = self.rows.column(node)
+        except UnknownName as error:
+            raise error.at(*self.source.position(node)) from None
+        raise self.source.refuse(
+            node,
+            f"column {col.name} must stand in GROUP BY or inside an aggregate: single rows are never shown",
+            InvalidSql,
+        )
+
+    def _aggregate(self, node: exp.Expr) -> Agg:
+        filter_: RowExpr | None = None
+        inner = node
+        if isinstance(node, exp.Filter):
+            self.source.only(node, "this", "expression")
+            inner = node.this
+            filter_ = self.rows.convert(node.expression.this)
+        with self.source.at(node):
+            draft = self._draft(inner, filter_)
+            draft = aggregate(draft, self.rows.scope, self.holders)
+        if draft not in self.aggregates:
+            self.aggregates.append(draft)
+        return Agg(index=self.aggregates.index(draft))
+
+    def _draft(self, node: exp.Expr, filter_: RowExpr | None) -> DraftAggregate:
+        if isinstance(node, exp.Count):
+            self.source.only(node, "this", "big_int")
+            of = node.this
+            if of is None or isinstance(of, exp.Star) or (isinstance(of, exp.Literal) and not of.is_string):
+                return DraftAggregate("count_rows", None, filter_)
+            if isinstance(of, exp.Distinct):
+                self.source.only(of, "expressions")
+                if len(of.expressions) != 1:
+                    raise self.source.refuse(node, "COUNT(DISTINCT ...) of several columns")
+                return DraftAggregate("count_distinct_unit", self._column(node, of.expressions[0]), filter_)
+            return DraftAggregate("count", self._column(node, of), filter_)
+        if type(node) not in _FUNCTIONS:
+            raise self.source.refuse(node, f"FILTER after {construct(node)}")
+        self.source.only(node, "this")
+        return DraftAggregate(_FUNCTIONS[type(node)], self._column(node, node.this), filter_)
+
+    def _column(self, node: exp.Expr, of: exp.Expr) -> Col:
+        of = of.unnest()
+        if isinstance(of, exp.Distinct):
+            raise self.source.refuse(node, f"DISTINCT inside {construct(node)}")
+        if not isinstance(of, exp.Column):
+            raise self.source.refuse(node, f"{construct(node)} takes a single declared column")
+        return self.rows.column(of)

@@ -1,0 +1,101 @@
+"""A parsed statement and where in its text each part stands. The only module that knows how sqlglot marks positions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ParseError
+
+from jobs.kinds.statistics.plan.errors import InvalidSql, PlanError, TooLarge, UnsupportedSql
+
+MAX_TEXT = 20_000
+MAX_PARENTHESES = 24
+
+
+class Source:
+    """The text of a statement; turns nodes into positions and refusals."""
+
+    def __init__(self, sql: str) -> None:
+        self.sql = sql
+
+    def parse(self) -> exp.Select:
+        """The one SELECT in the text; raises ``InvalidSql`` for anything else."""
+        if len(self.sql) > MAX_TEXT:
+            raise TooLarge(f"a statement has at most {MAX_TEXT} characters", 1, 1)
+        if "\0" in self.sql or not _is_text(self.sql):
+            raise InvalidSql("the statement is not plain text", 1, 1)
+        if _nesting(self.sql) > MAX_PARENTHESES:
+            raise TooLarge(f"parentheses nest more than {MAX_PARENTHESES} levels deep", 1, 1)
+        try:
+            statements = [s for s in sqlglot.parse(self.sql, read="duckdb") if s is not None]
+        except ParseError as error:
+            where = error.errors[0] if error.errors else {}
+            line, column = int(where.get("line") or 1), int(where.get("col") or 1)
+            raise InvalidSql("this is not valid SQL", line, max(column, 1)) from None
+        except Exception:  # a third-party parser on hostile text: whatever it raises is a refusal
+            raise InvalidSql("this is not valid SQL", 1, 1) from None
+        if len(statements) != 1:
+            raise InvalidSql("exactly one statement is expected", 1, 1)
+        statement = statements[0]
+        if not isinstance(statement, exp.Select):
+            raise self.refuse(statement, f"{construct(statement)}: only SELECT is possible")
+        return statement
+
+    def position(self, node: exp.Expr) -> tuple[int, int]:
+        """Line and column, from 1, of the first token of a node (or of its nearest parent that has one)."""
+        at: exp.Expr | None = node
+        while at is not None:
+            starts = [part.meta["start"] for part in at.walk() if part._meta and "start" in part.meta]
+            if starts:
+                before = self.sql[: min(starts)]
+                return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+            at = at.parent
+        return 1, 1
+
+    def refuse(self, node: exp.Expr, text: str, kind: type[PlanError] = UnsupportedSql) -> PlanError:
+        """A refusal at a node's position, to be raised."""
+        return kind(text, *self.position(node))
+
+    def only(self, node: exp.Expr, *allowed: str) -> None:
+        """Refuse any part of a node that is not listed: nothing that the parser read is silently ignored."""
+        for key, value in node.args.items():
+            if value is None or value is False or value == [] or value == "" or key in allowed:
+                continue
+            raise self.refuse(node, f"{construct(node)} with {key.strip('_').upper()}")
+
+    @contextmanager
+    def at(self, node: exp.Expr) -> Iterator[None]:
+        """Give refusals raised inside this node's position, unless they have one."""
+        try:
+            yield
+        except PlanError as error:
+            raise error.at(*self.position(node)) from None
+
+
+def construct(node: exp.Expr) -> str:
+    """What a person would call the node."""
+    if isinstance(node, exp.Anonymous):
+        return f"function {str(node.this)[:40].upper()}"
+    if isinstance(node, exp.Func) and not isinstance(node, exp.Case | exp.And | exp.Or):
+        return f"function {node.sql_name()}"
+    name = type(node).__name__
+    return "".join(f" {c}" if c.isupper() and i else c for i, c in enumerate(name)).upper()
+
+
+def _is_text(sql: str) -> bool:
+    try:
+        sql.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _nesting(sql: str) -> int:
+    depth = deepest = 0
+    for character in sql:
+        depth += (character in "([{") - (character in ")]}")
+        deepest = max(deepest, depth)
+    return deepest

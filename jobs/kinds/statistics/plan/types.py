@@ -1,0 +1,182 @@
+"""The plan of a joint statistic: what every node computes on its part, which cells exist, what the answer is made of.
+
+Same meaning, same bytes: ``digest`` is the name of a plan template in commitments, grants and permits. A plan holds
+parameters by name and type, never their values. Made by ``plan.compile``, re-checked by ``plan.check``.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from math import prod
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints
+
+from jobs.documents.canonical import json_digest
+from jobs.kinds.statistics.plan.expr import Col, OutExpr, RowExpr, ValueType
+from jobs.schema import ColumnType, Digest, Model, Name, Scalar
+
+Function = Literal[
+    "count_rows", "count", "sum", "avg", "var_samp", "var_pop", "stddev_samp", "stddev_pop", "count_distinct_unit"
+]
+ChannelKind = Literal["rows", "sum", "sumsq", "distinct"]
+OutputName = Annotated[str, StringConstraints(pattern=r"^[^\W\d]\w{0,62}$")]
+BigInt = Annotated[
+    int,
+    BeforeValidator(lambda value: int(value) if isinstance(value, str) and len(value) < 60 else value),
+    PlainSerializer(str, return_type=str, when_used="json"),
+]
+"""An integer beyond 2^53: a string in JSON."""
+
+MAX_CELLS = 100_000
+"""Cells of one plan: a node sends channels x cells ring elements, and holds evidence for each."""
+
+
+class JoinKey(Model):
+    left: Col
+    right: Name
+
+
+class Join(Model):
+    """Many-to-one, inside one owner's domain: ``on`` covers a declared unique key of ``dataset``."""
+
+    dataset: Name
+    side: Literal["inner", "left"]
+    on: Annotated[tuple[JoinKey, ...], Field(min_length=1, max_length=8)]
+
+
+class Dimension(Model):
+    """One grouping expression and every value it may take, in display order; ``None`` is SQL's NULL group."""
+
+    name: OutputName
+    expr: RowExpr
+    type: ValueType
+    decimals: Annotated[int, Field(ge=0, le=18)] = 0
+    domain: Annotated[tuple[Scalar | None, ...], Field(min_length=1)]
+
+
+class Where(Model):
+    """The conjuncts of WHERE: those an outsider may know the answer to, apart from those he must not learn."""
+
+    known: tuple[RowExpr, ...] = ()
+    sensitive: tuple[RowExpr, ...] = ()
+
+    @property
+    def conjuncts(self) -> tuple[RowExpr, ...]:
+        return (*self.known, *self.sensitive)
+
+
+class Parameter(Model):
+    """A value given per run. ``allowed`` comes from the compared column's domain, the bounds from its bounds."""
+
+    name: Name
+    type: ValueType
+    decimals: Annotated[int, Field(ge=0, le=18)] = 0
+    allowed: tuple[Scalar, ...] | None = None
+    low: str | None = None
+    high: str | None = None
+
+
+class Aggregate(Model):
+    """One statistic per cell, over the rows where ``filter`` is true and ``column`` is not null."""
+
+    function: Function
+    column: Col | None = None
+    filter: RowExpr | None = None
+    channels: Annotated[tuple[int, ...], Field(min_length=1, max_length=3)]
+    """Indices into the plan's channels: rows, sum, sum of squares; or distinct alone."""
+
+
+class Channel(Model):
+    """One additive quantity per cell. Its total over all holders lies in [low, high], by proof."""
+
+    kind: ChannelKind
+    column: Col | None = None
+    filter: RowExpr | None = None
+    low: BigInt
+    high: BigInt
+    scale: Annotated[int, Field(ge=0, le=18)] = 0
+    """Values are integers times 10^-scale; a sum of squares has twice the column's scale."""
+
+
+class Output(Model):
+    name: OutputName
+    expr: OutExpr
+
+
+class Order(Model):
+    expr: OutExpr
+    descending: bool = False
+    nulls_first: bool = False
+
+
+class UnitColumn(Model):
+    """A privacy unit that every cell must protect on its own; its dataset says what a row without one means."""
+
+    column: Col
+    unit_domain: Name
+    nulls: Literal["exclude", "refuse"]
+
+
+class PlannedColumn(Model):
+    """A column that the plan reads, as declared: nodes check every value they read against this."""
+
+    column: Col
+    type: ColumnType
+    decimals: Annotated[int, Field(ge=0, le=9)] = 0
+    nullable: bool
+    low: str | None = None
+    high: str | None = None
+
+
+class Plan(Model):
+    version: Literal[1] = 1
+    dataset: Name
+    schema_digests: dict[Name, str]
+    joins: Annotated[tuple[Join, ...], Field(max_length=8)] = ()
+    dimensions: Annotated[tuple[Dimension, ...], Field(max_length=16)] = ()
+    where: Where = Where()
+    parameters: Annotated[tuple[Parameter, ...], Field(max_length=64)] = ()
+    aggregates: Annotated[tuple[Aggregate, ...], Field(min_length=1, max_length=64)]
+    channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=192)]
+    outputs: Annotated[tuple[Output, ...], Field(min_length=1, max_length=128)]
+    having: OutExpr | None = None
+    order_by: Annotated[tuple[Order, ...], Field(max_length=32)] = ()
+    limit: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    unit_columns: Annotated[tuple[UnitColumn, ...], Field(min_length=1, max_length=32)]
+    columns: Annotated[tuple[PlannedColumn, ...], Field(min_length=1, max_length=512)]
+    rows_bound: Annotated[int, Field(ge=1, le=1 << 50)]
+    """No fewer rows than all holders declare together, rounded up to a power of two so that growth voids no grant."""
+    holders: Annotated[int, Field(ge=1, le=10_000)]
+    """How many parts are added; a permit must name exactly as many participants."""
+    ring_bits: Literal[64, 128]
+    profile: str
+
+    @property
+    def cells(self) -> int:
+        return prod(len(dimension.domain) for dimension in self.dimensions)
+
+    def cell_keys(self) -> tuple[tuple[Scalar | None, ...], ...]:
+        """The cells in the order of all vectors: the cross product of the domains, the last dimension fastest."""
+        return tuple(product(*(dimension.domain for dimension in self.dimensions)))
+
+    def digest(self) -> Digest:
+        """``sha256:`` over the RFC 8785 bytes of the template: parameters by name and type, not by value."""
+        return json_digest(self.model_dump(mode="json"))
+
+    def dataset_of(self, table: int) -> str:
+        """The dataset's name behind ``Col.table``."""
+        return self.dataset if table == 0 else self.joins[table - 1].dataset
+
+    def decimals_of(self, aggregate: Aggregate) -> int:
+        """Decimals of the aggregated column; 0 for counts."""
+        scales = [self.channels[i].scale for i in aggregate.channels if self.channels[i].kind == "sum"]
+        return scales[0] if scales else 0
+
+    def columns_touched(self) -> dict[str, tuple[str, ...]]:
+        """Per dataset, sorted names of every column the plan reads: what a grant's scope must cover."""
+        names = sorted({self.dataset_of(planned.column.table) for planned in self.columns})
+        return {
+            name: tuple(sorted({p.column.name for p in self.columns if self.dataset_of(p.column.table) == name}))
+            for name in names
+        }

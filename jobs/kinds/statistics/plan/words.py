@@ -1,0 +1,213 @@
+"""A plan in words: what an owner reads before signing. Rendered by whoever decides, from the plan's own bytes.
+
+English, with the Chinese term where the regulations have one. Pure: two readers of one plan see the same text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from jobs.kinds.statistics.plan.cost import Cost, estimate
+from jobs.kinds.statistics.plan.expr import Col, columns_of
+from jobs.kinds.statistics.plan.grade import combined_grade
+from jobs.kinds.statistics.plan.phrases import column, phrase, statistic
+from jobs.kinds.statistics.plan.types import Plan
+from jobs.schema import CatalogueView, Dataset, Model, Role
+
+_ROLE_WORDS = {
+    Role.IDENTIFIER: "identifier (标识): never shown, matched only inside your domain",
+    Role.UNIT: "privacy unit (隐私单元): counted to apply the rules, never shown",
+    Role.KNOWN: "known (可知): an outsider may know it already",
+    Role.SENSITIVE: "sensitive (敏感): an outsider must not learn it",
+    Role.MEASURE: "measure (度量): aggregated, single values never shown",
+}
+
+
+class ColumnWords(Model):
+    """One column: what it is, what the plan does with it, what that reveals and to whom."""
+
+    dataset: str
+    column: str
+    title: str
+    role: str
+    grade: str
+    uses: tuple[str, ...]
+    reveals: str
+    to: str
+
+
+class PlanWords(Model):
+    """All that a reviewer should know about a plan; ``text`` puts it on one page."""
+
+    summary: str
+    statistics: tuple[str, ...]
+    groups: tuple[str, ...]
+    rows_known: tuple[str, ...]
+    rows_sensitive: tuple[str, ...]
+    joins: tuple[str, ...]
+    parameters: tuple[str, ...]
+    after_release: tuple[str, ...]
+    columns: tuple[ColumnWords, ...]
+    cells: int
+    numbers: int
+    grade: str
+    grade_reason: str
+    parts: str
+    units: str
+    cost: Cost
+    digest: str
+
+    def text(self) -> str:
+        """Plain text, one fact per line."""
+        lines = [self.summary, f"plan {self.digest}", ""]
+        for title, items in (
+            ("Statistics", self.statistics),
+            ("For each", self.groups),
+            ("Only rows where (known columns)", self.rows_known),
+            ("Only rows where (sensitive columns 敏感)", self.rows_sensitive),
+            ("Joined inside your domain", self.joins),
+            ("Parameters, given at each run", self.parameters),
+            ("On released numbers only", self.after_release),
+        ):
+            lines += [f"{title}:", *(f"  - {item}" for item in items)] if items else []
+        lines.append("Columns touched:")
+        for c in self.columns:
+            lines.append(f"  - {c.dataset}.{c.column} [{c.role}; {c.grade}] {', '.join(c.uses)}")
+            lines.append(f"      reveals {c.reveals}, to {c.to}")
+        lines += [
+            f"Cells: {self.cells:,}, numbers: {self.numbers:,}",
+            f"Privacy units: {self.units}",
+            f"Combined grade (分类分级): {self.grade_reason}",
+            f"Parts: {self.parts}",
+            f"Cost: at most {self.cost.rows_at_most:,} rows over all owners, {self.cost.columns_read} columns, about "
+            f"{self.cost.seconds_about} s; each node sends at most "
+            f"{self.cost.flag_bytes_per_node + self.cost.value_bytes_per_node:,} bytes",
+        ]
+        return "\n".join(lines)
+
+
+def explain(plan: Plan, datasets: CatalogueView | Iterable[Dataset]) -> PlanWords:
+    """The plan in words. ``datasets`` must hold every dataset of the plan; raises ``KeyError`` otherwise."""
+    known = {d.name: d for d in (datasets.datasets if isinstance(datasets, CatalogueView) else datasets)}
+    grade, reason = combined_grade(plan, known)
+    groups = tuple(f"{d.name}: {phrase(d.expr, plan)} ({len(d.domain)} values)" for d in plan.dimensions)
+    statistics = tuple(statistic(a, plan) for a in plan.aggregates)
+    return PlanWords(
+        summary=f"{len(statistics)} statistic{'s' * (len(statistics) > 1)} of {plan.dataset}"
+        + (f", for each of {plan.cells} cells" if plan.dimensions else ", over all rows"),
+        statistics=statistics,
+        groups=groups,
+        rows_known=tuple(phrase(c, plan) for c in plan.where.known),
+        rows_sensitive=tuple(phrase(c, plan) for c in plan.where.sensitive),
+        joins=tuple(_join(plan, number) for number in range(1, len(plan.joins) + 1)),
+        parameters=tuple(f":{p.name}, a {p.type}" + _allowed(p.allowed, p.low, p.high) for p in plan.parameters),
+        after_release=_after(plan),
+        columns=_columns(plan, known),
+        cells=plan.cells,
+        numbers=plan.cells * len(plan.aggregates),
+        grade=grade.value,
+        grade_reason=reason,
+        parts=_parts(plan.holders),
+        units=", ".join(
+            f"{column(u.column, plan)} ({u.unit_domain}), rows without one: {u.nulls}d"
+            if u.nulls == "exclude"
+            else f"{column(u.column, plan)} ({u.unit_domain})"
+            for u in plan.unit_columns
+        ),
+        cost=estimate(plan),
+        digest=plan.digest(),
+    )
+
+
+def _join(plan: Plan, number: int) -> str:
+    join = plan.joins[number - 1]
+    on = " and ".join(f"{column(k.left, plan)} = {column(Col(table=number, name=k.right), plan)}" for k in join.on)
+    kept = "rows without a match stay" if join.side == "left" else "rows without a match are left out"
+    return f"{join.dataset} on {on}; {kept}"
+
+
+def _allowed(allowed: tuple[object, ...] | None, low: str | None, high: str | None) -> str:
+    if allowed is not None:
+        return f", one of {len(allowed)} declared values"
+    return f", from {low} to {high}" if low is not None else ""
+
+
+def _after(plan: Plan) -> tuple[str, ...]:
+    found = ["HAVING: rows are kept by a condition on released numbers"] if plan.having is not None else []
+    found += ["ORDER BY"] if plan.order_by else []
+    found += [f"LIMIT {plan.limit}"] if plan.limit is not None else []
+    return tuple(found)
+
+
+def _parts(holders: int) -> str:
+    if holders == 1:
+        return (
+            "one owner contributes, so no mask can hide its numbers. Its own node applies all rules and rounds: exact "
+            "totals never leave it, and the hub (平台) sees which cells pass, and their rounded numbers."
+        )
+    common = (
+        f"{holders} owners contribute. Each part alone must satisfy minimum group and dominance, and is masked, so the "
+        "hub (平台) sees only the sum of all parts."
+    )
+    if holders == 2:
+        return (
+            f"{common} With two owners, masking hides a part from the hub only: whoever knows one part and the "
+            "released total knows the other, so each owner learns the other's numbers, up to rounding."
+        )
+    return f"{common} All other owners together could subtract their parts and learn yours, up to rounding."
+
+
+def _columns(plan: Plan, datasets: dict[str, Dataset]) -> tuple[ColumnWords, ...]:
+    found = []
+    for planned in plan.columns:
+        col = planned.column
+        dataset = plan.dataset_of(col.table)
+        declared = datasets[dataset].column(col.name)
+        uses, reveals, to = _uses(plan, col)
+        found.append(
+            ColumnWords(
+                dataset=dataset,
+                column=col.name,
+                title=declared.title,
+                role=_ROLE_WORDS[declared.role],
+                grade=declared.grade.value,
+                uses=tuple(uses),
+                reveals=reveals,
+                to=to,
+            )
+        )
+    return tuple(found)
+
+
+_OPERATOR = "the operator (授权运营), where the rules pass"
+
+
+def _uses(plan: Plan, col: Col) -> tuple[list[str], str, str]:
+    """What is done with a column, the most that this reveals, and to whom."""
+    uses, revealed = [], []
+    if any(unit.column == col for unit in plan.unit_columns):
+        uses.append("counts individuals")
+    if any(col == key.left for join in plan.joins for key in join.on) or any(
+        col == Col(table=n, name=key.right) for n, join in enumerate(plan.joins, start=1) for key in join.on
+    ):
+        uses.append("join key")
+    if any(col in columns_of(d.expr) for d in plan.dimensions):
+        uses.append("groups")
+        revealed.append("which of its groups hold enough individuals")
+    if any(col in columns_of(c) for c in plan.where.conjuncts):
+        uses.append("filters")
+        revealed.append("statistics of the rows that its condition selects")
+    if any(col in columns_of(a.filter) for a in plan.aggregates):
+        uses.append("filters one statistic")
+        revealed.append("statistics of the rows that its condition selects")
+    for aggregate in plan.aggregates:
+        if aggregate.column == col:
+            uses.append("aggregated")
+            revealed.append(statistic(aggregate, plan))
+    if not revealed:
+        return (
+            uses,
+            "nothing but whether a cell has enough individuals",
+            "the hub (平台), as one bit per cell and statistic",
+        )
+    return list(dict.fromkeys(uses)), "; ".join(dict.fromkeys(revealed)), _OPERATOR

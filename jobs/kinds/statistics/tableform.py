@@ -1,0 +1,131 @@
+"""A released table as people and programs take it: JSON, CSV and Arrow, each with its source line and suppressed marks.
+
+The bytes made here are the ones that the release commits to; they are stored and served unchanged.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+import pyarrow as pa
+
+from jobs.kinds.statistics.answer import AnswerColumn, AnswerTable, Shown
+
+MARK: Final = "*"
+CSV_TYPE: Final = "text/csv"
+ARROW_TYPE: Final = "application/vnd.apache.arrow.file"
+_EXACT: Final = 2**53 - 1
+
+
+@dataclass(frozen=True)
+class TableFiles:
+    """``shown`` is what ``GET /jobs/{id}/release`` holds; ``csv`` and ``arrow`` are whole files."""
+
+    shown: dict[str, Any]
+    csv: bytes
+    arrow: bytes
+
+    def contents(self) -> Iterator[tuple[str, bytes]]:
+        """The committed outputs, by media type."""
+        yield CSV_TYPE, self.csv
+        yield ARROW_TYPE, self.arrow
+
+
+def render_table(table: AnswerTable, release: str, source: str) -> TableFiles:
+    """All forms of one table. ``release`` and ``source`` go into each, so that a copy still says where it is from."""
+    shown = {
+        "columns": [{"name": column.name, "type": column.type} for column in table.columns],
+        "rows": [[_json(value) for value in row] for row in table.rows],
+        "suppressed": [_hidden(table, row) for row in table.suppressed],
+        "source_line": source,
+    }
+    return TableFiles(shown, _csv(table, release, source), _arrow(table, release, source))
+
+
+def warm_up() -> None:
+    """Load what Arrow imports at its first use (a third of a second), so that no job waits for it."""
+    render_table(AnswerTable((AnswerColumn("n", "decimal"),), ((Decimal(1),),), ((False,),)), "none", "none")
+
+
+def _hidden(table: AnswerTable, row: Sequence[bool]) -> list[str]:
+    """Names of the columns that are not shown in one row."""
+    return [column.name for column, hidden in zip(table.columns, row, strict=True) if hidden]
+
+
+def _csv(table: AnswerTable, release: str, source: str) -> bytes:
+    out = io.StringIO()
+    out.write(f"# {source}\n# {release}; {MARK} marks a cell that is not shown\n")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([column.name for column in table.columns])
+    for row, hidden in zip(table.rows, table.suppressed, strict=True):
+        writer.writerow([MARK if not_shown else _text(value) for value, not_shown in zip(row, hidden, strict=True)])
+    return out.getvalue().encode()
+
+
+def _arrow(table: AnswerTable, release: str, source: str) -> bytes:
+    columns = [[row[place] for row in table.rows] for place in range(len(table.columns))]
+    arrays = [_array(column, values) for column, values in zip(table.columns, columns, strict=True)]
+    hidden = [[y, x] for y, row in enumerate(table.suppressed) for x, not_shown in enumerate(row) if not_shown]
+    metadata = {"release": release, "source": source, "suppressed": json.dumps(hidden)}
+    schema = pa.schema(
+        [pa.field(column.name, array.type) for column, array in zip(table.columns, arrays, strict=True)], metadata
+    )
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, schema) as writer:
+        writer.write_batch(pa.record_batch(arrays, schema=schema))
+    return sink.getvalue()
+
+
+def _array(column: AnswerColumn, values: Sequence[Shown]) -> Any:
+    """A typed array; numbers too wide for their Arrow type become text rather than lose a digit."""
+    try:
+        return pa.array(list(values), _arrow_type(column, values))
+    except (pa.ArrowInvalid, OverflowError):
+        return pa.array([None if value is None else _text(value) for value in values], pa.string())
+
+
+def _arrow_type(column: AnswerColumn, values: Sequence[Shown]) -> Any:
+    match column.type:
+        case "integer":
+            return pa.int64()
+        case "decimal":
+            exponents = [int(v.as_tuple().exponent) for v in values if isinstance(v, Decimal) and v.is_finite()]
+            return pa.decimal128(38, min(38, max([0, *(-exponent for exponent in exponents)])))
+        case "bool":
+            return pa.bool_()
+        case "date":
+            return pa.date32()
+        case "timestamp":
+            return pa.timestamp("us")
+        case _:
+            return pa.string()
+
+
+def _json(value: Shown) -> str | int | bool | None:
+    """Decimals, dates and integers beyond 2^53 as text: JSON's numbers would not keep them."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int) and abs(value) <= _EXACT:
+        return value
+    return _text(value)
+
+
+def _text(value: Shown) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case dt.datetime() | dt.date():
+            return value.isoformat()
+        case Decimal():
+            return format(value, "f")
+        case _:
+            return str(value)

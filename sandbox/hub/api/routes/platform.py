@@ -1,0 +1,131 @@
+"""Health, rosters, catalogue, negative list, usage."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Path
+from pydantic import BaseModel, Field
+from sqlalchemy import func, select
+
+from jobs.documents import parse_json
+from sandbox.hub.api.routes.access import (
+    After,
+    AnyCaller,
+    Authority,
+    EnvelopeJson,
+    HubDep,
+    Limit,
+    Owner,
+    Reader,
+    envelope,
+)
+from sandbox.hub.core.hub import stored_rosters
+from sandbox.hub.core.version import VERSION
+from sandbox.hub.people.negative import current_list, publish_list
+from sandbox.hub.people.rosters import accept_roster, latest_roster
+from sandbox.hub.people.tokens import Role
+from sandbox.hub.requests.catalogue import catalogue_view, describe, register
+from sandbox.policy.negative import NegativeList
+from sandbox.store.tables import usage
+from sandbox.store.tree import read_size
+
+router = APIRouter()
+DatasetName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+
+
+class Registration(BaseModel):
+    """The logical dataset that all holders share, and one owner's signed record of one version of its part."""
+
+    dataset: Annotated[dict[str, Any], Field(description="A Dataset document: columns with roles, domains, bounds")]
+    record: EnvelopeJson
+
+
+@router.get("/health", tags=["platform"])
+def health(hub: HubDep) -> dict[str, Any]:
+    """Is the hub up, what does it call itself, how large is its log?"""
+    with hub.store.read() as connection:
+        return {"name": hub.trust.origin, "version": VERSION, "log_size": read_size(connection)}
+
+
+@router.get("/roster", tags=["platform"])
+def get_roster(hub: HubDep) -> Any:
+    """The newest roster's envelope. Nobody needs to believe the hub: the authority's root signed it."""
+    return parse_json(latest_roster(hub))
+
+
+@router.get("/rosters", tags=["platform"])
+def get_rosters(hub: HubDep) -> dict[str, Any]:
+    """All rosters, oldest first: who pinned an old root follows the rotations from there."""
+    with hub.store.read() as connection:
+        return {"rosters": [parse_json(roster) for roster in stored_rosters(connection)]}
+
+
+@router.post("/roster", status_code=201, tags=["platform"])
+def post_roster(hub: HubDep, caller: Authority, body: EnvelopeJson) -> dict[str, Any]:
+    """Publish a newer roster, signed by the root."""
+    accepted = accept_roster(hub, envelope(body), caller.actor)
+    return {"version": accepted.document.version, "digest": accepted.digest}
+
+
+@router.post("/datasets", status_code=201, tags=["catalogue"])
+def post_dataset(hub: HubDep, caller: Owner, body: Registration) -> dict[str, Any]:
+    """Register one version of this owner's part of a dataset."""
+    record = register(hub, caller, body.dataset, envelope(body.record))
+    return {"dataset": record.document.dataset, "node": record.document.node, "record": record.digest}
+
+
+@router.get("/datasets", tags=["catalogue"])
+def get_datasets(hub: HubDep, caller: AnyCaller, limit: Limit = 100, after: str = "") -> dict[str, Any]:
+    """All logical datasets, by name."""
+    with hub.store.read() as connection:
+        view = catalogue_view(hub, connection, hub.roster())
+    found = [dataset for dataset in view.datasets if dataset.name > after][:limit]
+    items = [
+        {
+            "name": dataset.name,
+            "title": dataset.title,
+            "grade": dataset.grade,
+            "profile": dataset.profile,
+            "update_frequency": dataset.update_frequency,
+            "columns": len(dataset.columns),
+            "holders": [holding.provider for holding in view.holdings_of(dataset.name)],
+        }
+        for dataset in found
+    ]
+    return {"items": items, "next": found[-1].name if len(found) == limit else None}
+
+
+@router.get("/datasets/{name}", tags=["catalogue"])
+def get_dataset(hub: HubDep, caller: AnyCaller, name: DatasetName) -> dict[str, Any]:
+    """One logical dataset with its columns and holders."""
+    with hub.store.read() as connection:
+        return describe(hub, connection, name)
+
+
+@router.get("/negative-list", tags=["platform"])
+def get_negative_list(hub: HubDep) -> NegativeList:
+    """The list in force; refusals cite its entries."""
+    with hub.store.read() as connection:
+        return current_list(connection)
+
+
+@router.post("/negative-list", status_code=201, tags=["platform"])
+def post_negative_list(hub: HubDep, caller: Authority, body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+    """Put a newer version in force."""
+    listed = publish_list(hub, caller, body)
+    return {"version": listed.version, "digest": listed.digest}
+
+
+@router.get("/usage", tags=["platform"])
+def get_usage(hub: HubDep, caller: Reader, limit: Limit = 100, after: After = -1) -> dict[str, Any]:
+    """Runs and released cells per operator, owner and dataset: one's own, or all for auditor and authority."""
+    columns = (usage.c.operator, usage.c.owner, usage.c.dataset)
+    totals = [func.sum(usage.c.runs).label("runs"), func.sum(usage.c.cells).label("cells")]
+    query = select(*columns, *totals, func.count().label("releases")).group_by(*columns).order_by(*columns)
+    if caller.role in (Role.OPERATOR, Role.OWNER):
+        query = query.where(usage.c[caller.role] == caller.subject)
+    with hub.store.read() as connection:
+        rows = connection.execute(query.offset(after + 1).limit(limit)).all()
+    items = [{**row._asdict(), "runs": int(row.runs), "cells": int(row.cells)} for row in rows]
+    return {"items": items, "next": after + len(items) if len(items) == limit else None}

@@ -1,0 +1,217 @@
+"""The operator's calls: plan, submit, follow, read the release, keep the receipt."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import select
+from sse_starlette.sse import EventSourceResponse
+
+from jobs.documents import canonical
+from jobs.schema import Scalar
+from sandbox.errors import InvalidTransition
+from sandbox.hub.api.routes.access import (
+    After,
+    Auditor,
+    EnvelopeJson,
+    HubDep,
+    Limit,
+    Operator,
+    Reader,
+    Wait,
+    envelope,
+    visible_job,
+)
+from sandbox.hub.core.errors import NotYet
+from sandbox.hub.core.hub import Hub
+from sandbox.hub.log.receipts import receipt_of
+from sandbox.hub.people.tokens import Caller
+from sandbox.hub.requests.submission import cancel, preview, submit
+from sandbox.hub.running.jobstate import topic
+from sandbox.hub.running.jobview import job_json, job_list, progress_json, release_json, release_row
+from sandbox.policy.decide import Allowed, Denied
+from sandbox.policy.states import State, is_final
+from sandbox.store.store import PUBLISHED_TOPIC
+from sandbox.store.tables import messages
+
+router = APIRouter()
+_SQL = "SELECT carrier, count(*) AS flights, avg(arr_delay) AS mean FROM flights WHERE month = :month GROUP BY carrier"
+_PARAMETERS = {"month": 7}
+Parameters = Annotated[dict[Annotated[str, Field(max_length=64)], Scalar], Field(max_length=64)]
+
+
+class Question(BaseModel):
+    """A statistic in the documented SQL subset, with the values of its parameters."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"sql": _SQL, "parameters": {"month": 7}}})
+    sql: Annotated[str, Field(min_length=1, max_length=100_000)]
+    parameters: Parameters = Field(default_factory=dict)
+    commitment: EnvelopeJson | None = None
+
+
+class Submission(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    sql: Annotated[str, Field(min_length=1, max_length=100_000, examples=[_SQL])]
+    parameters: Parameters = Field(default_factory=dict, examples=[_PARAMETERS])
+    commitment: EnvelopeJson
+
+
+@router.post("/plans", tags=["jobs"])
+def post_plan(hub: HubDep, caller: Operator, body: Question) -> dict[str, Any]:
+    """What would this do, what does it reveal, may it run? Nothing is stored."""
+    bound = envelope(body.commitment) if body.commitment is not None else None
+    found = preview(hub, caller, body.sql, dict(body.parameters), bound)
+    decision = found.decision
+    name = (
+        "allowed" if isinstance(decision, Allowed) else "denied" if isinstance(decision, Denied) else "needs_approval"
+    )
+    reasons = () if isinstance(decision, Allowed) else decision.reasons
+    return {
+        "plan": found.request.plan.model_dump(mode="json"),
+        "plan_digest": found.request.plan_digest,
+        "parameters": found.request.parameters,
+        "words": found.words,
+        "decision": name,
+        "reasons": [reason.to_json() for reason in reasons],
+        "replay_of": found.replay_of,
+    }
+
+
+@router.post("/jobs", status_code=201, tags=["jobs"])
+def post_job(
+    hub: HubDep,
+    caller: Operator,
+    body: Submission,
+    response: Response,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=128)] = None,
+) -> dict[str, Any]:
+    """Submit. With an Idempotency-Key a repeated call returns the first one's job."""
+    signed = envelope(body.commitment)
+    job, new = submit(hub, caller, body.sql, dict(body.parameters), signed, idempotency_key)
+    response.status_code = 201 if new else 200
+    response.headers["Location"] = f"/v1/jobs/{job}"
+    with hub.store.read() as connection:
+        return job_json(connection, visible_job(connection, caller, job), caller)
+
+
+@router.get("/jobs", tags=["jobs"])
+def get_jobs(
+    hub: HubDep,
+    caller: Reader,
+    limit: Limit = 50,
+    after: After = -1,
+    state: Annotated[State | None, Query(description="Only jobs in this state")] = None,
+) -> dict[str, Any]:
+    """Jobs that this caller may see, oldest first."""
+    with hub.store.read() as connection:
+        return job_list(connection, caller, limit, after, state)
+
+
+@router.get("/jobs/{job}", tags=["jobs"])
+def get_job(hub: HubDep, caller: Reader, job: str) -> dict[str, Any]:
+    """State, plan, words, reasons, participants, failure."""
+    with hub.store.read() as connection:
+        return job_json(connection, visible_job(connection, caller, job), caller)
+
+
+@router.post("/jobs/{job}/cancel", tags=["jobs"])
+def post_cancel(hub: HubDep, caller: Operator, job: str) -> dict[str, Any]:
+    """Give the job up. What was released stays released."""
+    with hub.store.read() as connection:
+        visible_job(connection, caller, job)
+    cancel(hub, caller, job)
+    return get_job(hub, caller, job)
+
+
+@router.get("/jobs/{job}/events", tags=["jobs"], response_class=EventSourceResponse)
+async def get_events(hub: HubDep, caller: Operator, job: str) -> EventSourceResponse:
+    """Server-sent events: one ``state`` event for each change, ending with the job."""
+    first = await run_in_threadpool(_progress, hub, caller, job)
+    return EventSourceResponse(_follow(hub, caller, job, first))
+
+
+@router.get("/jobs/{job}/release", tags=["jobs"])
+def get_release(hub: HubDep, caller: Operator, job: str) -> dict[str, Any]:
+    """The released table as JSON, the hub's signed release, and the salt that opens its commitments."""
+    with hub.store.read() as connection:
+        return release_json(connection, visible_job(connection, caller, job))
+
+
+@router.get("/jobs/{job}/release.csv", tags=["jobs"], response_class=Response)
+def get_release_csv(hub: HubDep, caller: Operator, job: str) -> Response:
+    """The same table as CSV: exactly the bytes that the release commits to."""
+    with hub.store.read() as connection:
+        row = release_row(connection, visible_job(connection, caller, job))
+    return Response(bytes(row.csv), media_type="text/csv; charset=utf-8")
+
+
+@router.get("/jobs/{job}/release.arrow", tags=["jobs"], response_class=Response)
+def get_release_arrow(hub: HubDep, caller: Operator, job: str) -> Response:
+    """The same table as an Arrow IPC file: exactly the bytes that the release commits to."""
+    with hub.store.read() as connection:
+        row = release_row(connection, visible_job(connection, caller, job))
+    return Response(bytes(row.arrow), media_type="application/vnd.apache.arrow.file")
+
+
+@router.get("/jobs/{job}/receipt", tags=["jobs"], response_class=Response)
+async def get_receipt(hub: HubDep, caller: Reader, job: str, wait: Wait = 0) -> Response:
+    """The receipt, to be verified offline; 409 names who has not cosigned yet. With ``wait`` it is waited for."""
+    end = time.monotonic() + min(wait, hub.config.max_wait_seconds)
+    async with hub.notifier.listen(PUBLISHED_TOPIC, topic(job)) as listener:
+        while True:
+            try:
+                body = await run_in_threadpool(_receipt, hub, caller, job)
+                return Response(body, media_type="application/json")
+            except (NotYet, InvalidTransition):
+                left = end - time.monotonic()
+                if left <= 0 or not hub.notifier.running or not await listener.wait(left):
+                    raise
+
+
+@router.get("/jobs/{job}/messages", tags=["audit"])
+def get_messages(hub: HubDep, caller: Auditor, job: str) -> dict[str, Any]:
+    """All signed messages of the job: who adds the masked vectors obtains what the hub obtained."""
+    with hub.store.read() as connection:
+        row = visible_job(connection, caller, job)
+        query = select(messages).where(messages.c.job == row.id).order_by(messages.c.entry)
+        found = [
+            {
+                "node": m.node,
+                "round": m.round,
+                "digest": m.digest,
+                "entry": m.entry,
+                "envelope": bytes(m.envelope).decode(),
+            }
+            for m in connection.execute(query)
+        ]
+    return {"job": row.id, "messages": found}
+
+
+def _receipt(hub: Hub, caller: Caller, job: str) -> bytes:
+    with hub.store.read() as connection:
+        visible_job(connection, caller, job)
+    return receipt_of(hub, job)
+
+
+def _progress(hub: Hub, caller: Caller, job: str) -> dict[str, Any]:
+    with hub.store.read() as connection:
+        return progress_json(visible_job(connection, caller, job))
+
+
+async def _follow(hub: Hub, caller: Caller, job: str, first: dict[str, Any]) -> AsyncIterator[dict[str, str]]:
+    told: dict[str, Any] = {}
+    async with hub.notifier.listen(topic(job)) as listener:
+        now = first
+        while True:
+            now = await run_in_threadpool(_progress, hub, caller, job) if told else now
+            if now != told:
+                told = now
+                yield {"event": "state", "data": canonical(now).decode()}
+            if is_final(State(now["state"])) or not hub.notifier.running:
+                return
+            await listener.wait(hub.config.max_wait_seconds)

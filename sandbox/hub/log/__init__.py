@@ -1,0 +1,1 @@
+"""The log as the hub keeps and proves it."""

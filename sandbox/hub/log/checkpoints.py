@@ -1,0 +1,133 @@
+"""Checkpoints on demand, cosignatures, proofs. What is said about the log is stored beside it, not in it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from jobs.documents import PublicKey, Roster, moment_text
+from jobs.errors import UnknownSigner
+from sandbox.audit import (
+    COSIGNATURE,
+    Checkpoint,
+    Note,
+    NoteKey,
+    NoteSignature,
+    prove_consistency,
+    prove_inclusion,
+    root,
+    verify_cosignature,
+)
+from sandbox.errors import BadProof, MalformedNote, NotFound
+from sandbox.hub.core.errors import NotPermitted
+from sandbox.hub.core.hub import Hub
+from sandbox.hub.people.tokens import Caller, Role
+from sandbox.store.tables import checkpoints, cosignatures, log_digests, log_entries
+from sandbox.store.tree import StoredNodes, read_size
+
+
+@dataclass(frozen=True)
+class Latest:
+    """The newest signed checkpoint, how large the log has become since, and when it was signed."""
+
+    note: Note
+    size: int
+    log_size: int
+
+
+def sign_checkpoint(hub: Hub) -> Latest:
+    """Sign the log as it is now, unless that was done; several callers may race, one signature remains."""
+    with hub.store.read() as connection:
+        size = read_size(connection)
+        row = connection.execute(select(checkpoints.c.note).where(checkpoints.c.size == size)).first()
+        if row is None:
+            checkpoint = Checkpoint(hub.trust.origin, size, root(StoredNodes(connection), size))
+    if row is None:
+        values = {"size": size, "note": checkpoint.sign(hub.key).encode().decode(), "at": moment_text(hub.store.now())}
+        with suppress(IntegrityError):  # another thread signed the same size: Ed25519 makes both equal
+            hub.store.publish(insert(checkpoints).values(values))
+    return latest(hub)
+
+
+def latest(hub: Hub) -> Latest:
+    """The newest checkpoint with the cosignatures so far; one of an empty log before the first is signed."""
+    with hub.store.read() as connection:
+        row = connection.execute(select(checkpoints).order_by(checkpoints.c.size.desc()).limit(1)).first()
+        log_size = read_size(connection)
+        note = cosigned_note(connection, row.size) if row is not None else None
+    if row is None or note is None:
+        return sign_checkpoint(hub)
+    return Latest(note, row.size, log_size)
+
+
+def cosigned_note(connection: Connection, size: int) -> Note:
+    """The checkpoint of this size with all its cosignatures; raises ``NotFound``."""
+    text = connection.execute(select(checkpoints.c.note).where(checkpoints.c.size == size)).scalar()
+    if text is None:
+        raise NotFound(f"no checkpoint of size {size} was signed")
+    query = select(cosignatures.c.line).where(cosignatures.c.size == size).order_by(cosignatures.c.name)
+    lines = [NoteSignature.parse(line.rstrip("\n")) for line in connection.execute(query).scalars()]
+    return Note.parse(str(text).encode()).added(*lines)
+
+
+def accept_cosignature(hub: Hub, caller: Caller, size: int, line: str) -> None:
+    """Store a node's or witness's cosignature of a checkpoint; the second of the same name changes nothing.
+
+    Raises ``NotFound``, ``MalformedNote``, ``NotPermitted`` (another's name) or ``BadLogSignature``.
+    """
+    signature = NoteSignature.parse(line.rstrip("\n"))
+    if signature.name != caller.subject:
+        raise NotPermitted("a cosignature carries the name of the one who sends it")
+    key = NoteKey(caller.subject, COSIGNATURE, _key_of(hub.roster().document, caller))
+    with hub.store.read() as connection:
+        note = cosigned_note(connection, size)
+        known = [item for item in note.signatures if item.name == caller.subject]
+    if signature.key_id != key.key_id:
+        raise MalformedNote("the cosignature is by another key than the roster names")
+    verify_cosignature(Note(note.text, (signature,)), key)
+    if not known:
+        row = {"size": size, "name": caller.subject, "line": signature.line}
+        with suppress(IntegrityError):  # sent twice at once
+            hub.store.publish(insert(cosignatures).values(row))
+
+
+def inclusion(hub: Hub, index: int | None, named: str | None, size: int) -> tuple[int, bytes, tuple[bytes, ...]]:
+    """Index, leaf and proof of the entry at an index, or of the first that names a digest, in the tree of ``size``.
+
+    Raises ``NotFound`` if there is no such entry below ``size``, ``BadProof`` if the log is not that large.
+    """
+    with hub.store.read() as connection:
+        if size > read_size(connection):
+            raise BadProof(f"the log has fewer than {size} entries")
+        if index is None:
+            query = select(log_digests.c.index).where(log_digests.c.digest == named).order_by(log_digests.c.index)
+            index = connection.execute(query.limit(1)).scalar()
+        row = connection.execute(select(log_entries.c.leaf).where(log_entries.c.index == index)).first()
+        if index is None or row is None or index >= size:
+            raise NotFound("no entry of the tree of that size is there, or names this digest")
+        return index, bytes(row.leaf), prove_inclusion(StoredNodes(connection), index, size)
+
+
+def consistency(hub: Hub, first: int, second: int) -> tuple[bytes, ...]:
+    """Proof that the tree of ``second`` entries keeps the first ones; raises ``BadProof``."""
+    with hub.store.read() as connection:
+        if second > read_size(connection):
+            raise BadProof(f"the log has fewer than {second} entries")
+        return prove_consistency(StoredNodes(connection), first, second)
+
+
+def _key_of(roster: Roster, caller: Caller) -> PublicKey:
+    if caller.role is Role.NODE:
+        return roster.node_key(caller.subject)
+    for witness in roster.witnesses:
+        if witness.name == caller.subject:
+            return PublicKey.parse(witness.key)
+    raise UnknownSigner(f"the roster knows no witness {caller.subject}")
+
+
+def checkpoint_json(found: Latest) -> dict[str, Any]:
+    return {"note": found.note.encode().decode(), "size": found.size}

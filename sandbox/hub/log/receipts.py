@@ -1,0 +1,105 @@
+"""Assembles the receipt of a release once all participants and enough witnesses have cosigned a log that holds it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from jobs.documents import Envelope, Permit, PublicKey, Roster, Verified, verify_dataset_record
+from sandbox.audit import COSIGNATURE, Note, NoteKey, prove_inclusion
+from sandbox.errors import InvalidTransition
+from sandbox.hub.core.errors import NotYet
+from sandbox.hub.core.hub import Hub
+from sandbox.hub.log.checkpoints import cosigned_note
+from sandbox.hub.running.incoming import Held
+from sandbox.hub.running.jobstate import job_row
+from sandbox.hub.running.rounds import joint_of
+from sandbox.store.tables import checkpoints, grants, job_grants, log_entries, receipts, records, releases, rosters
+from sandbox.store.tree import StoredNodes
+from sandbox.verify.assemble import assemble_receipt
+
+
+def receipt_of(hub: Hub, job: str) -> bytes:
+    """The receipt file of this job's release (of the first run, for a replay); stored once it is complete.
+
+    Raises ``InvalidTransition`` without a release and ``NotYet`` naming who has not cosigned.
+    """
+    with hub.store.read() as connection:
+        row = job_row(connection, job)
+        if row.release_of is None:
+            raise InvalidTransition(f"job {job} is {row.state}: only a release has a receipt")
+        row = job_row(connection, row.release_of)
+        stored = connection.execute(select(receipts.c.body).where(receipts.c.job == row.id)).scalar()
+        if stored is not None:
+            return bytes(stored)
+        release = connection.execute(select(releases).where(releases.c.job == row.id)).one()
+        permit = joint_of(hub, row).permit
+        roster = hub.roster_of(row.roster)
+        note, size = _cosigned(hub, connection, release.entry, permit.document, roster.document)
+        body = _assemble(connection, row, release, permit, roster, note, size)
+    try:
+        hub.store.publish(insert(receipts).values(job=row.id, body=body))
+    except IntegrityError:  # two readers completed it at once; the first stays
+        return receipt_of(hub, job)
+    return body
+
+
+def _cosigned(hub: Hub, connection: Connection, entry: int, permit: Permit, roster: Roster) -> tuple[Note, int]:
+    """The smallest checkpoint over the entry that everybody needed has cosigned."""
+    needed = {NoteKey(node, COSIGNATURE, roster.node_key(node)).name for node in permit.participants}
+    witnesses = {NoteKey(w.name, COSIGNATURE, PublicKey.parse(w.key)).name for w in roster.witnesses}
+    query = select(checkpoints.c.size).where(checkpoints.c.size > entry).order_by(checkpoints.c.size)
+    missing: set[str] = needed | witnesses
+    for size in connection.execute(query).scalars():
+        note = cosigned_note(connection, size)
+        names = {signature.name for signature in note.signatures}
+        if needed <= names and len(witnesses & names) >= hub.trust.witnesses_needed:
+            return note, size
+        missing = (needed - names) | (
+            witnesses - names if len(witnesses & names) < hub.trust.witnesses_needed else set()
+        )
+    raise NotYet(f"waiting for the cosignatures of {', '.join(sorted(missing))}")
+
+
+def _assemble(
+    connection: Connection,
+    row: Row[Any],
+    release: Row[Any],
+    permit: Verified[Permit],
+    roster: Verified[Roster],
+    note: Note,
+    size: int,
+) -> bytes:
+    order = permit.document
+    chain = select(rosters.c.envelope).where(rosters.c.version <= roster.document.version).order_by(rosters.c.version)
+    granted = select(grants.c.envelope, grants.c.digest).where(
+        (job_grants.c.job == row.id) & (job_grants.c.grant == grants.c.digest)
+    )
+    by_digest = {found.digest: found.envelope for found in connection.execute(granted)}
+    leaf = connection.execute(select(log_entries.c.leaf).where(log_entries.c.index == release.entry)).scalar_one()
+    return assemble_receipt(
+        [Envelope.parse(bytes(data)) for data in connection.execute(chain).scalars()],
+        Envelope.parse(bytes(row.commitment_envelope)),
+        [Envelope.parse(bytes(by_digest[digest])) for digest in order.grants],
+        _records(connection, order, roster),
+        permit.envelope,
+        Held.of(connection, row.id).envelopes(connection, "sent", order.participants),
+        Envelope.parse(bytes(release.envelope)),
+        bytes(leaf),
+        release.entry,
+        prove_inclusion(StoredNodes(connection), release.entry, size),
+        note,
+    )
+
+
+def _records(connection: Connection, order: Permit, roster: Verified[Roster]) -> list[Envelope]:
+    found = []
+    for use in order.data:
+        where = (records.c.node == use.node) & (records.c.dataset == use.dataset) & (records.c.version == use.version)
+        data = (
+            connection.execute(select(records.c.envelope).where(where).order_by(records.c.sequence)).scalars().first()
+        )
+        found.append(verify_dataset_record(bytes(data or b""), roster).envelope)
+    return found

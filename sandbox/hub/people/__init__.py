@@ -1,0 +1,1 @@
+"""Who is who at the hub: tokens, rosters, the negative list."""

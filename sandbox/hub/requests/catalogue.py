@@ -1,0 +1,166 @@
+"""The catalogue: one logical dataset, several holders, each part announced by its owner's signed record."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import Connection, func, insert, select, update
+
+from jobs.documents import DatasetRecord, Envelope, Roster, Verified, json_digest, moment_text, verify_dataset_record
+from jobs.documents.base import faults
+from jobs.schema import CatalogueView, Dataset, Grade, Holding
+from sandbox.errors import InvalidSpec, NegativeListed, NotFound
+from sandbox.hub.core.errors import Conflicting, NotPermitted
+from sandbox.hub.core.hub import Hub
+from sandbox.hub.people.negative import current_list
+from sandbox.hub.people.tokens import Caller
+from sandbox.store.event import Event
+from sandbox.store.tables import datasets, records
+
+
+def register(hub: Hub, caller: Caller, dataset_json: dict[str, Any], envelope: Envelope) -> Verified[DatasetRecord]:
+    """Announce one version of one owner's part. The same record again changes nothing.
+
+    Raises ``InvalidSpec`` (naming the fields that differ from what other holders registered), ``NegativeListed``,
+    ``Conflicting`` for an old sequence number, and what a bad record is refused for.
+    """
+    roster = hub.roster()
+    verified = verify_dataset_record(envelope, roster)
+    record, dataset = verified.document, read_dataset(dataset_json)
+    if record.owner != caller.subject:
+        raise NotPermitted(f"this token is not {record.owner}'s")
+    _check_grades(dataset)
+    if (record.dataset, record.dataset_digest) != (dataset.name, dataset_digest(dataset)):
+        raise InvalidSpec("the signed record names another dataset document than the one sent with it")
+    facts = {"node": record.node, "dataset": dataset.name, "sequence": record.sequence}
+    event = Event("dataset.registered", caller.actor, subject=dataset.name, digests=(verified.digest,), facts=facts)
+    with hub.store.read() as connection:
+        if _is_stored(connection, verified):
+            return verified
+    with hub.store.change(event) as change:
+        for entry in (listed := current_list(change.connection)).entries:
+            if entry.whole_dataset and entry.dataset == dataset.name:
+                raise NegativeListed(listed.cite(entry))
+        _check_newer(change.connection, record)
+        _store_dataset(change.connection, dataset, record, moment_text(change.now))
+        row = {
+            "digest": verified.digest,
+            "dataset": dataset.name,
+            "node": record.node,
+            "owner": record.owner,
+            "sequence": record.sequence,
+            "version": record.version,
+            "envelope": envelope.encode(),
+        }
+        change.execute(insert(records).values(row))
+        change.wake("catalogue")
+    return verified
+
+
+def catalogue_view(hub: Hub, connection: Connection, roster: Verified[Roster]) -> CatalogueView:
+    """What the planner sees: datasets with their current holdings, by nodes of the roster."""
+    found = {row.name: row for row in connection.execute(select(datasets))}
+    held = [
+        holding_of(record.document, roster)
+        for record in current_records(hub, connection, roster)
+        if found[record.document.dataset].digest == record.document.dataset_digest
+    ]
+    named = tuple(read_dataset(json.loads(row.document)) for name, row in sorted(found.items()))
+    return CatalogueView(datasets=named, holdings=tuple(held))
+
+
+def current_records(hub: Hub, connection: Connection, roster: Verified[Roster]) -> list[Verified[DatasetRecord]]:
+    """The newest record of each dataset and node that the roster still knows, verified under it."""
+    newest = select(records.c.dataset, records.c.node, func.max(records.c.sequence).label("sequence"))
+    latest = newest.group_by(records.c.dataset, records.c.node).subquery()
+    same = (records.c.dataset == latest.c.dataset) & (records.c.node == latest.c.node)
+    query = select(records.c.envelope, records.c.node).join(latest, same & (records.c.sequence == latest.c.sequence))
+    known = {node.id for owner in roster.document.owners for node in owner.nodes}
+    rows = connection.execute(query.order_by(records.c.dataset, records.c.node))
+    return [hub.memo.verified(verify_dataset_record, bytes(row.envelope), roster) for row in rows if row.node in known]
+
+
+def holding_of(record: DatasetRecord, roster: Verified[Roster]) -> Holding:
+    return Holding(
+        dataset=record.dataset,
+        owner=record.owner,
+        node=record.node,
+        provider=roster.document.owner(record.owner).name,
+        version_commitment=record.version,
+        version_label=record.label,
+        max_rows=record.rows_at_most,
+    )
+
+
+def describe(hub: Hub, connection: Connection, name: str) -> dict[str, Any]:
+    """One logical dataset with its holdings, as the API shows it; raises ``NotFound``."""
+    view = catalogue_view(hub, connection, hub.roster())
+    try:
+        dataset = view.dataset(name)
+    except KeyError:
+        raise NotFound(f"there is no dataset {name}") from None
+    held = [holding.model_dump(mode="json") for holding in view.holdings_of(name)]
+    return {"dataset": dataset.model_dump(mode="json"), "digest": dataset_digest(dataset), "holdings": held}
+
+
+def read_dataset(value: dict[str, Any]) -> Dataset:
+    """Parse a dataset document; raises ``InvalidSpec`` with the place of each fault."""
+    try:
+        return Dataset.model_validate(value)
+    except ValidationError as error:
+        raise InvalidSpec(f"not a valid dataset: {faults(error)}") from None
+
+
+def dataset_digest(dataset: Dataset) -> str:
+    return json_digest(dataset.model_dump(mode="json"))
+
+
+def _check_grades(dataset: Dataset) -> None:
+    if dataset.grade is Grade.CORE:
+        raise InvalidSpec(f"{dataset.name} is graded core: core data is not registered here")
+    for column in dataset.columns:
+        if column.grade is Grade.CORE:
+            raise InvalidSpec(f"column {column.name} of {dataset.name} is graded core: leave it out of the dataset")
+
+
+def _is_stored(connection: Connection, record: Verified[DatasetRecord]) -> bool:
+    query = select(records.c.digest).where(records.c.digest == record.digest)
+    return connection.execute(query).first() is not None
+
+
+def _check_newer(connection: Connection, record: DatasetRecord) -> None:
+    where = (records.c.dataset == record.dataset) & (records.c.node == record.node)
+    last = connection.execute(select(func.max(records.c.sequence)).where(where)).scalar()
+    if last is not None and record.sequence <= last:
+        raise Conflicting(f"sequence {record.sequence} of {record.dataset} was used: the next one is {last + 1}")
+
+
+def _store_dataset(connection: Connection, dataset: Dataset, record: DatasetRecord, at: str) -> None:
+    """The first holder's document is the dataset; others must match it; a sole holder may change it."""
+    row = connection.execute(select(datasets).where(datasets.c.name == dataset.name)).first()
+    values = {"digest": dataset_digest(dataset), "document": dataset.model_dump_json(), "at": at}
+    if row is None:
+        connection.execute(insert(datasets).values(name=dataset.name, **values))
+    elif row.digest != values["digest"]:
+        where = (records.c.dataset == dataset.name) & (records.c.node != record.node)
+        if connection.execute(select(records.c.node).where(where)).first() is not None:
+            differ = ", ".join(differing_fields(Dataset.model_validate_json(row.document), dataset))
+            raise InvalidSpec(
+                f"other holders registered {dataset.name} differently in: {differ}; agree on one document"
+            )
+        connection.execute(update(datasets).where(datasets.c.name == dataset.name).values(values))
+
+
+def differing_fields(ours: Dataset, theirs: Dataset) -> list[str]:
+    """Names of the fields that differ, columns one by one; never their contents."""
+    left, right = ours.model_dump(mode="json"), theirs.model_dump(mode="json")
+    found = [name for name in left if name != "columns" and left[name] != right[name]]
+    a, b = ({column["name"]: column for column in side["columns"]} for side in (left, right))
+    for name in dict.fromkeys([*a, *b]):
+        if name not in a or name not in b:
+            found.append(f"columns.{name}")
+        else:
+            found += [f"columns.{name}.{field}" for field in a[name] if a[name][field] != b[name][field]]
+    return found or ["the order of the columns"]

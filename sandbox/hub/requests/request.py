@@ -1,0 +1,169 @@
+"""A request as it would run now: who takes part, which data versions, which output rule, hence which permit.
+
+Built anew each time it is decided on, from the catalogue of the moment: a data version that changed since a grant was
+signed shows up as a difference, and the grant does not cover it any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property, lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from jobs.disclosure.profile import load_profile
+from jobs.documents import (
+    Commitment,
+    DatasetRecord,
+    DataUse,
+    OutputRule,
+    Permit,
+    Roster,
+    Verified,
+    json_digest,
+    parse_json,
+    verify_commitment,
+)
+from jobs.kinds.statistics.opening import ALGORITHM, PROTOCOL_VERSION
+from jobs.kinds.statistics.plan.types import Plan
+from jobs.schema import CatalogueView, Digest, Scalar
+from sandbox.errors import InvalidSpec
+from sandbox.hub.core.hub import Hub
+from sandbox.hub.requests.catalogue import catalogue_view, current_records
+from sandbox.policy.decide import Case
+
+
+@dataclass(frozen=True)
+class Request:
+    """What an operator asks for: compiled, with its values, and what it committed to (None in a preview)."""
+
+    job: str
+    operator: str
+    sql: str
+    plan: Plan
+    parameters: dict[str, Scalar]
+    commitment: Verified[Commitment] | None
+
+    @cached_property
+    def plan_digest(self) -> Digest:
+        return self.plan.digest()
+
+    @property
+    def committed(self) -> Verified[Commitment]:
+        """The commitment that every stored job has; raises ``InvalidSpec`` in a preview."""
+        if self.commitment is None:
+            raise InvalidSpec("a job needs the operator's signed commitment")
+        return self.commitment
+
+    @property
+    def spec(self) -> Digest:
+        """Names the request in release and log."""
+        bound = self.commitment.digest if self.commitment else None
+        return json_digest({"commitment": bound, "parameters": self.parameters, "sql": self.sql})
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The catalogue and roster at the moment of a decision."""
+
+    roster: Verified[Roster]
+    view: CatalogueView
+    records: tuple[Verified[DatasetRecord], ...]
+    now: datetime
+
+    @classmethod
+    def at(cls, hub: Hub, connection: Connection, now: datetime) -> Setting:
+        roster = hub.roster()
+        records = tuple(current_records(hub, connection, roster))
+        return cls(roster, catalogue_view(hub, connection, roster), records, now)
+
+
+def build_case(hub: Hub, request: Request, setting: Setting) -> Case:
+    """The decision's input. Raises ``InvalidSpec`` if a participant lacks a dataset."""
+    permit = draft_permit(hub, request, setting)
+    envelope = permit.sign(hub.key)
+    drafted = Verified(permit, envelope, frozenset((hub.key.public,)))  # only compared with grants, never sent
+    return Case(drafted, request.commitment, records_of(permit, setting.records), setting.roster)
+
+
+def draft_permit(hub: Hub, request: Request, setting: Setting) -> Permit:
+    """The order to run this request now, but for its grants: they are chosen by comparing them with it."""
+    participants = tuple(holding.node for holding in setting.view.holdings_of(request.plan.dataset))
+    if not participants:
+        raise InvalidSpec(f"nobody holds {request.plan.dataset} at present")
+    commitment = request.commitment
+    issued = setting.now.replace(microsecond=0)
+    deadline = issued + timedelta(seconds=hub.config.job_seconds)
+    return Permit(
+        id=hub.random_id("permit"),
+        nonce=hub.rng(32).hex(),
+        job=request.job,
+        protocol=PROTOCOL_VERSION,
+        operator=request.operator,
+        scenario=commitment.document.scenario if commitment else "not committed yet",
+        commitment=commitment.digest if commitment else request.plan_digest,
+        algorithm=ALGORITHM,
+        plan_template=request.plan_digest,
+        plan_hash=request.plan_digest,
+        plan=request.plan.model_dump(mode="json"),
+        parameters=request.parameters,
+        data=tuple(_data(request.plan, participants, setting.records)),
+        grants=(request.plan_digest,),
+        participants=participants,
+        roster=setting.roster.digest,
+        output=output_rule(request.plan.profile),
+        issued_at=issued,
+        expires_at=min(issued + timedelta(seconds=hub.config.permit_seconds), deadline),
+        deadline=deadline,
+    )
+
+
+def replay_key(permit: Permit) -> Digest:
+    """Equal for requests whose answer is the same by definition: plan, values, data, output rule, people, machines."""
+    data = sorted([use.node, use.dataset, use.version] for use in permit.data)
+    return json_digest(
+        {
+            "data": data,
+            "operator": permit.operator,
+            "output": permit.output.model_dump(mode="json"),
+            "parameters": permit.parameters,
+            "participants": permit.participants,
+            "plan": permit.plan_hash,
+        }
+    )
+
+
+def records_of(permit: Permit, records: Iterable[Verified[DatasetRecord]]) -> tuple[Verified[DatasetRecord], ...]:
+    """The record of each data version that the permit names."""
+    used = {(use.node, use.dataset, use.version) for use in permit.data}
+    return tuple(r for r in records if (r.document.node, r.document.dataset, r.document.version) in used)
+
+
+@lru_cache(maxsize=64)
+def output_rule(profile_id: str) -> OutputRule:
+    profile = load_profile(profile_id)
+    return OutputRule(form="aggregate", profile=profile.name, version=profile.version, digest=profile.digest)
+
+
+def stored_request(hub: Hub, row: Row[Any], roster: Verified[Roster]) -> Request:
+    """Read a job's row back; raises ``BadSignature`` if the operator's keys have changed since."""
+    body = parse_json(row.request.encode())
+    commitment = hub.memo.verified(verify_commitment, bytes(row.commitment_envelope), roster)
+    return Request(row.id, row.operator, body["sql"], stored_plan(row.plan), body["parameters"], commitment)
+
+
+@lru_cache(maxsize=256)
+def stored_plan(text: str) -> Plan:
+    return Plan.model_validate_json(text)
+
+
+def _data(plan: Plan, participants: Iterable[str], records: Iterable[Verified[DatasetRecord]]) -> Iterable[DataUse]:
+    versions = {(r.document.node, r.document.dataset): r.document.version for r in records}
+    for node in participants:
+        for dataset, columns in plan.columns_touched().items():
+            if (version := versions.get((node, dataset))) is None:
+                raise InvalidSpec(f"{node} takes part but holds no {dataset}: leave the join out, or ask its owner")
+            yield DataUse(node=node, dataset=dataset, columns=columns, version=version)

@@ -1,0 +1,1 @@
+"""A permitted job at the hub: rounds, release, end."""

@@ -1,0 +1,52 @@
+"""The hub's clock: one ``tick`` fails jobs that a node lost and expires requests that nobody answered."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import Connection, Row, select
+
+from jobs.documents import moment_text
+from sandbox.errors import InvalidTransition, NodeLost
+from sandbox.hub.core.hub import HUB, Hub
+from sandbox.hub.running.closing import end_job
+from sandbox.hub.running.incoming import Held
+from sandbox.hub.running.jobstate import participants
+from sandbox.policy.states import Cause, State
+from sandbox.policy.states import Event as Step
+from sandbox.store.tables import jobs
+
+
+def tick(hub: Hub) -> int:
+    """End what is overdue and return how many jobs that were. Idempotent; runs in a thread, every second or so."""
+    now = hub.store.now()
+    old = moment_text(now - timedelta(days=hub.config.request_days))
+    with hub.store.read() as connection:
+        late = (jobs.c.state == State.RUNNING) & (jobs.c.deadline < moment_text(now))
+        lost = [(row.id, silent_nodes(connection, row)) for row in connection.execute(select(jobs).where(late))]
+        unanswered = (jobs.c.state == State.NEEDS_APPROVAL) & (jobs.c.created < old)
+        expired = list(connection.execute(select(jobs.c.id).where(unanswered)).scalars())
+    for job, silent in lost:
+        text = f"no answer before the deadline from {', '.join(silent)}"
+        _end(hub, job, Step.FAIL, NodeLost.code, text, silent)
+    for job in expired:
+        _end(hub, job, Step.EXPIRE, "expired", f"no decision within {hub.config.request_days} days", ())
+    return len(lost) + len(expired)
+
+
+def silent_nodes(connection: Connection, row: Row[object]) -> tuple[str, ...]:
+    """Who owes the next message of a running job."""
+    nodes = participants(connection, row.id)
+    held = Held.of(connection, row.id)
+    for name in ("key", "flags", "sent"):
+        silent = tuple(node for node in nodes if (node, name) not in held.digests)
+        if silent:
+            return silent
+    return nodes
+
+
+def _end(hub: Hub, job: str, step: Step, code: str, text: str, nodes: tuple[str, ...]) -> None:
+    try:
+        end_job(hub, job, step, Cause.CLOCK, HUB, code, text, nodes)
+    except InvalidTransition:  # it ended by itself between the look and the step
+        return

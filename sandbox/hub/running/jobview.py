@@ -1,0 +1,85 @@
+"""Jobs and releases as the API shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from jobs.documents import parse_json
+from jobs.documents.ed25519 import encode_base64
+from sandbox.errors import InvalidTransition
+from sandbox.hub.people.tokens import Caller, Role
+from sandbox.hub.running.jobstate import participants
+from sandbox.policy.states import State
+from sandbox.store.tables import job_nodes, jobs, releases
+
+
+def job_json(connection: Connection, row: Row[Any], caller: Caller) -> dict[str, Any]:
+    """One job in full. The operator's own text is shown to the operator and to auditors only."""
+    request = parse_json(row.request.encode())
+    shown = {
+        **progress_json(row),
+        "operator": row.operator,
+        "spec": row.spec,
+        "plan": parse_json(row.plan.encode()),
+        "plan_digest": row.plan_digest,
+        "parameters": request["parameters"],
+        "words": request["words"],
+        "commitment": row.commitment,
+        "roster": row.roster,
+        "permit": row.permit,
+        "participants": list(participants(connection, row.id)),
+        "created": row.created,
+        "deadline": row.deadline,
+        "replay_of": row.release_of if row.release_of != row.id else None,
+    }
+    return shown if caller.role is Role.OWNER else {**shown, "sql": request["sql"]}
+
+
+def progress_json(row: Row[Any]) -> dict[str, Any]:
+    """What changes while a job runs."""
+    return {
+        "id": row.id,
+        "state": row.state,
+        "progress": row.progress,
+        "changed": row.changed,
+        "reasons": parse_json(row.reasons.encode()),
+        "failure": None if row.failure is None else parse_json(row.failure.encode()),
+    }
+
+
+def job_list(connection: Connection, caller: Caller, limit: int, after: int, state: State | None) -> dict[str, Any]:
+    """A page of the jobs that this caller may see, oldest first; ``next`` is the cursor for the following page."""
+    query = select(jobs).where(jobs.c.serial > after).order_by(jobs.c.serial).limit(limit)
+    if state is not None:
+        query = query.where(jobs.c.state == state)
+    if caller.role is Role.OPERATOR:
+        query = query.where(jobs.c.operator == caller.subject)
+    elif caller.role is Role.OWNER:
+        query = query.where(jobs.c.id.in_(select(job_nodes.c.job).where(job_nodes.c.owner == caller.subject)))
+    rows = connection.execute(query).all()
+    items = [
+        {**progress_json(row), "operator": row.operator, "plan_digest": row.plan_digest, "created": row.created}
+        for row in rows
+    ]
+    return {"items": items, "next": rows[-1].serial if len(rows) == limit else None}
+
+
+def release_row(connection: Connection, row: Row[Any]) -> Row[Any]:
+    """The release that answers this job; raises ``InvalidTransition`` before there is one."""
+    if row.release_of is None:
+        raise InvalidTransition(f"job {row.id} is {row.state}: there is no release")
+    return connection.execute(select(releases).where(releases.c.job == row.release_of)).one()
+
+
+def release_json(connection: Connection, row: Row[Any]) -> dict[str, Any]:
+    found = release_row(connection, row)
+    return {
+        "job": row.id,
+        "replay_of": row.release_of if row.release_of != row.id else None,
+        "digest": found.digest,
+        "release": parse_json(bytes(found.envelope)),
+        "salt": encode_base64(bytes(found.salt)),
+        **parse_json(found.table.encode()),
+    }
