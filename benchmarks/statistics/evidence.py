@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks.report import alternate, median_ratio, row, write
-from jobs.kinds.statistics.engine import Limits
+from jobs.kinds.base import Limits
 from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.kinds.statistics.plan.types import Plan
 from jobs.kinds.statistics.run import run_local

@@ -1,28 +1,19 @@
-"""What a node asks of whatever runs its scans: a future for the local result of a checked permit, and nothing else."""
+"""What a node asks of whatever runs its local steps: a future for the result of a checked permit's step."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from adapters.source import Manifest, SourceSpec
-from jobs.kinds.statistics.evidence import LocalResult
+from adapters.source import Input
+from jobs.kinds.base import LocalStep
 from jobs.permit import CheckedPermit
 
 
-@dataclass(frozen=True)
-class Input:
-    """One table of a job: where it is, and which version it must still be before and after the scan."""
-
-    source: SourceSpec
-    manifest: Manifest
-
-
 class Runner(Protocol):
-    def submit(self, checked: CheckedPermit, inputs: Mapping[str, Input]) -> Future[LocalResult]:
-        """Start the local step; the future raises ``JobError`` or ``AdapterError``, or ``RunnerLost`` to try again."""
+    def submit(self, checked: CheckedPermit, step: LocalStep[Any], inputs: Mapping[str, Input]) -> Future[Any]:
+        """Start the step; the future raises ``JobError`` or ``AdapterError``, or ``RunnerLost`` to try again."""
         ...
 
     def close(self) -> None: ...

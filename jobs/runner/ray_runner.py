@@ -8,15 +8,11 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
-from jobs.kinds.statistics.engine import Limits
-from jobs.kinds.statistics.evidence import LocalResult
-from jobs.kinds.statistics.plan.types import Plan
+from adapters.source import Input
+from jobs.kinds.base import Limits, LocalStep
 from jobs.permit import CheckedPermit
 from jobs.runner.errors import RunnerLost
-from jobs.runner.port import Input
 from jobs.runner.ray_runtime import RayRuntime
-from jobs.runner.step import run_step
-from jobs.schema import Scalar
 
 _TRIES: Final = 2
 _WATCH_S: Final = 3.0
@@ -44,8 +40,8 @@ class RayRunner:
         self._on_loss = on_loss
         self._closed = threading.Event()
 
-    def submit(self, checked: CheckedPermit, inputs: Mapping[str, Input]) -> Future[LocalResult]:
-        return self._pool.submit(self._scan, checked, inputs)
+    def submit(self, checked: CheckedPermit, step: LocalStep[Any], inputs: Mapping[str, Input]) -> Future[Any]:
+        return self._pool.submit(self._run, step, inputs)
 
     def warm(self) -> None:
         """Start the worker process and its imports before the first job needs them, and watch Ray from now on."""
@@ -61,15 +57,13 @@ class RayRunner:
             pool.shutdown(wait=False, cancel_futures=True)
         self._runtime.close()
 
-    def _scan(self, checked: CheckedPermit, inputs: Mapping[str, Input]) -> LocalResult:
+    def _run(self, step: LocalStep[Any], inputs: Mapping[str, Input]) -> Any:
         import ray
         from ray.exceptions import RayError, RayTaskError
 
         for _ in range(_TRIES):
             try:
-                task = self._worker().scan.remote(checked.plan, dict(checked.parameters), dict(inputs), self._limits)
-                result: LocalResult = ray.get(task)
-                return result
+                return ray.get(self._worker().run.remote(step, dict(inputs), self._limits))
             except RayTaskError as error:
                 raise error.cause if isinstance(error.cause, Exception) else error from None
             except (RayError, ConnectionError, RuntimeError, OSError):
@@ -113,7 +107,5 @@ class _Worker:
     def ready(self) -> bool:
         return True
 
-    def scan(
-        self, plan: Plan, parameters: Mapping[str, Scalar], inputs: Mapping[str, Input], limits: Limits
-    ) -> LocalResult:
-        return run_step(plan, parameters, inputs, limits)
+    def run(self, step: LocalStep[Any], inputs: Mapping[str, Input], limits: Limits) -> Any:
+        return step.merge([step.run(part, inputs, limits) for part in range(step.parts(inputs))])

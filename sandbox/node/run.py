@@ -20,12 +20,13 @@ from typing import Any, Final, NoReturn
 from sqlalchemy import Connection
 
 from adapters.errors import AdapterError
+from adapters.source import Input
 from jobs.disclosure.part import PartVerdict, decide_part
 from jobs.documents import Envelope, moment_text, verify_threshold
 from jobs.errors import JobError
 from jobs.kinds.statistics.evidence import LocalResult
 from jobs.kinds.statistics.opening import Bits, pack, unpack
-from jobs.runner.port import Input
+from jobs.kinds.statistics.step import ScanStep
 from mpc.errors import MpcError
 from sandbox.errors import IntegrityFailure, NodeLost, NotGranted, SandboxError, Timeout
 from sandbox.messages import PAYLOAD_TYPE, Key, decode, permit_bytes
@@ -92,7 +93,7 @@ class JobRun:
     def run(self) -> None:
         """To the end, whatever it is. Never raises."""
         try:
-            self._walk(self._context.runner.submit(self.accepted.checked, self._inputs()))
+            self._walk(self._context.runner.submit(self.accepted.checked, self._step(), self._inputs()))
         except _Ended as ended:
             self._close(ended.item)
         except _Left:
@@ -245,6 +246,10 @@ class JobRun:
             raise IntegrityFailure("this node has seen two histories of the hub's log; nothing more leaves it")
 
     # pieces -----------------------------------------------------------------------------------------------------
+
+    def _step(self) -> ScanStep:
+        checked = self.accepted.checked
+        return ScanStep(checked.plan, checked.parameters)
 
     def _inputs(self) -> dict[str, Input]:
         return {name: Input(held.source, held.manifest) for name, held in self.accepted.inputs.items()}

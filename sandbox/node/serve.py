@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from jobs.errors import JobError
-from jobs.kinds.statistics.engine import Limits
+from jobs.kinds.base import Limits
 from jobs.runner.errors import RunnerLost
 from jobs.runner.port import Runner
 from jobs.runner.ray_runner import RayRunner

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jobs.kinds.base import Limits
 from jobs.kinds.statistics import columnar
 from jobs.kinds.statistics.answer import exact
-from jobs.kinds.statistics.engine import Limits
 from jobs.kinds.statistics.errors import ArithmeticOverflow, DataViolatesDeclaration
 from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.kinds.statistics.run import Step, run_local

@@ -10,12 +10,11 @@ import sys
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-from jobs.kinds.statistics.engine import Limits
-from jobs.kinds.statistics.evidence import LocalResult
+from adapters.source import Input
+from jobs.kinds.base import Limits, LocalStep
 from jobs.permit import CheckedPermit
-from jobs.runner.port import Input
-from jobs.runner.step import run_step
 from sandbox.node.config import NodeConfig, load_config
 from sandbox.node.serve import serve
 
@@ -27,8 +26,11 @@ class ThreadRunner:
         self._limits = Limits(config.memory_bytes, 1)
         self._pool = ThreadPoolExecutor(config.jobs_at_once, thread_name_prefix="scan")
 
-    def submit(self, checked: CheckedPermit, inputs: Mapping[str, Input]) -> Future[LocalResult]:
-        return self._pool.submit(run_step, checked.plan, dict(checked.parameters), dict(inputs), self._limits)
+    def submit(self, checked: CheckedPermit, step: LocalStep[Any], inputs: Mapping[str, Input]) -> Future[Any]:
+        return self._pool.submit(self._run, step, dict(inputs))
+
+    def _run(self, step: LocalStep[Any], inputs: Mapping[str, Input]) -> Any:
+        return step.merge([step.run(part, inputs, self._limits) for part in range(step.parts(inputs))])
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

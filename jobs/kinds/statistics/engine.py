@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from jobs.kinds.base import Limits
 from jobs.kinds.statistics.errors import (
     ArithmeticOverflow,
     DataViolatesDeclaration,
@@ -33,18 +33,6 @@ _LOCK = "; ".join(
         "SET lock_configuration = true",
     )
 )
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one step may use. ``memory_bytes`` bounds DuckDB's own memory, beyond what the readers hold."""
-
-    memory_bytes: int = 1 << 30
-    threads: int = 2
-
-    def __post_init__(self) -> None:
-        if self.memory_bytes < 32 * _MIB or not 1 <= self.threads <= 256:
-            raise StatisticsError("limits: at least 32 MiB of memory and 1 to 256 threads")
 
 
 class Engine:

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from jobs.kinds.base import Limits
 from jobs.kinds.statistics.columnar import LARGE, suits, tallies
-from jobs.kinds.statistics.engine import Engine, Limits
+from jobs.kinds.statistics.engine import Engine
 from jobs.kinds.statistics.errors import ArithmeticOverflow, DataViolatesDeclaration, OutOfLocalMemory, SourceMismatch
 from jobs.kinds.statistics.evidence import ChannelTally, Contributions, LocalResult
 from jobs.kinds.statistics.numbering import Numbering, codable, numberable

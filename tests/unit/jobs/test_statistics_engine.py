@@ -8,7 +8,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from jobs.kinds.statistics.engine import Engine, Limits
+from jobs.kinds.base import Limits
+from jobs.kinds.statistics.engine import Engine
 from jobs.kinds.statistics.errors import ArithmeticOverflow, OutOfLocalMemory, StatisticsError
 
 TABLE = pa.table({"x": [1, 2, 3]})

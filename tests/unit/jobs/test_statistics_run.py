@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from jobs.kinds.statistics.engine import Limits
+from jobs.kinds.base import Limits
 from jobs.kinds.statistics.errors import DataViolatesDeclaration, SourceMismatch
 from jobs.kinds.statistics.evidence import LocalResult
 from jobs.kinds.statistics.plan.compile import compile_sql

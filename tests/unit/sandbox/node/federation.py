@@ -21,13 +21,13 @@ from sqlalchemy import select
 from unseen_test_orders import FLIGHTS, ROWS, Documents, record, version
 from unseen_test_world import NOW, ORIGIN, ROOT, Nodes, key, owner_keys, roster
 
-from adapters.source import Manifest, SourceSpec
+from adapters.source import Input, Manifest, SourceSpec
 from jobs.documents import Envelope, SentRecord, digest
+from jobs.kinds.base import LocalStep
 from jobs.kinds.statistics.evidence import LocalResult
 from jobs.kinds.statistics.opening import opening, pack
 from jobs.kinds.statistics.run import run_local
 from jobs.permit import CheckedPermit
-from jobs.runner.port import Input
 from mpc.ring import Ring
 from sandbox.audit import Checkpoint, LogEntry, append, prove_consistency, prove_inclusion, root
 from sandbox.keys import Trust
@@ -233,7 +233,7 @@ class LocalRunner:
         self.fault: Exception | None = None
         self._pool = ThreadPoolExecutor(2)
 
-    def submit(self, checked: CheckedPermit, inputs: Mapping[str, Input]) -> Future[LocalResult]:
+    def submit(self, checked: CheckedPermit, step: LocalStep[Any], inputs: Mapping[str, Input]) -> Future[Any]:
         return self._pool.submit(self._scan, checked)
 
     def close(self) -> None:

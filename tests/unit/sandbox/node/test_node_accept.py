@@ -118,7 +118,7 @@ CASES = {
         {"bend": {"permit": change(output=OTHER_RULE), **everywhere("grant", change(output=OTHER_RULE))}},
     ),
     "a profile that is unknown here": (
-        "invalid-spec",
+        "request-refused",
         {"bend": {"permit": change(output=UNKNOWN_RULE), **everywhere("grant", change(output=UNKNOWN_RULE))}},
     ),
 }
