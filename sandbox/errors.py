@@ -33,6 +33,13 @@ class NotFound(Rejected):
     advice = "Check the id; what you may not see is reported as not found."
 
 
+class ContentDestroyed(NotFound):
+    """The content was destroyed as the rules demand; the digests and signatures about it stay and still verify."""
+
+    code = "content-destroyed"
+    advice = "Nobody can bring it back. Receipt and log still prove what was there; a new job needs a new permit."
+
+
 class InvalidTransition(Rejected):
     """The thing exists, but its state does not allow this step."""
 

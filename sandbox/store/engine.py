@@ -56,6 +56,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         "synchronous = FULL",
         "foreign_keys = ON",
         "trusted_schema = OFF",
+        "secure_delete = ON",  # a destroyed content key is zeroed on its page, not only unlinked
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

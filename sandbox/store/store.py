@@ -19,7 +19,6 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable, insert
 
-from sandbox.audit.merkle import leaf_hash
 from sandbox.store.engine import reading, writing
 from sandbox.store.event import Event
 from sandbox.store.tables import checkpoints, cosignatures, log_digests, log_entries, receipts
@@ -71,6 +70,17 @@ class Store:
         with reading(self._engine) as connection:
             yield connection
 
+    def scrub(self) -> None:
+        """Leave no copy of destroyed keys: call it after ``contents.destroy`` has committed.
+
+        SQLite zeroes what a commit removed, but its write-ahead log still holds the pages as they were. PostgreSQL
+        keeps dead rows until a vacuum.
+        """
+        sqlite = self._engine.dialect.name == "sqlite"
+        with self._writer, self._engine.connect() as connection:
+            plain = connection.execution_options(isolation_level="AUTOCOMMIT")
+            plain.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)" if sqlite else "VACUUM FULL content_keys")
+
     def follow(self, follower: Follower) -> None:
         """Call ``follower`` with the topics of every committed change, in the thread that committed."""
         self._followers.append(follower)
@@ -117,7 +127,6 @@ class Change:
             {
                 "index": first + place,
                 "leaf": leaf,
-                "hash": leaf_hash(leaf),
                 "at": entry.to_json()["at"],
                 "kind": entry.event,
                 "actor": entry.actor,

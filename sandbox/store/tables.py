@@ -54,15 +54,15 @@ log_entries: Final = Table(
     metadata,
     _key("index"),
     Column("leaf", LargeBinary, nullable=False),  # the exact bytes that the tree hashes
-    Column("hash", LargeBinary(32), nullable=False),
+    Column("origin", LargeBinary, nullable=True),  # the network address that the leaf commits to, encrypted
     _at("at"),
     _id("kind"),
     _id("actor"),
     _id("job", nullable=True),
     _id("subject", nullable=True),
-    Index(None, "job"),
-    Index(None, "kind"),
-    Index(None, "hash"),
+    Index(None, "job", "index"),
+    Index(None, "kind", "index"),
+    Index(None, "actor", "index"),
 )
 log_digests: Final = Table(  # which entries name a document or message
     "log_digests",
@@ -96,6 +96,23 @@ cosignatures: Final = Table(
     Column("size", BigInteger, ForeignKey("checkpoints.size"), primary_key=True),
     _id("name", primary_key=True),
     Column("line", Text, nullable=False),
+)
+
+# --- what can go while the evidence stays: ``sandbox.store.contents`` -----------------------------------------------
+
+content_keys: Final = Table(  # one key for what may be destroyed together: a job, or a month of network addresses
+    "content_keys",
+    metadata,
+    _id("scope", primary_key=True),
+    Column("key", LargeBinary(32), nullable=True),  # gone once it was destroyed
+    _at("destroyed", nullable=True),
+)
+contents: Final = Table(
+    "contents",
+    metadata,
+    Column("scope", String(160), ForeignKey("content_keys.scope"), primary_key=True),
+    _id("name", primary_key=True),
+    Column("box", LargeBinary, nullable=False),  # nonce and ChaCha20-Poly1305 under the scope's key
 )
 
 # --- people and documents ----------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from jobs.errors import (
 )
 from mpc.errors import IntegrityError, MpcError
 from sandbox.errors import (
+    ContentDestroyed,
     Denied,
     IntegrityFailure,
     InvalidSpec,
@@ -44,6 +45,7 @@ STATUS: Final[dict[type[Exception], int]] = {
     NotAuthenticated: 401,
     Denied: 403,
     NotFound: 404,
+    ContentDestroyed: 410,
     Conflicting: 409,
     InvalidTransition: 409,
     TooLargeBody: 413,

@@ -20,6 +20,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("size", name="pk_checkpoints"),
     )
     op.create_table(
+        "content_keys",
+        sa.Column("scope", sa.String(length=160), nullable=False),
+        sa.Column("key", sa.LargeBinary(length=32), nullable=True),
+        sa.Column("destroyed", sa.String(length=27), nullable=True),
+        sa.PrimaryKeyConstraint("scope", name="pk_content_keys"),
+    )
+    op.create_table(
+        "contents",
+        sa.Column("scope", sa.String(length=160), nullable=False),
+        sa.Column("name", sa.String(length=160), nullable=False),
+        sa.Column("box", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["scope"], ["content_keys.scope"], name="fk_contents_scope_content_keys"),
+        sa.PrimaryKeyConstraint("scope", "name", name="pk_contents"),
+    )
+    op.create_table(
         "datasets",
         sa.Column("name", sa.String(length=160), nullable=False),
         sa.Column("digest", sa.String(length=71), nullable=False),
@@ -94,7 +109,7 @@ def upgrade() -> None:
         "log_entries",
         sa.Column("index", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("leaf", sa.LargeBinary(), nullable=False),
-        sa.Column("hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("origin", sa.LargeBinary(), nullable=True),
         sa.Column("at", sa.String(length=27), nullable=False),
         sa.Column("kind", sa.String(length=160), nullable=False),
         sa.Column("actor", sa.String(length=160), nullable=False),
@@ -102,9 +117,9 @@ def upgrade() -> None:
         sa.Column("subject", sa.String(length=160), nullable=True),
         sa.PrimaryKeyConstraint("index", name="pk_log_entries"),
     )
-    op.create_index("ix_log_entries_hash", "log_entries", ["hash"], unique=False)
-    op.create_index("ix_log_entries_job", "log_entries", ["job"], unique=False)
-    op.create_index("ix_log_entries_kind", "log_entries", ["kind"], unique=False)
+    op.create_index("ix_log_entries_actor_index", "log_entries", ["actor", "index"], unique=False)
+    op.create_index("ix_log_entries_job_index", "log_entries", ["job", "index"], unique=False)
+    op.create_index("ix_log_entries_kind_index", "log_entries", ["kind", "index"], unique=False)
 
     op.create_table(
         "log_head",
