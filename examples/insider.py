@@ -22,10 +22,10 @@ from sandbox.hub.core.config import HubConfig
 from sandbox.hub.core.hub import Hub
 from sandbox.hub.people.tokens import Role, issue_token
 from sandbox.hub.running.jobstate import put
-from sandbox.hub_http import LogLink
 from sandbox.keys import Trust, load_key, read_private
 from sandbox.local.layout import ORIGIN, Places, free_port
 from sandbox.local.processes import Processes
+from sandbox.log_link import LogLink
 from sandbox.store.event import Actor, Event
 from sandbox.store.tables import inbox, jobs
 from sandbox.store.tree import read_size

@@ -1,10 +1,16 @@
-"""HTTP from a node, witness or auditor to the hub: bounded answers, two kinds of failure, no belief in content."""
+"""HTTP to the hub, for everybody who calls it: nodes, witnesses, the SDK and, through it, the CLI.
+
+Bounded in size and time, no redirects, nothing taken from the environment but a private CA, two typed failures. What an
+answer says is not believed here: callers verify it.
+"""
 
 from __future__ import annotations
 
-import base64
-import binascii
-from dataclasses import dataclass
+import os
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import httpx
@@ -12,118 +18,150 @@ import httpx
 from jobs.documents import parse_json
 from jobs.errors import BadDocument
 
-_MAX_BYTES: Final = 64 << 20
+MAX_BYTES: Final = 64 << 20
+MAX_LINE: Final = 1 << 20
+CA_FILE: Final = "UNSEEN_CA_FILE"
+"""Environment variable: a PEM file with the authority that the hub's certificate is of, instead of the system's."""
 _TIMEOUT_S: Final = 10.0
+_WHOLE_S: Final = 300.0
+_LATER: Final = (408, 425, 429)
 
 
-class HubRefused(Exception):
-    """The hub answered with a typed refusal; sending the same again is pointless. ``code`` is its error code."""
+class HubFailure(Exception):
+    """A call that led nowhere: ``code`` is stable, the text says what happened, ``advice`` what to change."""
 
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-
-
-class HubAway(Exception):
-    """The hub could not be reached, or asks to try again later."""
+    def __init__(self, code: str, detail: str, advice: str = "", status: int = 0) -> None:
+        super().__init__(f"{detail} {advice}".strip())
+        self.code, self.detail, self.advice, self.status = code, detail, advice, status
 
 
-@dataclass(frozen=True)
-class Inclusion:
-    """A log entry and the proof that it is in the tree of the size asked for."""
-
-    index: int
-    entry: bytes
-    proof: tuple[bytes, ...]
+class HubRefused(HubFailure):
+    """A typed refusal (RFC 9457): sending the same again is pointless."""
 
 
-class LogLink:
-    """The log's side of the API. Thread-safe. All methods raise ``HubAway`` or ``HubRefused``."""
+class HubAway(HubFailure):
+    """The hub could not be reached, asks to try again later (``status`` is set then), or answers what is no answer."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, detail: str, code: str = "unreachable", advice: str = "", status: int = 0) -> None:
+        super().__init__(code, detail, advice or "Is it running, and is its address right?", status)
+
+
+class HubHttp:
+    """One hub, one bearer token. Thread-safe. Every method raises ``HubAway`` or ``HubRefused``, and nothing else."""
+
+    def __init__(self, url: str, token: str = "", timeout: float = _TIMEOUT_S, whole: float = _WHOLE_S) -> None:
+        """``timeout``: seconds until the hub must say something; ``whole``: until an answer must be complete."""
+        ca = os.environ.get(CA_FILE)
+        self._timeout, self._whole = timeout, whole
         self._http = httpx.Client(
-            base_url=url.rstrip("/") + "/v1", headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_S
+            base_url=url.rstrip("/") + "/v1",
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=timeout,
+            verify=ssl.create_default_context(cafile=ca) if ca else True,
+            follow_redirects=False,  # a token goes to the address that was configured, and nowhere else
+            trust_env=False,  # neither through a proxy of the environment
         )
 
-    def checkpoint(self, newer_than: int, wait: float) -> bytes | None:
-        """The latest signed checkpoint note, ``None`` if there is none; the hub waits a while for a larger log.
+    def json(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        wait: float = 0.0,
+        parse: Callable[[bytes], Any] = parse_json,
+    ) -> Any:
+        """The answer's JSON value, ``None`` for an empty one. ``wait``: seconds that the hub may hold the call back."""
+        content = self.content(method, path, params=params, body=body, headers=headers, wait=wait)
+        return _parsed(content, parse)
 
-        A note that is not larger is handed over too: only its signature says whether the log stood still or went back.
-        """
-        answer = self.get("/log/checkpoint", {"newer_than": newer_than, "wait": wait}, wait)
-        if not isinstance(answer, dict) or not isinstance(answer.get("note"), str):
-            return None
-        return str(answer["note"]).encode()
+    def content(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        wait: float = 0.0,
+    ) -> bytes:
+        """The answer's exact bytes, at most ``MAX_BYTES``."""
+        with self._answer(method, path, wait, params=params, json=body, headers=headers) as response:
+            return _bounded(response, time.monotonic() + wait + self._whole)
 
-    def consistency(self, first: int, second: int) -> tuple[bytes, ...]:
-        answer = self.get("/log/consistency", {"first": first, "second": second})
-        return tuple(_bytes(item) for item in list_of(answer, "proof"))
-
-    def inclusion(self, digest: str, size: int) -> Inclusion:
-        answer = self.get("/log/inclusion", {"digest": digest, "size": size})
-        proof = tuple(_bytes(item) for item in list_of(answer, "proof"))
-        index = answer.get("index")
-        if type(index) is not int:
-            raise HubAway("the hub's answer has no index")
-        return Inclusion(index, _bytes(answer.get("entry")), proof)
-
-    def cosign(self, size: int, line: str) -> None:
-        self.call("POST", "/log/cosignatures", json={"size": size, "line": line})
-
-    def rosters(self) -> list[Any]:
-        """The chain of signed rosters, oldest first, as JSON."""
-        return list_of(self.get("/rosters", {}), "rosters")
+    def lines(self, path: str, seconds: float | None) -> Iterator[str]:
+        """The lines of an endless answer until it ends or nothing came for ``seconds`` (``None``: any time)."""
+        patience = httpx.Timeout(self._timeout, read=seconds)
+        with self._answer("GET", path, 0.0, timeout=patience) as response:
+            try:
+                yield from _lines(response)
+            except httpx.ReadTimeout:
+                return
 
     def close(self) -> None:
         self._http.close()
 
-    def get(self, path: str, params: dict[str, Any], wait: float = 0.0) -> Any:
-        return self.call("GET", path, params=params, timeout=httpx.Timeout(_TIMEOUT_S, read=wait + _TIMEOUT_S))
-
-    def call(self, method: str, path: str, **options: Any) -> Any:
+    @contextmanager
+    def _answer(self, method: str, path: str, wait: float, **options: Any) -> Iterator[httpx.Response]:
+        """A successful answer whose body is still to be read; all failures are typed."""
+        options.setdefault("timeout", httpx.Timeout(self._timeout, read=wait + self._timeout))
         try:
             with self._http.stream(method, path, **options) as response:
-                content = _bounded(response)
+                if not response.is_success:
+                    raise _failure(response, _bounded(response, time.monotonic() + self._timeout))
+                yield response
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise HubAway(f"the hub did not answer: {type(error).__name__}") from None
-        if response.status_code >= 500 or response.status_code in (408, 425, 429):
-            raise HubAway(f"the hub asks to try later ({response.status_code})")
-        try:
-            answer = parse_json(content) if content else None
-        except BadDocument:
-            raise HubAway("the hub's answer is not JSON") from None
-        if response.status_code >= 400:
-            problem = answer if isinstance(answer, dict) else {}
-            raise HubRefused(str(problem.get("code", response.status_code)), str(problem.get("detail", "refused")))
-        return answer
+            raise HubAway(f"the hub does not answer ({type(error).__name__})") from None
 
 
-def _bounded(response: httpx.Response) -> bytes:
-    """The body, read no further than the limit."""
+def field(answer: Any, name: str, kind: type) -> Any:
+    """``answer[name]`` if it is of that very type; raises ``HubAway``."""
+    if not isinstance(answer, dict) or type(answer.get(name)) is not kind:
+        raise HubAway(f"the hub's answer has no {name} as the protocol says")
+    return answer[name]
+
+
+def _failure(response: httpx.Response, content: bytes) -> HubFailure:
+    try:
+        value = parse_json(content)
+    except BadDocument:
+        value = None
+    known: dict[str, Any] = value if isinstance(value, dict) else {}
+    status = response.status_code
+    code, advice = str(known.get("code", status)), str(known.get("advice", ""))
+    detail = str(known.get("detail") or known.get("title") or f"the hub answered with status {status}")
+    if status >= 500 or status in _LATER:
+        return HubAway(detail, code, advice or "Try again later.", status)
+    return HubRefused(code, detail, advice, status)
+
+
+def _bounded(response: httpx.Response, end: float) -> bytes:
+    """The body, read no further than the limits."""
     parts, size = [], 0
     for part in response.iter_bytes():
         size += len(part)
-        if size > _MAX_BYTES:
+        if size > MAX_BYTES:
             raise HubAway("the hub's answer is larger than any that the protocol has")
+        if time.monotonic() > end:
+            raise HubAway("the hub's answer takes longer than any that the protocol has")
         parts.append(part)
     return b"".join(parts)
 
 
-def claimed_size(note: bytes) -> int:
-    """The size line of a checkpoint note, only to ask for a proof; the cosigner parses and verifies the note itself."""
-    lines = note.split(b"\n", 2)
-    return int(lines[1]) if len(lines) > 2 and lines[1].isdigit() and len(lines[1]) < 20 else 0
+def _lines(response: httpx.Response) -> Iterator[str]:
+    rest = b""
+    for part in response.iter_bytes():
+        *whole, rest = (rest + part).split(b"\n")
+        if len(rest) > MAX_LINE:
+            raise HubAway("the hub's answer has a line larger than any that the protocol has")
+        for line in whole:
+            yield line.rstrip(b"\r").decode(errors="replace")
 
 
-def list_of(answer: Any, name: str) -> list[Any]:
-    if not isinstance(answer, dict) or not isinstance(answer.get(name), list):
-        raise HubAway(f"the hub's answer has no list of {name}")
-    found: list[Any] = answer[name]
-    return found
-
-
-def _bytes(value: Any) -> bytes:
+def _parsed(content: bytes, parse: Callable[[bytes], Any]) -> Any:
     try:
-        return base64.b64decode(value, validate=True)
-    except (binascii.Error, TypeError, ValueError):
-        raise HubAway("the hub's answer is not base64 where it should be") from None
+        return parse(content) if content else None
+    except (BadDocument, ValueError, RecursionError):
+        raise HubAway("the hub's answer is not JSON") from None

@@ -23,8 +23,7 @@ from benchmarks.statistics._flights import small
 from benchmarks.statistics._stage import Stage, federation, granted
 from benchmarks.statistics._trial import JOB, load_note, peak_mib
 from jobs.documents import Envelope
-from sandbox.client import Client
-from sandbox.client.client import Problem
+from sandbox.client import Client, HubRefused
 
 RUNNING = 10
 """Operators that hold grants; the others only ask."""
@@ -45,8 +44,8 @@ class Seen:
         start = time.perf_counter()
         try:
             return work()
-        except Problem as problem:
-            self.errors[f"{name}: {problem.code}"] += 1
+        except HubRefused as refused:
+            self.errors[f"{name}: {refused.code}"] += 1
         except Exception as error:
             self.errors[f"{name}: {type(error).__name__}"] += 1
         finally:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
-import httpx
 import typer
 from rich.console import Console
 
 from adapters.errors import AdapterError
 from jobs.errors import JobError
 from mpc.errors import MpcError
-from sandbox.client import Client, Problem
+from sandbox.client import Client
 from sandbox.errors import SandboxError
+from sandbox.hub_http import HubFailure
 from sandbox.keys import Trust, read_private
 
 out: Final = Console(highlight=False)
@@ -52,8 +51,7 @@ def connect(hub: str, token_file: Path | None, trust: Path | None = None) -> Cli
     if token_file is not None and not token_file.exists():
         raise FileNotFoundError(errno.ENOENT, "no token", str(token_file))
     token = read_private(token_file).decode().strip() if token_file else ""
-    ca = os.environ.get("UNSEEN_CA_FILE")
-    return Client(hub, token, Trust.load(trust) if trust else None, verify=ca or True)
+    return Client(hub, token, Trust.load(trust) if trust else None)
 
 
 def need_trust(trust: Path | None) -> Path:
@@ -102,7 +100,7 @@ def explain_and_exit(error: Exception, arguments: list[str]) -> NoReturn:
     """One typed refusal: what happened, what to change. Unknown errors are shown whole: they are bugs."""
     as_json = "--json" in arguments
     known: Mapping[str, Any] | None = None
-    if isinstance(error, Problem):
+    if isinstance(error, HubFailure):
         known = {"code": error.code, "detail": error.detail, "advice": error.advice}
     elif isinstance(error, SandboxError):
         known = {"code": error.code, "detail": str(error), "advice": error.advice}
@@ -110,9 +108,6 @@ def explain_and_exit(error: Exception, arguments: list[str]) -> NoReturn:
         known = {"code": error.code, "detail": str(error), "advice": ""}
     elif isinstance(error, AdapterError | MpcError):
         known = {"code": type(error).__name__, "detail": str(error), "advice": ""}
-    elif isinstance(error, httpx.HTTPError):
-        known = {"code": "unreachable", "detail": f"the hub does not answer ({type(error).__name__})",
-                 "advice": "Is it running, and is --hub right?"}  # fmt: skip
     elif isinstance(error, TimeoutError):
         known = {
             "code": "still-running",

@@ -23,7 +23,7 @@ def serve(
     hub: HubUrl = DEFAULT_HUB,
 ) -> None:
     """Cosign every checkpoint that extends the last one. Ends, with the evidence, when one does not."""
-    from sandbox.hub_http import LogLink
+    from sandbox.log_link import LogLink
     from sandbox.witness.seen import SeenFile
     from sandbox.witness.witness import Witness
 

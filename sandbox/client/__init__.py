@@ -7,17 +7,19 @@ table = hub.wait(job).table          # shows itself in a notebook; .to_pandas(),
 receipt = hub.receipt(job.id)        # verify it offline with sandbox.verify
 """
 
-from sandbox.client.client import Client, Problem
+from sandbox.client.client import Client
 from sandbox.client.operator import build_commitment
 from sandbox.client.owner import Review, build_denial, build_grant, build_revocation
 from sandbox.client.table import Table
 from sandbox.client.views import Job, Preview
+from sandbox.hub_http import HubAway, HubRefused
 
 __all__ = [
     "Client",
+    "HubAway",
+    "HubRefused",
     "Job",
     "Preview",
-    "Problem",
     "Review",
     "Table",
     "build_commitment",

@@ -1,4 +1,4 @@
-"""Calls the hub's public API. One method per call, typed results, problem+json as ``Problem``. Thread-safe."""
+"""Calls the hub's public API. One method per call, typed results, ``HubRefused`` or ``HubAway``. Thread-safe."""
 
 from __future__ import annotations
 
@@ -10,23 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import httpx
-
 from jobs.documents import Envelope, Roster, Verified
 from sandbox.client.owner import Review
 from sandbox.client.table import Table
 from sandbox.client.views import Job, Preview
+from sandbox.hub_http import HubHttp, HubRefused
 from sandbox.keys import Trust
 
 _LONG_POLL_S: Final = 20.0
-
-
-class Problem(Exception):
-    """A typed refusal of the hub (RFC 9457): ``code`` is stable, the text says what to change."""
-
-    def __init__(self, status: int, code: str, detail: str, advice: str, raw: Mapping[str, Any]) -> None:
-        super().__init__(f"{detail} {advice}".strip())
-        self.status, self.code, self.detail, self.advice, self.raw = status, code, detail, advice, raw
 
 
 @dataclass(frozen=True)
@@ -40,18 +31,15 @@ class Finished:
 class Client:
     """``trust`` pins the authority's root: without it nothing that needs a roster (reviews, grants) is possible."""
 
-    def __init__(
-        self, url: str, token: str, trust: Trust | None = None, timeout: float = 30.0, verify: bool | str = True
-    ) -> None:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=url.rstrip("/") + "/v1", headers=headers, timeout=timeout, verify=verify)
+    def __init__(self, url: str, token: str, trust: Trust | None = None, timeout: float = 30.0) -> None:
+        self._http = HubHttp(url, token, timeout)
         self._trust = trust
 
     # operators --------------------------------------------------------------------------------------------------
 
     def preview(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Preview:
         """Compile and explain; nothing is stored and nothing is spent."""
-        return Preview.read(self._call("POST", "/plans", json={"sql": sql, "parameters": dict(parameters or {})}))
+        return Preview.read(self._call("POST", "/plans", body={"sql": sql, "parameters": dict(parameters or {})}))
 
     def submit(
         self,
@@ -64,7 +52,7 @@ class Client:
         """Submit under a signed commitment. The same idempotency key never makes a second job."""
         body = {"sql": sql, "parameters": dict(parameters or {}), "commitment": commitment.to_json()}
         headers = {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}
-        return Job.read(self._call("POST", "/jobs", json=body, headers=headers))
+        return Job.read(self._call("POST", "/jobs", body=body, headers=headers))
 
     def job(self, job_id: str) -> Job:
         return Job.read(self._call("GET", f"/jobs/{job_id}"))
@@ -78,18 +66,10 @@ class Client:
     def events(self, job_id: str, timeout: float | None = None) -> Iterator[Mapping[str, Any]]:
         """Server-sent events of one job until it is over, or until ``timeout`` seconds have passed."""
         end = None if timeout is None else time.monotonic() + timeout
-        patience = httpx.Timeout(30.0, read=timeout)
-        with self._http.stream("GET", f"/jobs/{job_id}/events", timeout=patience) as stream:
-            if stream.status_code >= 400:
-                stream.read()
-                raise _problem(stream)
-            try:
-                for line in stream.iter_lines():
-                    if line.startswith("data:"):
-                        yield json.loads(line[5:])
-                    if end is not None and time.monotonic() > end:  # the hub's keep-alive lines come here too
-                        return
-            except httpx.ReadTimeout:
+        for line in self._http.lines(f"/jobs/{job_id}/events", timeout):
+            if line.startswith("data:"):
+                yield json.loads(line[5:])
+            if end is not None and time.monotonic() > end:  # the hub's keep-alive lines come here too
                 return
 
     def wait(self, job: Job | str, timeout: float = 300.0, on_change: Callable[[Job], None] | None = None) -> Finished:
@@ -119,29 +99,24 @@ class Client:
 
     def download(self, job_id: str, form: str) -> bytes:
         """The exact committed bytes; ``form`` is ``csv`` or ``arrow``."""
-        response = self._http.get(f"/jobs/{job_id}/release.{form}")
-        if response.status_code >= 400:
-            raise _problem(response)
-        return response.content
+        return self._http.content("GET", f"/jobs/{job_id}/release.{form}")
 
     def receipt(self, job_id: str, wait: float = 10.0) -> bytes:
         """The receipt's bytes. Cosignatures may take a moment: they are waited for, ``wait`` seconds at most."""
         end = time.monotonic() + wait
         while True:
             left = max(0.0, min(end - time.monotonic(), _LONG_POLL_S))
-            timeout = httpx.Timeout(30.0, read=left + 30.0)
-            response = self._http.get(f"/jobs/{job_id}/receipt", params={"wait": left}, timeout=timeout)
-            if response.status_code == 200:
-                return response.content
-            problem = _problem(response)
-            if problem.code != "not-yet" or time.monotonic() >= end:
-                raise problem
+            try:
+                return self._http.content("GET", f"/jobs/{job_id}/receipt", params={"wait": left}, wait=left)
+            except HubRefused as refused:
+                if refused.code != "not-yet" or time.monotonic() >= end:
+                    raise
 
     # owners -----------------------------------------------------------------------------------------------------
 
     def register(self, dataset: Mapping[str, Any], record: Envelope) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self._call(
-            "POST", "/datasets", json={"dataset": dict(dataset), "record": record.to_json()}
+            "POST", "/datasets", body={"dataset": dict(dataset), "record": record.to_json()}
         )
         return found
 
@@ -155,15 +130,15 @@ class Client:
         return [Review.read(item, roster, now) for item in self.requests()]
 
     def grant(self, envelope: Envelope) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._call("POST", "/grants", json=envelope.to_json())
+        found: Mapping[str, Any] = self._call("POST", "/grants", body=envelope.to_json())
         return found
 
     def deny(self, envelope: Envelope) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._call("POST", "/denials", json=envelope.to_json())
+        found: Mapping[str, Any] = self._call("POST", "/denials", body=envelope.to_json())
         return found
 
     def revoke(self, envelope: Envelope) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._call("POST", "/revocations", json=envelope.to_json())
+        found: Mapping[str, Any] = self._call("POST", "/revocations", body=envelope.to_json())
         return found
 
     def grants(self) -> list[Mapping[str, Any]]:
@@ -186,7 +161,7 @@ class Client:
         return found
 
     def publish_roster(self, envelope: Envelope) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._call("POST", "/roster", json=envelope.to_json())
+        found: Mapping[str, Any] = self._call("POST", "/roster", body=envelope.to_json())
         return found
 
     def rosters(self) -> list[Envelope]:
@@ -228,22 +203,4 @@ class Client:
                 return
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
-        response = self._http.request(method, path, **options)
-        if response.status_code >= 400:
-            raise _problem(response)
-        return response.json() if response.content else None
-
-
-def _problem(response: httpx.Response) -> Problem:
-    try:
-        value = response.json()
-    except ValueError:
-        value = {}
-    value = value if isinstance(value, dict) else {}
-    return Problem(
-        response.status_code,
-        str(value.get("code", response.status_code)),
-        str(value.get("detail") or value.get("title") or "the hub refused the request"),
-        str(value.get("advice", "")),
-        value,
-    )
+        return self._http.json(method, path, parse=json.loads, **options)

@@ -15,8 +15,8 @@ from jobs.documents import canonical, parse_json
 from jobs.errors import BadDocument
 from sandbox.audit import Cosigner, LogEntry, SeenLog, Step, verify_inclusion
 from sandbox.errors import BadLogSignature, BadProof, ForeignLog, LogFailure, MalformedNote
-from sandbox.hub_http import claimed_size
 from sandbox.keys.chain import take_newer
+from sandbox.log_link import claimed_size
 from sandbox.node.context import Context
 from sandbox.node.hub_port import HubRefused
 from sandbox.node.state import LOG_FAILURE

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from jobs.documents import Envelope
-from sandbox.hub_http import HubAway, LogLink, list_of
+from sandbox.hub_http import HubAway, field
+from sandbox.log_link import LogLink
 from sandbox.node.hub_port import Item
 
 
@@ -18,12 +19,13 @@ class HubLink(LogLink):
         self._node = node
 
     def inbox(self, after: int, wait: float) -> list[Item]:
-        answer = self.get(f"/nodes/{self._node}/inbox", {"after": after, "wait": wait}, wait)
-        return [_item(item) for item in list_of(answer, "items")]
+        params = {"after": after, "wait": wait}
+        answer = self.http.json("GET", f"/nodes/{self._node}/inbox", params=params, wait=wait)
+        return [_item(item) for item in field(answer, "items", list)]
 
     def post(self, messages: Sequence[Envelope]) -> None:
         body = {"messages": [message.to_json() for message in messages]}
-        self.call("POST", f"/nodes/{self._node}/messages", json=body)
+        self.http.json("POST", f"/nodes/{self._node}/messages", body=body)
 
 
 def _item(value: Any) -> Item:

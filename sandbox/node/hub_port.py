@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from jobs.documents import Envelope
-from sandbox.hub_http import HubAway, HubRefused, Inclusion
+from sandbox.hub_http import HubAway, HubRefused
+from sandbox.log_link import Inclusion
 
 __all__ = ["HubAway", "HubPort", "HubRefused", "Inclusion", "Item"]
 

@@ -12,9 +12,10 @@ from jobs.documents import Envelope, PublicKey, Roster, SigningKey, Verified
 from jobs.errors import JobError
 from sandbox.audit import Cosigner
 from sandbox.errors import BadLogSignature, ForeignLog, LogFailure, LogForked, LogRolledBack, MalformedNote
-from sandbox.hub_http import HubAway, HubRefused, LogLink, claimed_size
+from sandbox.hub_http import HubAway, HubRefused
 from sandbox.keys import Trust
 from sandbox.keys.chain import current_roster, take_newer
+from sandbox.log_link import LogLink, claimed_size
 from sandbox.witness.seen import SeenFile
 
 _LOG: Final = logging.getLogger("unseen.witness")

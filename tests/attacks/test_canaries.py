@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sandbox.client import Problem
+from sandbox.client import HubRefused
 from sandbox.errors import SandboxError
 from sandbox.keys import read_private
 from sandbox.local.federation import parquet
@@ -40,7 +40,7 @@ def used(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Ground:
     for sql in QUESTIONS:
         try:
             job = ground.run(sql)
-        except Problem:
+        except HubRefused:
             continue
         ended = ground.ended(job.id)
         ground.settled(ended.id)

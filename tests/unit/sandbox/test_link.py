@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from sandbox.hub_http import HubAway, HubRefused, LogLink, claimed_size
+from sandbox.hub_http import MAX_BYTES, HubAway, HubHttp, HubRefused
+from sandbox.log_link import LogLink, claimed_size
 
 
 @pytest.fixture
@@ -20,8 +22,12 @@ def hub():
             status, body = server.answer
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
+            self.send_header("Location", server.elsewhere)
             self.end_headers()
-            self.wfile.write(body)
+            server.asked.append(self.path)
+            for place in range(0, len(body), server.piece):
+                self.wfile.write(body[place : place + server.piece])
+                time.sleep(server.pause)
 
         do_POST = do_GET
 
@@ -29,7 +35,8 @@ def hub():
             return
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
-    server.answer = (200, b"{}")
+    server.answer, server.asked, server.piece, server.pause = (200, b"{}"), [], 1 << 20, 0.0
+    server.elsewhere = f"http://127.0.0.1:{server.server_port}/elsewhere"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield server
@@ -98,7 +105,7 @@ def test_nobody_there():
 
 
 def test_an_answer_beyond_every_limit_is_not_read_to_its_end(hub, link):
-    hub.answer = (200, b" " * ((64 << 20) + 1))
+    hub.answer = (200, b" " * (MAX_BYTES + 1))
     with pytest.raises(HubAway, match="larger than any"):
         link.rosters()
 
@@ -108,3 +115,57 @@ def test_an_answer_beyond_every_limit_is_not_read_to_its_end(hub, link):
 )
 def test_the_claimed_size_is_only_a_hint(note, size):
     assert claimed_size(note) == size
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 304])
+def test_a_token_does_not_follow_a_redirect(hub, link, status):
+    hub.answer = (status, b"")
+    with pytest.raises(HubRefused, match=f"status {status}"):
+        link.rosters()
+    assert [path for path in hub.asked if "elsewhere" in path] == []
+
+
+def test_a_token_does_not_go_through_a_proxy_of_the_environment(hub, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    http = HubHttp(f"http://127.0.0.1:{hub.server_port}", "token")
+    assert http.json("GET", "/anything") == {}
+    http.close()
+
+
+def test_a_silent_hub_is_away(hub):
+    hub.answer, hub.piece, hub.pause = (200, b"{}"), 1, 0.5
+    http = HubHttp(f"http://127.0.0.1:{hub.server_port}", "token", timeout=0.1)
+    with pytest.raises(HubAway, match="ReadTimeout"):
+        http.json("GET", "/anything")
+    http.close()
+
+
+def test_a_dripping_answer_ends(hub):
+    """Each byte comes within the read timeout; only a limit on the whole ends it."""
+    hub.answer, hub.piece, hub.pause = (200, b" " * 100), 1, 0.05
+    http = HubHttp(f"http://127.0.0.1:{hub.server_port}", "token", timeout=1.0, whole=0.2)
+    start = time.monotonic()
+    with pytest.raises(HubAway, match="takes longer"):
+        http.json("GET", "/anything")
+    assert time.monotonic() - start < 2
+    http.close()
+
+
+def test_lines_come_as_they_are_and_none_is_endless(hub):
+    http = HubHttp(f"http://127.0.0.1:{hub.server_port}", "token")
+    hub.answer, hub.piece = (200, b"data: 1\r\n\n: word\ndata: 2\nrest"), 3
+    assert list(http.lines("/stream", 1.0)) == ["data: 1", "", ": word", "data: 2"]
+    hub.answer, hub.piece = (200, b"x" * (3 << 20)), 1 << 20
+    with pytest.raises(HubAway, match="line larger"):
+        list(http.lines("/stream", 1.0))
+    hub.answer = (404, b'{"code": "not-found", "detail": "no job", "advice": "look"}')
+    with pytest.raises(HubRefused, match="no job look"):
+        list(http.lines("/stream", 1.0))
+    http.close()
+
+
+def test_a_busy_hub_says_why(hub, link):
+    hub.answer = (429, b'{"code": "too-many", "detail": "40 calls a second", "advice": "Slow down."}')
+    with pytest.raises(HubAway) as away:
+        link.rosters()
+    assert (away.value.status, away.value.code, str(away.value)) == (429, "too-many", "40 calls a second Slow down.")

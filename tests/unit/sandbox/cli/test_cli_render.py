@@ -12,7 +12,7 @@ from rich.console import Console
 
 from sandbox.cli import render
 from sandbox.cli.context import connect, explain_and_exit, out
-from sandbox.client import Job, Problem, Table
+from sandbox.client import HubRefused, Job, Table
 
 ID = "job-0123456789abcdef"
 OWNERS = ("EWR", "JFK", "LGA")
@@ -120,7 +120,7 @@ def test_a_list_keeps_ids_and_times_whole_in_80_columns(terminal: StringIO) -> N
 
 
 def test_a_refusal_over_a_jobs_state_says_where_to_look(capsys: pytest.CaptureFixture[str]) -> None:
-    refused = Problem(409, "invalid-transition", f"job {ID} is running", "Look at the current state.", {})
+    refused = HubRefused("invalid-transition", f"job {ID} is running", "Look at the current state.", 409)
     with pytest.raises(SystemExit):
         explain_and_exit(refused, ["unseen", "job", "release", ID])
     assert f"next: unseen job show {ID}" in capsys.readouterr().err
