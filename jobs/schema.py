@@ -12,7 +12,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal, NewType
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from jobs import legible
 
 OwnerId = NewType("OwnerId", str)
 NodeId = NewType("NodeId", str)
@@ -20,13 +22,19 @@ OperatorId = NewType("OperatorId", str)
 JobId = NewType("JobId", str)
 Digest = NewType("Digest", str)
 """``sha256:`` and 64 hexadecimal digits."""
+DigestText = Annotated[Digest, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-Text = Annotated[str, StringConstraints(max_length=2000)]
-DecimalText = Annotated[str, StringConstraints(pattern=r"^-?\d{1,30}(\.\d{1,18})?$")]
-DateText = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2})?$")]
+ProfileId = Annotated[str, StringConstraints(pattern=r"^[a-z]+@[0-9]{1,6}$")]
+Text = Annotated[str, StringConstraints(max_length=2000), AfterValidator(legible.lines)]
+Title = Annotated[str, StringConstraints(max_length=256), AfterValidator(legible.line)]
+"""What people read on one line."""
+DecimalText = Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,30}(\.[0-9]{1,18})?$")]
+DateText = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2})?$")]
 Scalar = str | int | bool
-"""A domain value: dates and decimals are their ISO / plain text."""
+"""A value as people write it: dates and decimals are their ISO / plain text."""
+DomainValue = Annotated[str, StringConstraints(max_length=400), AfterValidator(legible.line)] | int | bool
+"""A value of a declared domain: whoever signs reads it, so it is legible."""
 
 
 class Model(BaseModel):
@@ -101,11 +109,11 @@ class Column(Model):
     nullable: bool = True
     decimals: Annotated[int, Field(ge=0, le=9)] = 0  # fixed-point scale of a DECIMAL
     rounded: bool = False  # finer values are rounded to ``decimals`` on reading, by declaration; else they are refused
-    domain: tuple[Scalar, ...] | None = None  # every value that may occur, in display order; needed to group by it
+    domain: tuple[DomainValue, ...] | None = None  # every value that may occur, in display order; needed to group by it
     bounds: Bounds | None = None  # needed to aggregate or bucket it
     unit_domain: Name | None = None  # which kind of individual: needed for role unit
     identifier_kind: Literal["person_id", "social_credit_code", "geocode", "other"] | None = None
-    title: Text = ""
+    title: Title = ""
     masked: bool = False
     encrypted: bool = False
 
@@ -129,7 +137,7 @@ class Dataset(Model):
     """One logical table. All holders sign the same ``Dataset``; a plan binds its digest."""
 
     name: Name
-    title: Text = ""
+    title: Title = ""
     description: Text = ""
     columns: Annotated[tuple[Column, ...], Field(min_length=1, max_length=512)]
     unit: Name  # the column that is the privacy unit
@@ -139,12 +147,12 @@ class Dataset(Model):
     grade: Grade = Grade.GENERAL
     security_level: Annotated[int, Field(ge=1, le=5)] = 1
     open_attribute: Literal["unconditional", "conditional", "not_open"] = "conditional"
-    legal_basis: Text
-    authoritative_source: Text = ""  # 一数一源
-    collecting_body: Text = ""
+    legal_basis: Title
+    authoritative_source: Title = ""  # 一数一源
+    collecting_body: Title = ""
     update_frequency: Literal["real_time", "weekly", "monthly", "quarterly", "yearly", "other"] = "other"
-    scenarios: tuple[Text, ...] = ()
-    profile: Annotated[str, StringConstraints(pattern=r"^[a-z]+@\d+$")] = "standard@1"
+    scenarios: tuple[Title, ...] = ()
+    profile: ProfileId = "standard@1"
 
     @model_validator(mode="after")
     def _consistent(self) -> Dataset:
@@ -179,12 +187,12 @@ class Holding(Model):
     dataset: Name
     owner: str
     node: str
-    provider: Text
+    provider: Title
     version_commitment: str  # salted commitment to the manifest of file digests
-    version_label: Text = ""  # what a human calls this version, e.g. "2013"
+    version_label: Title = ""  # what a human calls this version, e.g. "2013"
     max_rows: Annotated[int, Field(ge=1, le=1 << 40)]  # declared bound, used in range proofs; not the row count
     state: Literal["active", "retained", "dormant"] = "active"
-    storage_form: Text = ""
+    storage_form: Title = ""
     cell_budget: Annotated[int, Field(ge=0)] = 1_000_000  # released cells per data version, over all grants
 
 

@@ -6,7 +6,6 @@ bytes: what was signed is exactly what the reader understood.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Final, Generic, Self, TypeVar
@@ -22,22 +21,18 @@ from pydantic import (
     ValidationError,
 )
 
+from jobs import legible
 from jobs.documents.canonical import canonical, parse_canonical
 from jobs.documents.ed25519 import PublicKey, SigningKey
 from jobs.documents.envelope import Envelope
 from jobs.errors import BadDocument
-from jobs.schema import Digest
+from jobs.schema import Digest, DomainValue
+from jobs.schema import DigestText as DigestText
 
 CLOCK_SKEW: Final = timedelta(minutes=5)
 """How far two honest clocks may differ."""
 
 _MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
-# C0 but newline, DEL, C1, soft hyphen, and all that reorders or hides text. A fixed list, not this Python's Unicode
-# tables: every version must read the same documents.
-_HIDDEN: Final = re.compile(
-    "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e"
-    "\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
-)
 
 
 def moment_text(value: datetime) -> str:
@@ -68,18 +63,6 @@ def _known_key(text: str) -> str:
     return text
 
 
-def _shown_as_is(text: str) -> str:
-    if _HIDDEN.search(text):
-        raise ValueError("control, direction and invisible characters are not allowed: a reader would see another text")
-    return text
-
-
-def _one_line(text: str) -> str:
-    if "\n" in text:
-        raise ValueError("a name has one line")
-    return _shown_as_is(text)
-
-
 def _json_object(value: dict[str, Any]) -> dict[str, Any]:
     try:
         canonical(value)
@@ -89,18 +72,18 @@ def _json_object(value: dict[str, Any]) -> dict[str, Any]:
 
 
 Moment = Annotated[datetime, BeforeValidator(_read_moment), PlainSerializer(moment_text, when_used="json")]
-DigestText = Annotated[Digest, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 KeyText = Annotated[str, StringConstraints(max_length=64), AfterValidator(_known_key)]
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
 """Ids of owners, nodes, operators, witnesses and documents: no space, no plus, so they can name a log signature."""
-Label = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_one_line)]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(legible.line)]
 """A short name on one line."""
-Words = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_shown_as_is)]
-"""Text that people read before they sign: no character that a terminal or page acts on instead of showing it."""
+Words = Annotated[str, StringConstraints(max_length=4000), AfterValidator(legible.lines)]
+"""Text in lines that people read before they sign; whoever shows it marks each line as somebody's words."""
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 Version = Annotated[int, Field(ge=1, le=2**31)]
 Nonce = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Scalar = str | int | bool
+Scalar = DomainValue
+"""A parameter's value: legible, as it is read before it is signed."""
 JsonObject = Annotated[dict[str, Any], AfterValidator(_json_object)]
 
 

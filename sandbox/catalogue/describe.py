@@ -10,6 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from adapters.source import Source
+from jobs.legible import fault
 from jobs.schema import Bounds, Column, ColumnType, Dataset, Role, Scalar
 from sandbox.catalogue.profile import ColumnFacts, comparable, profile
 from sandbox.errors import InvalidSpec
@@ -20,6 +21,7 @@ DOMAIN_LIMIT: Final = 200
 MAX_DECIMALS: Final = 9
 ROUNDED_DECIMALS: Final = 3
 """What a draft proposes for measurements without a fixed number of decimals."""
+_UNREADABLE: Final = "some values cannot be read as they are (control or invisible characters, or too long): clean them"
 _PLACES: Final = 18
 _DIGITS: Final = 29
 """What a bound can be written with: decimal places, and characters in all."""
@@ -109,6 +111,7 @@ def _column(name: str, type_: ColumnType, facts: ColumnFacts, unit: str) -> Colu
     domain = None
     if few and (not number or (type_ is ColumnType.INT and len(facts.distinct or ()) <= 60)):
         domain = tuple(domain_value(value) for value in sorted(facts.distinct or ()))
+    illegible = [value for value in domain or () if isinstance(value, str) and (fault(value) or len(value) > 400)]
     bounds = None
     if facts.low is not None and number:
         bounds = _bounds(facts)
@@ -123,8 +126,9 @@ def _column(name: str, type_: ColumnType, facts: ColumnFacts, unit: str) -> Colu
         nullable=facts.nulls > 0,
         decimals=decimals,
         rounded=rounded,
-        domain=domain,
+        domain=None if illegible else domain,
         bounds=bounds,
+        title=_UNREADABLE if illegible else "",
     )
 
 

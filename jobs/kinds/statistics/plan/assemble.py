@@ -20,7 +20,7 @@ from jobs.kinds.statistics.plan.joins import check_joins, ordered_joins
 from jobs.kinds.statistics.plan.outputs import normal_output, output_type
 from jobs.kinds.statistics.plan.scope import Scope, check_condition, check_depth
 from jobs.kinds.statistics.plan.types import MAX_CELLS, Dimension, Order, Output, Plan, PlannedColumn, UnitColumn, Where
-from jobs.schema import Column, ColumnType, Dataset, Role
+from jobs.schema import Column, ColumnType, Dataset, Digest, Role
 
 
 def assemble(draft: Draft, datasets: dict[str, Dataset], rows_bound: int, holders: int) -> Plan:
@@ -76,7 +76,7 @@ def assemble(draft: Draft, datasets: dict[str, Dataset], rows_bound: int, holder
     )
 
 
-def dataset_digest(dataset: Dataset) -> str:
+def dataset_digest(dataset: Dataset) -> Digest:
     """Digest of the canonical ``Dataset`` document: what ``schema_digests`` holds."""
     return json_digest(dataset.model_dump(mode="json"))
 

@@ -24,6 +24,7 @@ from jobs.kinds.statistics.plan.outputs import output_type
 from jobs.kinds.statistics.plan.scope import Scope, check_depth
 from jobs.kinds.statistics.plan.source import Source, construct
 from jobs.kinds.statistics.plan.types import Dimension, Join, JoinKey, Order, Output, Plan
+from jobs.legible import fault
 from jobs.schema import CatalogueView, Dataset
 
 ALIAS = re.compile(r"[^\W\d]\w{0,62}")
@@ -238,7 +239,7 @@ class _Statement:
                 output_type(expr, self.made, len(outputs.aggregates))
             if isinstance(node, exp.Alias):
                 name = unicodedata.normalize("NFC", str(node.alias))
-                if not ALIAS.fullmatch(name):
+                if not ALIAS.fullmatch(name) or fault(name):
                     raise self.source.refuse(
                         node, "an output name has letters, digits and _, at most 63, no digit first"
                     )

@@ -32,8 +32,9 @@ from jobs.kinds.statistics.plan.expr import (
 from jobs.kinds.statistics.plan.scope import Scope
 from jobs.kinds.statistics.plan.source import Source, construct
 from jobs.kinds.statistics.plan.values import canonical_literal, number, truth
+from jobs.legible import fault
 
-NUMBER = re.compile(r"\d{1,30}(\.\d{0,18})?|\.\d{1,18}")
+NUMBER = re.compile(r"[0-9]{1,30}(\.[0-9]{0,18})?|\.[0-9]{1,18}")
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _PART_CLASSES: dict[type[exp.Expr], str] = {
     exp.Year: "year", exp.Quarter: "quarter", exp.Month: "month", exp.Day: "day",
@@ -49,6 +50,8 @@ def text_literal(source: Source, node: exp.Literal) -> Lit:
     if node.is_string:
         if len(text) > 200:
             raise source.refuse(node, "a text literal of more than 200 characters")
+        if why := fault(text):
+            raise source.refuse(node, f"a text literal that cannot be read as it is: {why}")
         with source.at(node):
             return canonical_literal(Lit(type="string", value=text))
     if not NUMBER.fullmatch(text):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
+from jobs import legible
 from jobs.schema import DecimalText, Model, Name
 
 ValueType = Literal["number", "string", "bool", "date", "timestamp"]
-LiteralText = Annotated[str, StringConstraints(max_length=400)]
+LiteralText = Annotated[str, StringConstraints(max_length=400), AfterValidator(legible.line)]
 DatePartName = Literal["year", "quarter", "month", "day", "isodow", "hour"]
 TruncUnit = Literal["year", "quarter", "month", "week", "day"]
 Operator = Literal["add", "mul", "neg", "div", "round", "abs", "eq", "lt", "le", "and", "or", "not", "is_null"]

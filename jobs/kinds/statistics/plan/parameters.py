@@ -9,6 +9,7 @@ from jobs.kinds.statistics.plan.errors import InvalidParameter, TypeMismatch
 from jobs.kinds.statistics.plan.expr import Lit
 from jobs.kinds.statistics.plan.types import Parameter, Plan
 from jobs.kinds.statistics.plan.values import Value, from_scalar, literal, parse, scalar
+from jobs.legible import fault
 from jobs.schema import Scalar
 
 
@@ -42,6 +43,8 @@ def _value(parameter: Parameter, given: Scalar) -> Value:
         value = from_scalar(parameter.type, given) if isinstance(given, str | int) else None
         if value is None or (isinstance(value, str) and len(value) > 200):
             raise TypeMismatch("no scalar")
+        if isinstance(value, str) and (why := fault(value)):
+            raise InvalidParameter(f"parameter :{name}: {why}")
         if parameter.allowed is not None:
             if value not in [from_scalar(parameter.type, allowed) for allowed in parameter.allowed]:
                 raise InvalidParameter(f"parameter :{name} is not in the declared domain")

@@ -10,6 +10,7 @@ from sqlglot import exp
 from sqlglot.errors import ParseError
 
 from jobs.kinds.statistics.plan.errors import InvalidSql, PlanError, TooLarge, UnsupportedSql
+from jobs.legible import place_of_fault
 
 MAX_TEXT = 20_000
 MAX_PARENTHESES = 24
@@ -25,8 +26,8 @@ class Source:
         """The one SELECT in the text; raises ``InvalidSql`` for anything else."""
         if len(self.sql) > MAX_TEXT:
             raise TooLarge(f"a statement has at most {MAX_TEXT} characters", 1, 1)
-        if "\0" in self.sql or not _is_text(self.sql):
-            raise InvalidSql("the statement is not plain text", 1, 1)
+        if found := place_of_fault(self.sql):
+            raise InvalidSql(found[1], *self._line_and_column(found[0]))
         if _nesting(self.sql) > MAX_PARENTHESES:
             raise TooLarge(f"parentheses nest more than {MAX_PARENTHESES} levels deep", 1, 1)
         try:
@@ -50,10 +51,13 @@ class Source:
         while at is not None:
             starts = [part.meta["start"] for part in at.walk() if part._meta and "start" in part.meta]
             if starts:
-                before = self.sql[: min(starts)]
-                return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+                return self._line_and_column(min(starts))
             at = at.parent
         return 1, 1
+
+    def _line_and_column(self, place: int) -> tuple[int, int]:
+        before = self.sql[:place]
+        return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
 
     def refuse(self, node: exp.Expr, text: str, kind: type[PlanError] = UnsupportedSql) -> PlanError:
         """A refusal at a node's position, to be raised."""
@@ -83,14 +87,6 @@ def construct(node: exp.Expr) -> str:
         return f"function {node.sql_name()}"
     name = type(node).__name__
     return "".join(f" {c}" if c.isupper() and i else c for i, c in enumerate(name)).upper()
-
-
-def _is_text(sql: str) -> bool:
-    try:
-        sql.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _nesting(sql: str) -> int:

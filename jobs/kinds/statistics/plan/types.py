@@ -10,17 +10,29 @@ from itertools import product
 from math import prod
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints
 
+from jobs import legible
 from jobs.documents.canonical import json_digest
 from jobs.kinds.statistics.plan.expr import Col, OutExpr, RowExpr, ValueType
-from jobs.schema import ColumnType, Digest, Model, Name, Scalar
+from jobs.schema import (
+    ColumnType,
+    DateText,
+    DecimalText,
+    Digest,
+    DigestText,
+    DomainValue,
+    Model,
+    Name,
+    ProfileId,
+    Scalar,
+)
 
 Function = Literal[
     "count_rows", "count", "sum", "avg", "var_samp", "var_pop", "stddev_samp", "stddev_pop", "count_distinct_unit"
 ]
 ChannelKind = Literal["rows", "sum", "sumsq", "distinct"]
-OutputName = Annotated[str, StringConstraints(pattern=r"^[^\W\d]\w{0,62}$")]
+OutputName = Annotated[str, StringConstraints(pattern=r"^[^\W\d]\w{0,62}$"), AfterValidator(legible.line)]
 BigInt = Annotated[
     int,
     BeforeValidator(lambda value: int(value) if isinstance(value, str) and len(value) < 60 else value),
@@ -52,7 +64,7 @@ class Dimension(Model):
     expr: RowExpr
     type: ValueType
     decimals: Annotated[int, Field(ge=0, le=18)] = 0
-    domain: Annotated[tuple[Scalar | None, ...], Field(min_length=1)]
+    domain: Annotated[tuple[DomainValue | None, ...], Field(min_length=1)]
 
 
 class Where(Model):
@@ -72,9 +84,9 @@ class Parameter(Model):
     name: Name
     type: ValueType
     decimals: Annotated[int, Field(ge=0, le=18)] = 0
-    allowed: tuple[Scalar, ...] | None = None
-    low: str | None = None
-    high: str | None = None
+    allowed: tuple[DomainValue, ...] | None = None
+    low: DecimalText | DateText | None = None
+    high: DecimalText | DateText | None = None
 
 
 class Aggregate(Model):
@@ -125,14 +137,14 @@ class PlannedColumn(Model):
     type: ColumnType
     decimals: Annotated[int, Field(ge=0, le=9)] = 0
     nullable: bool
-    low: str | None = None
-    high: str | None = None
+    low: DecimalText | DateText | None = None
+    high: DecimalText | DateText | None = None
 
 
 class Plan(Model):
     version: Literal[1] = 1
     dataset: Name
-    schema_digests: dict[Name, str]
+    schema_digests: dict[Name, DigestText]
     joins: Annotated[tuple[Join, ...], Field(max_length=8)] = ()
     dimensions: Annotated[tuple[Dimension, ...], Field(max_length=16)] = ()
     where: Where = Where()
@@ -150,7 +162,7 @@ class Plan(Model):
     holders: Annotated[int, Field(ge=1, le=10_000)]
     """How many parts are added; a permit must name exactly as many participants."""
     ring_bits: Literal[64, 128]
-    profile: str
+    profile: ProfileId
 
     @property
     def cells(self) -> int:

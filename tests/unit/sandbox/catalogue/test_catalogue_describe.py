@@ -154,3 +154,12 @@ def test_what_cannot_be_drafted_says_why(name):
     columns, unit, text = REFUSED[name]
     with pytest.raises(InvalidSpec, match=text):
         describe(TableSource(pa.table(columns)), "flights", unit=unit)
+
+
+def test_values_that_nobody_could_read_make_no_domain():
+    """The draft still is one: what its owner has to clean stands in the column's title."""
+    rows = {"person": [f"p{n}" for n in range(20)], "city": ["北京", "上海"] * 10, "hidden": ["a\u200bb", "ab"] * 10}
+    drafted = describe(TableSource(pa.table(rows)), "d", "person")
+    assert drafted.column("city").domain == ("上海", "北京")
+    assert drafted.column("hidden").domain is None
+    assert "clean them" in drafted.column("hidden").title
