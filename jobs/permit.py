@@ -46,19 +46,23 @@ class Order:
     grants: tuple[Envelope, ...]
     commitment: Envelope
     records: tuple[Envelope, ...]
+    evidence: tuple[Envelope, ...] = ()
+    """Further documents that the permit's ``evidence`` names."""
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Order:
         """Read the inbox item's body; raises ``BadDocument``."""
         try:
-            grants, records = body["grants"], body["records"]
-            if not isinstance(grants, list) or not isinstance(records, list) or len(grants) + len(records) > 1024:
-                raise BadDocument("an order carries a list of grants and a list of dataset records")
+            lists = [body["grants"], body["records"], body["evidence"]]
+            if not all(isinstance(item, list) for item in lists) or sum(map(len, lists)) > 1024:
+                raise BadDocument("an order carries lists of grants, of dataset records and of further documents")
+            grants, records, evidence = lists
             return cls(
                 Envelope.from_json(body["permit"]),
                 tuple(map(Envelope.from_json, grants)),
                 Envelope.from_json(body["commitment"]),
                 tuple(map(Envelope.from_json, records)),
+                tuple(map(Envelope.from_json, evidence)),
             )
         except KeyError as error:
             raise BadDocument(f"an order without {error.args[0]}") from None
@@ -101,7 +105,7 @@ def check_order(
     grants = [verify_grant(grant, roster, now) for grant in order.grants]
     commitment: Verified[Commitment] = verify_commitment(order.commitment, roster, now)
     records: list[Verified[DatasetRecord]] = [verify_dataset_record(record, roster) for record in order.records]
-    check_permit(permit, grants, commitment, records, roster)
+    check_permit(permit, grants, commitment, records, roster, order.evidence)
     plan = _plan(permit.document)
     check_plan(plan, tuple(datasets.values()), _declared_rows(permit.document, plan, records))
     versions = _data(permit.document, plan, node)
@@ -117,8 +121,8 @@ def _plan(permit: Permit) -> Plan:
         plan = Plan.model_validate(permit.plan)
     except ValidationError:
         raise BadDocument("the permit holds no valid plan") from None
-    if plan.digest() != permit.plan_hash or permit.plan_hash != permit.plan_template:
-        raise OutOfScope("plan", "the permit's plan is not the one that its hash and the grants name")
+    if plan.digest() != permit.plan_digest:
+        raise OutOfScope("plan", "the permit's plan is not the one that its digest and the grants name")
     if plan.holders != len(permit.participants):
         raise OutOfScope("participants", "the plan adds another number of parts than the permit has participants")
     return plan

@@ -16,7 +16,8 @@ from typing import ClassVar, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from jobs.kinds.statistics.opening import NUMBER_BYTES
+from jobs.kinds.statistics.opening import NUMBER_BYTES, Bits, pass_digest
+from jobs.schema import Digest
 from mpc.errors import MalformedMessage
 from mpc.wire import SESSION_BYTES, Reader, Writer
 
@@ -197,9 +198,15 @@ def keys_digest(publics: Mapping[str, bytes]) -> bytes:
     return digest.digest()
 
 
-def mask_context(permit: str, plan_hash: str, participants: Sequence[str]) -> bytes:
+def transcript_of(permit: str, publics: Mapping[str, bytes], passed: Bits) -> Digest:
+    """Over all that the hub relayed to every participant of a joint statistic: mask keys and opened set."""
+    told = b"unseen/transcript/v1\0" + permit_bytes(permit) + keys_digest(publics) + pass_digest(passed)
+    return Digest("sha256:" + hashlib.sha256(told).hexdigest())
+
+
+def mask_context(permit: str, plan_digest: str, participants: Sequence[str]) -> bytes:
     """32 bytes that every pairwise mask of the job is bound to: permit, plan and participants in the permit's order."""
-    digest = hashlib.sha256(b"unseen/joint/v1\0" + permit_bytes(permit) + permit_bytes(plan_hash))
+    digest = hashlib.sha256(b"unseen/joint/v1\0" + permit_bytes(permit) + permit_bytes(plan_digest))
     for node in participants:
         name = node.encode()
         digest.update(len(name).to_bytes(4, "little") + name)

@@ -20,6 +20,7 @@ from jobs.documents.approval import (
     Grant,
     OutputRule,
     ParameterRule,
+    Participant,
     Period,
     Revocation,
     Terms,
@@ -39,9 +40,19 @@ from jobs.documents.canonical import (
 from jobs.documents.data import DatasetRecord
 from jobs.documents.ed25519 import PublicKey, SigningKey
 from jobs.documents.envelope import Envelope, verify_threshold
-from jobs.documents.execution import DataUse, OutboxEntry, OutboxRecord, Permit, SentMessage, SentRecord
+from jobs.documents.evidence import check_evidence
+from jobs.documents.execution import (
+    MAX_JOB,
+    Commits,
+    DataUse,
+    OutboxEntry,
+    OutboxRecord,
+    Permit,
+    SentMessage,
+    SentRecord,
+)
 from jobs.documents.match import check_grant_covers, check_permit
-from jobs.documents.outcome import Output, Receipt, Release, Verdict
+from jobs.documents.outcome import Delivery, Output, Receipt, Release, Verdict, Vouch
 from jobs.documents.roster import (
     HubEntry,
     NodeCertificate,
@@ -56,6 +67,7 @@ from jobs.documents.trusted import TrustedRoster
 from jobs.documents.verify import (
     verify_commitment,
     verify_dataset_record,
+    verify_delivery,
     verify_denial,
     verify_grant,
     verify_outbox_record,
@@ -63,15 +75,19 @@ from jobs.documents.verify import (
     verify_release,
     verify_revocation,
     verify_sent_record,
+    verify_vouch,
 )
+from jobs.documents.x25519 import SealingKey, SealingPublic
 
 __all__ = [
-    "CLOCK_SKEW", "SALT_BYTES", "Commitment", "DataScope", "DataUse", "DatasetRecord", "Denial", "Document", "Envelope",
-    "ExactVersion", "Grant", "HubEntry", "NodeCertificate", "NodeEntry", "OperatorEntry", "OutboxEntry", "OutboxRecord",
-    "Output", "OutputRule", "OwnerEntry", "ParameterRule", "Period", "Permit", "PublicKey", "Receipt", "Release",
-    "Revocation", "RootKeys", "Roster", "SentMessage", "SentRecord", "SigningKey", "Terms", "TrustedRoster", "Verdict",
-    "Verified", "VersionSeries", "WitnessEntry", "canonical", "check_grant_covers", "check_permit", "digest",
-    "json_digest", "moment_text", "parse_canonical", "parse_json", "salted_commitment", "same_digest",
-    "verify_commitment", "verify_dataset_record", "verify_denial", "verify_grant", "verify_outbox_record",
-    "verify_permit", "verify_release", "verify_revocation", "verify_sent_record", "verify_threshold",
+    "CLOCK_SKEW", "MAX_JOB", "SALT_BYTES", "Commitment", "Commits", "DataScope", "DataUse", "DatasetRecord",
+    "Delivery", "Denial", "Document", "Envelope", "ExactVersion", "Grant", "HubEntry", "NodeCertificate",
+    "NodeEntry", "OperatorEntry", "OutboxEntry", "OutboxRecord", "Output", "OutputRule", "OwnerEntry",
+    "ParameterRule", "Participant", "Period", "Permit", "PublicKey", "Receipt", "Release", "Revocation", "RootKeys",
+    "Roster", "SealingKey", "SealingPublic", "SentMessage", "SentRecord", "SigningKey", "Terms", "TrustedRoster",
+    "Verdict", "Verified", "VersionSeries", "Vouch", "WitnessEntry", "canonical", "check_evidence",
+    "check_grant_covers", "check_permit", "digest", "json_digest", "moment_text", "parse_canonical", "parse_json",
+    "salted_commitment", "same_digest", "verify_commitment", "verify_dataset_record", "verify_delivery",
+    "verify_denial", "verify_grant", "verify_outbox_record", "verify_permit", "verify_release", "verify_revocation",
+    "verify_sent_record", "verify_threshold", "verify_vouch",
 ]  # fmt: skip

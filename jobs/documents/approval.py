@@ -13,6 +13,7 @@ from jobs.documents.base import (
     DigestText,
     Document,
     Id,
+    KeyText,
     Label,
     Moment,
     Part,
@@ -118,8 +119,16 @@ class Terms(Part):
     """Who answers for the signatures, by office."""
 
 
+class Participant(Part):
+    """A node that takes part, as the owner who signs knows it: under another key it is another participant."""
+
+    node: Id
+    owner: Id
+    key: KeyText
+
+
 class Grant(Document):
-    """An owner's permission to run one plan template. Any change of a bound thing voids it."""
+    """An owner's permission to run one plan. Any change of a bound thing voids it; a new roster alone does not."""
 
     KIND: ClassVar[str] = "grant"
     id: Id
@@ -130,23 +139,29 @@ class Grant(Document):
     scenario: Label
     purpose: Words
     algorithm: DigestText
-    plan_template: DigestText
+    plan_digest: DigestText
     parameters: Annotated[tuple[ParameterRule, ...], Field(max_length=256)]
     data: Annotated[tuple[DataScope, ...], Field(min_length=1, max_length=64)]
     period: Period
     runs: Annotated[int, Field(ge=1, le=1_000_000)]
     output: OutputRule
-    roster: DigestText
-    participants: Annotated[tuple[Id, ...], Field(min_length=1, max_length=256)]
-    """Exactly these nodes, in this order."""
+    participants: Annotated[tuple[Participant, ...], Field(min_length=1, max_length=256)]
+    """Exactly these nodes with these keys, in this order."""
+    requires: Annotated[tuple[Label, ...], Field(max_length=64)] = ()
+    """Conditions (``jobs.documents.evidence``): a run needs a further document for each of them."""
     terms: Terms
 
     @model_validator(mode="after")
     def _each_once(self) -> Grant:
         check_distinct([rule.name for rule in self.parameters], "parameter names")
         check_distinct([scope.dataset for scope in self.data], "datasets")
-        check_distinct(list(self.participants), "participants")
+        check_distinct([item.node for item in self.participants], "participants")
+        check_distinct(list(self.requires), "conditions")
         return self
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        return tuple(item.node for item in self.participants)
 
 
 class Denial(Document):

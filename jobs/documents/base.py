@@ -25,6 +25,7 @@ from jobs import legible
 from jobs.documents.canonical import canonical, parse_canonical
 from jobs.documents.ed25519 import PublicKey, SigningKey
 from jobs.documents.envelope import Envelope
+from jobs.documents.x25519 import SealingPublic
 from jobs.errors import BadDocument
 from jobs.schema import Digest, DomainValue
 from jobs.schema import DigestText as DigestText
@@ -63,6 +64,14 @@ def _known_key(text: str) -> str:
     return text
 
 
+def _known_sealing(text: str) -> str:
+    try:
+        SealingPublic.parse(text)
+    except BadDocument as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
 def _json_object(value: dict[str, Any]) -> dict[str, Any]:
     try:
         canonical(value)
@@ -73,6 +82,7 @@ def _json_object(value: dict[str, Any]) -> dict[str, Any]:
 
 Moment = Annotated[datetime, BeforeValidator(_read_moment), PlainSerializer(moment_text, when_used="json")]
 KeyText = Annotated[str, StringConstraints(max_length=64), AfterValidator(_known_key)]
+SealingText = Annotated[str, StringConstraints(max_length=64), AfterValidator(_known_sealing)]
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
 """Ids of owners, nodes, operators, witnesses and documents: no space, no plus, so they can name a log signature."""
 Label = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(legible.line)]

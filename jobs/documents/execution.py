@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from datetime import timedelta
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, model_validator
 
@@ -22,6 +23,9 @@ from jobs.documents.base import (
     check_distinct,
 )
 from jobs.documents.canonical import json_digest
+
+MAX_JOB: Final = timedelta(hours=24)
+"""No permit's deadline lies further from its issue, whoever signs it; a node may demand less."""
 
 
 class DataUse(Part):
@@ -45,15 +49,16 @@ class Permit(Document):
     scenario: Label
     commitment: DigestText
     algorithm: DigestText
-    plan_template: DigestText
-    plan_hash: DigestText
     plan: JsonObject
+    plan_digest: DigestText
     parameters: dict[Label, Scalar]
     data: Annotated[tuple[DataUse, ...], Field(min_length=1, max_length=1024)]
     grants: Annotated[tuple[DigestText, ...], Field(min_length=1, max_length=256)]
     participants: Annotated[tuple[Id, ...], Field(min_length=1, max_length=256)]
     """Ordered node ids; the order fixes the signs of pairwise masks."""
     roster: DigestText
+    evidence: dict[Label, DigestText] = Field(default_factory=dict, max_length=64)
+    """Condition of a grant -> digest of the document that meets it."""
     output: OutputRule
     issued_at: Moment
     expires_at: Moment
@@ -63,10 +68,12 @@ class Permit(Document):
 
     @model_validator(mode="after")
     def _whole(self) -> Permit:
-        if self.plan_hash != json_digest(self.plan):
-            raise ValueError("plan_hash is not the digest of the plan")
+        if self.plan_digest != json_digest(self.plan):
+            raise ValueError("plan_digest is not the digest of the plan")
         if not self.issued_at < self.expires_at <= self.deadline:
             raise ValueError("a permit is issued, then expires, then reaches its deadline")
+        if self.deadline - self.issued_at > MAX_JOB:
+            raise ValueError(f"a job ends within {MAX_JOB // timedelta(hours=1)} hours")
         check_distinct(list(self.participants), "participants")
         check_distinct(list(self.grants), "grants")
         check_distinct([f"{use.node} {use.dataset}" for use in self.data], "datasets of a node")
@@ -76,14 +83,26 @@ class Permit(Document):
 
 
 class SentMessage(Part):
-    """One message that left a node. ``digest`` is over the bytes sent, which are masked, sealed or rounded."""
+    """One message that left a node. ``sequence`` counts from 0 within round and receiver."""
 
-    sequence: Count
     round: Label
+    sequence: Count
     receiver: Id
     size: Count
     digest: DigestText
+    """Over the signed DSSE payload as it was sent: masked, sealed or rounded."""
     sent_at: Moment
+
+
+class Commits(Part):
+    """Salted commitments to what a run started from: with the salts, which the owner keeps, it can be replayed."""
+
+    part: DigestText
+    """The unmasked local result."""
+    seed: DigestText | None
+    """The noise seed; null where no noise was drawn."""
+    environment: DigestText
+    """Package versions and the content of each package."""
 
 
 class SentRecord(Document):
@@ -93,19 +112,30 @@ class SentRecord(Document):
     node: Id
     permit: DigestText
     nonce: Nonce
-    messages: Annotated[tuple[SentMessage, ...], Field(max_length=4096)]
+    messages: Annotated[tuple[SentMessage, ...], Field(max_length=16384)]
+    """In the order of sending."""
+    transcript: DigestText
+    """Over everything that was relayed to all participants, as this node saw it: equal for all, or they were told
+    different things."""
+    metered: Annotated[dict[Label, Count], Field(max_length=64)]
+    """Units that this node says were used."""
+    commits: Commits
 
     @model_validator(mode="after")
-    def _in_order(self) -> SentRecord:
-        numbers = [message.sequence for message in self.messages]
-        if numbers != sorted(set(numbers)):
-            raise ValueError("messages are in the order of their sequence numbers, each once")
+    def _numbered(self) -> SentRecord:
+        following: dict[tuple[str, str], int] = {}
+        for message in self.messages:
+            place = (message.round, message.receiver)
+            if message.sequence != following.get(place, 0):
+                raise ValueError("the messages of a round to one receiver are numbered from 0 without a gap")
+            following[place] = message.sequence + 1
         return self
 
 
 class OutboxEntry(Part):
-    """A ``SentMessage`` with the permit it was sent under, as a node's whole outbox lists it."""
+    """A ``SentMessage`` with the permit it was sent under and its number in the node's whole outbox."""
 
+    number: Count
     permit: DigestText
     message: SentMessage
 
@@ -123,7 +153,7 @@ class OutboxRecord(Document):
 
     @model_validator(mode="after")
     def _no_gap(self) -> OutboxRecord:
-        numbers = [entry.message.sequence for entry in self.entries]
+        numbers = [entry.number for entry in self.entries]
         if numbers != list(range(self.first, self.first + len(numbers))) or self.last != self.first + len(numbers) - 1:
             raise ValueError("entries run from first to last without a gap")
         return self

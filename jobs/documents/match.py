@@ -12,6 +12,8 @@ from datetime import datetime
 from jobs.documents.approval import Commitment, DataScope, ExactVersion, Grant
 from jobs.documents.base import Verified
 from jobs.documents.data import DatasetRecord
+from jobs.documents.envelope import Envelope
+from jobs.documents.evidence import check_evidence
 from jobs.documents.execution import DataUse, Permit
 from jobs.documents.roster import Roster
 from jobs.documents.verify import check_period
@@ -24,10 +26,12 @@ def check_permit(
     commitment: Verified[Commitment],
     records: Sequence[Verified[DatasetRecord]],
     roster: Verified[Roster],
+    evidence: Sequence[Envelope] = (),
 ) -> None:
     """Raise ``OutOfScope`` unless every owner of a participant granted exactly this, and the operator committed to it.
 
-    ``records`` must hold the dataset record of each data version that the permit names.
+    ``records`` must hold the dataset record of each data version that the permit names, ``evidence`` each document
+    that its ``evidence`` names.
     """
     order = permit.document
     _same("roster", order.roster, roster.digest)
@@ -40,6 +44,7 @@ def check_permit(
     _check_commitment(order, commitment.document)
     for grant in grants:
         check_grant_covers(grant.document, permit, records, roster)
+    check_evidence(permit, evidence, roster)
 
 
 def check_grant_covers(
@@ -51,10 +56,10 @@ def check_grant_covers(
     _same("scenario", order.scenario, grant.scenario)
     _same("commitment", order.commitment, grant.commitment)
     _same("algorithm", order.algorithm, grant.algorithm)
-    _same("plan_template", order.plan_template, grant.plan_template)
-    _same("roster", order.roster, grant.roster)
-    if order.participants != grant.participants:
-        raise OutOfScope("participants", "the permit names other participants, or another order, than the grant")
+    _same("plan_digest", order.plan_digest, grant.plan_digest)
+    _check_participants(grant, order, roster.document)
+    if missing := sorted(set(grant.requires) - set(order.evidence)):
+        raise OutOfScope("evidence", f"the grant requires '{missing[0]}', for which the permit names no evidence")
     if order.output != grant.output:
         raise OutOfScope("output", "the permit's output rule or disclosure profile is not the one granted")
     check_period(grant.period, order.issued_at, f"grant {grant.id}")
@@ -70,11 +75,20 @@ def check_grant_covers(
 def _check_commitment(order: Permit, commitment: Commitment) -> None:
     _same("operator", order.operator, commitment.operator)
     _same("scenario", order.scenario, commitment.scenario)
-    if order.plan_hash not in commitment.plans:
+    if order.plan_digest not in commitment.plans:
         raise OutOfScope("plan", "the operator's commitment does not name this plan: it never asked for it")
     check_period(commitment.period, order.issued_at, f"commitment {commitment.id}")
     if {use.dataset for use in order.data} - set(commitment.datasets):
         raise OutOfScope("data", "the permit uses a dataset that the operator's commitment does not list")
+
+
+def _check_participants(grant: Grant, order: Permit, roster: Roster) -> None:
+    """The same nodes in the same order, each still its owner's and under the key that the grant names."""
+    if order.participants != grant.nodes:
+        raise OutOfScope("participants", "the permit names other participants, or another order, than the grant")
+    for item in grant.participants:
+        if (roster.owner_of(item.node).id, roster.node(item.node).key) != (item.owner, item.key):
+            raise OutOfScope("participants", f"node {item.node} has another owner or key than the grant names")
 
 
 def _check_parameters(grant: Grant, order: Permit) -> None:

@@ -1,4 +1,4 @@
-"""What is known when a job is over: the hub's signed release, and the receipt that proves it to a stranger."""
+"""What is known when a job is over: the hub's signed release, its deliveries, and the receipt for a stranger."""
 
 from __future__ import annotations
 
@@ -39,17 +39,38 @@ class Release(Document):
     operator: Id
     spec: DigestText
     permit: DigestText
-    plan_hash: DigestText
+    plan_digest: DigestText
     commitment: DigestText
     grants: Annotated[tuple[DigestText, ...], Field(min_length=1, max_length=256)]
     roster: DigestText
     sent: Annotated[tuple[DigestText, ...], Field(min_length=1, max_length=256)]
     """Digests of the participants' ``SentRecord``s, in the order of the permit's participants."""
     verdict: Verdict
-    outputs: Annotated[tuple[Output, ...], Field(min_length=1, max_length=8)]
+    content: DigestText
+    """Salted commitment to the content in its one canonical form, which participants can recompute."""
     source_line: Words
     """Data source and providers (R14)."""
     released_at: Moment
+
+
+class Delivery(Document):
+    """Signed by the hub for each receiver: which forms of a release it was given."""
+
+    KIND: ClassVar[str] = "delivery"
+    id: Id
+    release: DigestText
+    receiver: Id
+    outputs: Annotated[tuple[Output, ...], Field(min_length=1, max_length=8)]
+    delivered_at: Moment
+
+
+class Vouch(Document):
+    """Signed by a participant's node that recomputed the release from what all participants sent."""
+
+    KIND: ClassVar[str] = "vouch"
+    node: Id
+    permit: DigestText
+    release: DigestText
 
 
 class Receipt(Document):
@@ -66,6 +87,11 @@ class Receipt(Document):
     permit: JsonObject
     sent: Annotated[tuple[JsonObject, ...], Field(min_length=1, max_length=256)]
     release: JsonObject
+    deliveries: Annotated[tuple[JsonObject, ...], Field(max_length=256)]
+    vouches: Annotated[tuple[JsonObject, ...], Field(max_length=256)] = ()
+    """One ``Vouch`` of each participant; none for a kind whose output participants do not recompute."""
+    evidence: Annotated[tuple[JsonObject, ...], Field(max_length=64)] = ()
+    """The documents that the permit's ``evidence`` names."""
     entry: Base64
     """The log leaf's exact bytes (``sandbox.audit.entry.LogEntry``)."""
     index: Count

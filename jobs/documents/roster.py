@@ -6,13 +6,27 @@ Keys of different roles are distinct, so that one party can never count as two (
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, ClassVar, Final, TypeVar
 
 from pydantic import Field, model_validator
 
-from jobs.documents.base import Document, Id, JsonObject, KeyText, Label, Moment, Part, Version, check_distinct
+from jobs.documents.base import (
+    Document,
+    Id,
+    JsonObject,
+    KeyText,
+    Label,
+    Moment,
+    Part,
+    SealingText,
+    Version,
+    check_distinct,
+)
 from jobs.documents.ed25519 import PublicKey
+from jobs.documents.x25519 import SealingPublic
 from jobs.errors import UnknownSigner
+
+UNNAMED: Final = "not stated"
 
 
 class RootKeys(Part):
@@ -38,12 +52,13 @@ class HubEntry(Part):
 
 
 class NodeCertificate(Document):
-    """Signed by the owner: this node's signing key is ours in this period."""
+    """Signed by the owner: this node's signing and sealing keys are ours in this period."""
 
     KIND: ClassVar[str] = "node-certificate"
     owner: Id
     node: Id
     key: KeyText
+    sealing: SealingText
     not_before: Moment
     not_after: Moment
 
@@ -53,6 +68,8 @@ class NodeEntry(Part):
 
     id: Id
     key: KeyText
+    sealing: SealingText
+    """X25519: messages from node to node are sealed to it."""
     certificate: JsonObject
 
 
@@ -61,6 +78,9 @@ class OwnerEntry(Part):
 
     id: Id
     name: Label
+    organisation: Label = UNNAMED
+    office: Label = UNNAMED
+    """Which office of the organisation answers for it."""
     keys: Annotated[tuple[KeyText, ...], Field(min_length=1, max_length=16)]
     threshold: Annotated[int, Field(ge=1, le=16)]
     nodes: Annotated[tuple[NodeEntry, ...], Field(max_length=64)]
@@ -87,6 +107,8 @@ class OperatorEntry(Part):
 
     id: Id
     name: Label
+    organisation: Label = UNNAMED
+    office: Label = UNNAMED
     keys: Annotated[tuple[KeyText, ...], Field(max_length=16)] = ()
 
 
@@ -116,6 +138,7 @@ class Roster(Document):
         keys += [key for owner in self.owners for key in owner.keys]
         keys += [key for operator in self.operators for key in operator.keys]
         check_distinct(keys, "keys of root, hub, owners, nodes, witnesses and operators")
+        check_distinct([node.sealing for node in nodes], "sealing keys of nodes")
         return self
 
     def owner(self, owner_id: str) -> OwnerEntry:
@@ -139,6 +162,10 @@ class Roster(Document):
 
     def node_key(self, node_id: str) -> PublicKey:
         return PublicKey.parse(self.node(node_id).key)
+
+    def sealing_key(self, node_id: str) -> bytes:
+        """32 raw bytes of the node's X25519 key; raises ``UnknownSigner``."""
+        return SealingPublic.parse(self.node(node_id).sealing).raw
 
 
 E = TypeVar("E", OwnerEntry, OperatorEntry, NodeEntry)

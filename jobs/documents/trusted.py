@@ -82,7 +82,8 @@ def _check_certificate(owner: OwnerEntry, node: NodeEntry, roster: Roster) -> No
     envelope = Envelope.from_json(node.certificate)
     certificate = NodeCertificate.open(envelope)
     verify_threshold(envelope, owner.public_keys(), owner.threshold, f"certificate of node {node.id}")
-    if (certificate.owner, certificate.node, certificate.key) != (owner.id, node.id, node.key):
+    certified = (certificate.owner, certificate.node, certificate.key, certificate.sealing)
+    if certified != (owner.id, node.id, node.key, node.sealing):
         raise BadDocument(f"the certificate of node {node.id} is for another owner, node or key")
     if certificate.not_before > roster.issued or certificate.not_after < roster.expires:
         raise BadDocument(f"the certificate of node {node.id} does not cover the roster's period")

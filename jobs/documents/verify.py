@@ -16,7 +16,7 @@ from jobs.documents.data import DatasetRecord
 from jobs.documents.ed25519 import PublicKey
 from jobs.documents.envelope import Envelope, verify_threshold
 from jobs.documents.execution import OutboxRecord, Permit, SentRecord
-from jobs.documents.outcome import Release
+from jobs.documents.outcome import Delivery, Release, Vouch
 from jobs.documents.roster import Roster
 from jobs.errors import BadDocument, Expired
 
@@ -29,7 +29,7 @@ def verify_grant(data: bytes | Envelope, roster: TrustedBy, now: datetime | None
     envelope, grant = _open(data, Grant)
     verified = _by_owner(envelope, grant, grant.owner, roster)
     own = {node.id for node in roster.document.owner(grant.owner).nodes}
-    if not own & set(grant.participants):
+    if not own & set(grant.nodes):
         raise BadDocument(f"grant {grant.id}: none of the participants is a node of its owner")
     if now is not None:
         check_period(grant.period, now, f"grant {grant.id}")
@@ -65,6 +65,16 @@ def verify_permit(data: bytes | Envelope, roster: TrustedBy, now: datetime | Non
 def verify_release(data: bytes | Envelope, roster: TrustedBy) -> Verified[Release]:
     envelope, release = _open(data, Release)
     return _by_hub(envelope, release, f"release {release.id}", roster)
+
+
+def verify_delivery(data: bytes | Envelope, roster: TrustedBy) -> Verified[Delivery]:
+    envelope, delivery = _open(data, Delivery)
+    return _by_hub(envelope, delivery, f"delivery {delivery.id}", roster)
+
+
+def verify_vouch(data: bytes | Envelope, roster: TrustedBy) -> Verified[Vouch]:
+    envelope, vouch = _open(data, Vouch)
+    return _by_node(envelope, vouch, vouch.node, roster)
 
 
 def verify_sent_record(data: bytes | Envelope, roster: TrustedBy) -> Verified[SentRecord]:

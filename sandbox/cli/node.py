@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from jobs.documents.ed25519 import PublicKey
+from jobs.documents.x25519 import SealingPublic
 from jobs.schema import Digest
 from sandbox.cli.context import AsJson, HubUrl, KeyFile, NodeConfig, TokenFile, connect, now, out, show_json
 from sandbox.cli.render import listing, moment, show_next
@@ -20,17 +21,20 @@ Config = NodeConfig
 
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(help="The node's state folder.")]) -> None:
-    """Make the node's keys and print the public one, for the owner to certify."""
+    """Make the node's keys and print the public ones (signing, sealing), for the owner to certify."""
     from sandbox.node.serve import prepare
 
-    out.print(prepare(folder))
+    keys = prepare(folder)
+    out.print(keys.signing.text)
+    out.print(keys.sealing.text)
 
 
 @app.command()
 def certify(
     owner: Annotated[str, typer.Option(help="Owner id.")],
     node: Annotated[str, typer.Option(help="Node id.")],
-    public: Annotated[str, typer.Option(help="The node's public key, from 'unseen node init'.")],
+    public: Annotated[str, typer.Option(help="The node's signing key, ed25519:..., from 'unseen node init'.")],
+    sealing: Annotated[str, typer.Option(help="The node's sealing key, x25519:..., from 'unseen node init'.")],
     key: KeyFile,
     days: Annotated[int, typer.Option(min=1, max=3660)] = 730,
 ) -> None:
@@ -40,7 +44,9 @@ def certify(
     from sandbox.keys import certify_node
 
     start = now() - timedelta(hours=1)
-    entry = certify_node(owner, node, PublicKey.parse(public), start, start + timedelta(days=days), [load_key(key)])
+    end = start + timedelta(days=days)
+    keys = (PublicKey.parse(public), SealingPublic.parse(sealing))
+    entry = certify_node(owner, node, *keys, start, end, [load_key(key)])
     show_json(entry.model_dump(mode="json"))
 
 

@@ -11,6 +11,7 @@ import typer
 from sandbox.cli.context import AsJson, now, out, show_json
 from sandbox.keys import Trust
 from sandbox.verify import verify_receipt
+from sandbox.verify.vouched import UNPROVEN
 
 
 def verify(
@@ -28,5 +29,6 @@ def verify(
         show_json({"valid": True, "checks": verified.checks, "release": verified.release.document.id})
         return
     for check in verified.checks:
-        out.print(f"[green]ok[/]  {check}")
+        mark = "[yellow]--[/]" if check.startswith(UNPROVEN) else "[green]ok[/]"
+        out.print(f"{mark}  {check}")
     out.print(f"[bold green]The receipt holds.[/] {verified.release.document.source_line}")

@@ -18,6 +18,7 @@ from jobs.documents import (
     Grant,
     OutputRule,
     ParameterRule,
+    Participant,
     Period,
     Revocation,
     Roster,
@@ -83,6 +84,14 @@ class Review:
             roster=roster,
         )
 
+    def bound_participants(self) -> tuple[Participant, ...]:
+        """The participants with owner and key as the owner's own roster names them; raises ``UnknownSigner``."""
+        roster = self.roster.document
+        return tuple(
+            Participant(node=node, owner=roster.owner_of(node).id, key=roster.node(node).key)
+            for node in self.participants
+        )
+
 
 def build_grant(
     review: Review,
@@ -111,7 +120,7 @@ def build_grant(
         scenario=review.commitment.document.scenario,
         purpose=review.commitment.document.purpose,
         algorithm=ALGORITHM,
-        plan_template=review.plan.digest(),
+        plan_digest=review.plan.digest(),
         parameters=tuple(ParameterRule(name=name, allowed=values) for name, values in sorted(parameters.items())),
         data=tuple(
             DataScope(dataset=name, columns=columns, version=_version(review, name, series or {}))
@@ -120,8 +129,7 @@ def build_grant(
         period=Period(start=now, end=end),
         runs=runs,
         output=review.output,
-        roster=review.roster.digest,
-        participants=review.participants,
+        participants=review.bound_participants(),
         terms=terms,
     )
     return grant.sign(*keys)

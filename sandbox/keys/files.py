@@ -25,14 +25,18 @@ _MAX_PEM = 4096
 def create_key(path: Path, random_bytes: RandomBytes) -> SigningKey:
     """Make a key, write it at mode 0600 and fsync; raises ``FileExistsError`` rather than replace one."""
     key = SigningKey.from_seed(random_bytes(KEY_BYTES))
-    pem = key.private().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    write_new(path, key.private().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return key
+
+
+def write_new(path: Path, pem: bytes) -> None:
+    """Write a secret at mode 0600 and fsync; raises ``FileExistsError`` rather than replace one."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(pem)
         file.flush()
         os.fsync(file.fileno())
     _sync_folder(path.parent)
-    return key
 
 
 def load_key(path: Path) -> SigningKey:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import yaml
 
-from jobs.documents import OperatorEntry, OwnerEntry, PublicKey, RootKeys, Roster, WitnessEntry
+from jobs.documents import OperatorEntry, OwnerEntry, RootKeys, Roster, WitnessEntry
 from jobs.documents.roster import HubEntry
 from sandbox.hub.core.config import HubConfig
 from sandbox.hub.core.hub import Hub, open_key
@@ -147,8 +147,9 @@ def _owner(
     threshold, people = signers
     files = ["owner.key", *(f"owner-{number}.key" for number in range(2, people + 1))]
     keys = [create_key(folder / file, secrets.token_bytes) for file in files]
-    node_key = PublicKey.parse(prepare(node / "state"))
-    certified = certify_node(name, f"node-{name}", node_key, now - timedelta(days=1), now + 2 * _YEAR, keys)
+    certified = certify_node(
+        name, f"node-{name}", *prepare(node / "state"), now - timedelta(days=1), now + 2 * _YEAR, keys
+    )
     config: dict[str, Any] = {
         "node": f"node-{name}",
         "owner": name,

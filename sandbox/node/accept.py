@@ -46,6 +46,9 @@ def check(order: Order, state: NodeState, config: NodeConfig, roster: Verified[R
         held = state.held(connection)
     datasets = {name: item.dataset for name, item in held.items()}
     checked = check_order(order, config.node, roster, datasets, now)
+    permit = checked.permit.document
+    if (permit.deadline - permit.issued_at).total_seconds() > config.job_seconds_at_most:
+        raise NotGranted(f"this node ends a job within {config.job_seconds_at_most} s, the permit's deadline is later")
     inputs = {name: _version(held, name, version) for name, version in checked.versions.items()}
     for name, columns in checked.plan.columns_touched().items():
         for column in columns:

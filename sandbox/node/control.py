@@ -128,10 +128,10 @@ class Control:
             raise Unavailable("nothing has left this node yet" if after == 0 else f"nothing after message {after} yet")
         roster = context.state.trusted.last.document
         entries = tuple(
-            OutboxEntry(permit=row.permit, message=_sent_message(number, row, roster.hub.id))
+            OutboxEntry(number=number, permit=row.permit, message=_sent_message(row, roster.hub.id))
             for number, row in enumerate(rows[:_PAGE], start=after + 1)
         )
-        last = entries[-1].message.sequence
+        last = entries[-1].number
         record = OutboxRecord(
             node=context.config.node,
             owner=roster.owner_of(context.config.node).id,
@@ -143,8 +143,8 @@ class Control:
         return {"record": record.sign(context.key).to_json(), "next": last if len(rows) > _PAGE else None}
 
 
-def _sent_message(number: int, row: Row[Any], hub: str) -> SentMessage:
-    return SentMessage(sequence=number, round=row.round, receiver=hub, size=row.size, digest=row.digest, sent_at=row.at)
+def _sent_message(row: Row[Any], hub: str) -> SentMessage:
+    return SentMessage(sequence=0, round=row.round, receiver=hub, size=row.size, digest=row.digest, sent_at=row.at)
 
 
 def ask(state_dir: Path, command: dict[str, Any], timeout: float = 30.0) -> dict[str, Any]:

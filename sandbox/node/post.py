@@ -5,13 +5,23 @@ unchanged until the hub has them. Nothing else in a node sends a job's message.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from jobs.documents import Envelope, SentMessage, SentRecord, SigningKey, digest, moment_text
+from jobs.documents import (
+    Commits,
+    Envelope,
+    Permit,
+    SentMessage,
+    SentRecord,
+    SigningKey,
+    Verified,
+    digest,
+    moment_text,
+)
 from jobs.schema import Digest
 from sandbox.messages import PAYLOAD_TYPE, Abort, Destroyed, Flags, Gated, Key, NodeMessage, Values, encode
 from sandbox.node.hub_port import HubAway, HubPort, HubRefused
@@ -45,16 +55,34 @@ class Outbox:
         envelope = Envelope(PAYLOAD_TYPE, encode(message), ()).signed_by(self._key)
         self._state.queue(connection, permit, ROUNDS[type(message)], envelope, digest(envelope.payload), at)
 
-    def queue_sent_record(self, connection: Connection, permit: Digest, nonce: str, hub: str, now: datetime) -> None:
+    def queue_sent_record(
+        self,
+        connection: Connection,
+        permit: Verified[Permit],
+        hub: str,
+        now: datetime,
+        transcript: Digest,
+        metered: Mapping[str, int],
+        commits: Commits,
+    ) -> None:
         """Queue the signed list of all that this job sent, in the transaction that queued its values."""
-        rows = self._state.rounds(connection, permit)
+        rows = self._state.rounds(connection, permit.digest)
         messages = tuple(
-            SentMessage(sequence=row.sequence, round=name, receiver=hub, size=row.size, digest=row.digest, sent_at=now)
+            SentMessage(round=name, sequence=0, receiver=hub, size=row.size, digest=row.digest, sent_at=row.at)
             for name, row in rows.items()
             if name in ("key", *INFORMATIVE)
         )
-        envelope = SentRecord(node=self._node, permit=permit, nonce=nonce, messages=messages).sign(self._key)
-        self._state.queue(connection, permit, "sent", envelope, digest(envelope.payload), moment_text(now))
+        record = SentRecord(
+            node=self._node,
+            permit=permit.digest,
+            nonce=permit.document.nonce,
+            messages=messages,
+            transcript=transcript,
+            metered=dict(metered),
+            commits=commits,
+        )
+        envelope = record.sign(self._key)
+        self._state.queue(connection, permit.digest, "sent", envelope, digest(envelope.payload), moment_text(now))
 
     def post(self) -> bool:
         """Send all that waits, in order, job by job; returns whether the outbox is empty. Never raises for the hub."""

@@ -27,12 +27,14 @@ from jobs.errors import JobError
 from jobs.kinds.statistics.evidence import LocalResult
 from jobs.kinds.statistics.opening import Bits, pack, unpack
 from jobs.kinds.statistics.step import ScanStep
+from jobs.schema import Digest
 from mpc.errors import MpcError
 from sandbox.errors import IntegrityFailure, NodeLost, NotGranted, SandboxError, Timeout
-from sandbox.messages import PAYLOAD_TYPE, Key, decode, permit_bytes
+from sandbox.messages import PAYLOAD_TYPE, Key, decode, permit_bytes, transcript_of
 from sandbox.node import ledger
 from sandbox.node.accept import Accepted
 from sandbox.node.closing import GRACE, end_job, public_code, public_text
+from sandbox.node.commits import commit_run
 from sandbox.node.context import Context
 from sandbox.node.hub_port import Item
 from sandbox.node.joint import JointParty
@@ -117,7 +119,7 @@ class JobRun:
         verdict = self._judge(result)
         self._send_flags(publics, verdict)
         passed = self._passed(self._next("open"))
-        self._send_values(passed, result)
+        self._send_values(passed, result, transcript_of(self.accepted.permit, publics, passed))
         self._next("finished")
         raise NodeLost("the hub ended the job in no way that the protocol has")
 
@@ -154,18 +156,21 @@ class JobRun:
             context.state.set_job(connection, self.accepted.permit, "flagged")
         context.outbox.post()
 
-    def _send_values(self, passed: Bits, result: LocalResult) -> None:
+    def _send_values(self, passed: Bits, result: LocalResult, transcript: Digest) -> None:
         """The point of no return: charge, record, job state and message in one transaction."""
         message = self._party.values(passed, result.values)
         context, now = self._context, self._context.clock()
         actual = {account: int(passed.sum()) for account in self.accepted.cell_accounts}
+        commits, salts = commit_run(result.values, context.rng)
         with context.state.write() as connection:
             self._check_may_send(connection)
             ledger.commit(connection, self.accepted.permit, actual, moment_text(now))
-            context.record.append(connection, self._entry("values", now, passed))
+            context.record.append(connection, {**self._entry("values", now, passed), "salts": salts})
             context.outbox.queue(connection, self.accepted.permit, message, moment_text(now))
             hub = context.state.trusted.last.document.hub.id
-            context.outbox.queue_sent_record(connection, self.accepted.permit, self._order.nonce, hub, now)
+            context.outbox.queue_sent_record(
+                connection, self.accepted.checked.permit, hub, now, transcript, {"cells": int(passed.sum())}, commits
+            )
             context.state.set_job(connection, self.accepted.permit, "sent")
         self._sent = True
         context.outbox.post()
@@ -263,7 +268,7 @@ class JobRun:
             "permit": self.accepted.permit,
             "grant": self.accepted.checked.own_grant.digest,
             "operator": self._order.operator,
-            "plan": self._order.plan_hash,
+            "plan": self._order.plan_digest,
             "parameters": dict(self._order.parameters),
             "versions": dict(self.accepted.checked.versions),
             "aggregates": len(self.accepted.checked.plan.aggregates),

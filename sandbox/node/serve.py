@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
+from jobs.documents import PublicKey, SealingPublic
 from jobs.errors import JobError
 from jobs.kinds.base import Limits
 from jobs.runner.errors import RunnerLost
@@ -21,7 +22,7 @@ from jobs.runner.port import Runner
 from jobs.runner.ray_runner import RayRunner
 from jobs.runner.ray_runtime import RayRuntime, RuntimeOptions
 from sandbox.errors import NotFound
-from sandbox.keys import Trust, create_key, load_key, read_private
+from sandbox.keys import Trust, create_key, create_sealing_key, load_key, load_sealing_key, read_private
 from sandbox.keys.chain import take_newer
 from sandbox.node.config import NodeConfig
 from sandbox.node.context import Context
@@ -35,6 +36,7 @@ from sandbox.node.state import NodeState
 
 _LOG: Final = logging.getLogger("unseen.node")
 NODE_KEY: Final = "node.key"
+SEALING_KEY: Final = "node-seal.key"
 RECORD_KEY: Final = "record.key"
 _RAY_RETRY_S: Final = 5.0
 
@@ -114,13 +116,22 @@ def assemble(config: NodeConfig, hub: HubPort, runner: Runner) -> Node:
     return Node(context)
 
 
-def prepare(folder: Path) -> str:
-    """Make the node's signing key and record key if they are not there; returns the public key's text."""
+class NodeKeys(NamedTuple):
+    """The public halves, for the owner to certify."""
+
+    signing: PublicKey
+    sealing: SealingPublic
+
+
+def prepare(folder: Path) -> NodeKeys:
+    """Make the node's signing, sealing and record keys if they are not there; returns the public halves."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = folder / NODE_KEY
     key = load_key(file) if file.exists() else create_key(file, secrets.token_bytes)
+    seal_file = folder / SEALING_KEY
+    seal = load_sealing_key(seal_file) if seal_file.exists() else create_sealing_key(seal_file, secrets.token_bytes)
     record_key(folder)
-    return key.public.text
+    return NodeKeys(key.public, seal.public)
 
 
 def record_key(folder: Path) -> bytes:

@@ -219,14 +219,14 @@ grants: Final = Table(
     _id("id"),
     _id("owner"),
     _id("operator"),
-    _digest("plan_template"),
+    _digest("plan_digest"),
     Column("envelope", LargeBinary, nullable=False),
     Column("runs", Integer, nullable=False),
     Column("used", Integer, nullable=False),
     _at("revoked", nullable=True),
     Column("revocation", LargeBinary, nullable=True),
     _at("at"),
-    Index(None, "plan_template", "owner"),
+    Index(None, "plan_digest", "owner"),
 )
 job_grants: Final = Table(
     "job_grants",
@@ -278,6 +278,16 @@ releases: Final = Table(
     Column("entry", BigInteger, nullable=False),  # index of the log leaf that names this release
     Index(None, "replay_key"),
 )
+deliveries: Final = Table(  # who was given a release, in which forms
+    "deliveries",
+    metadata,
+    _digest("digest", primary_key=True),
+    Column("job", String(160), ForeignKey("jobs.id"), nullable=False),
+    _id("receiver"),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("salt", LargeBinary(32), nullable=False),
+    Index(None, "job", "receiver"),
+)
 receipts: Final = Table(
     "receipts",
     metadata,
@@ -306,5 +316,6 @@ APPEND_ONLY: Final = (
     "records",
     "messages",
     "releases",
+    "deliveries",
     "usage",
 )

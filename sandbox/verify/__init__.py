@@ -5,7 +5,8 @@
     print(*verified.checks, sep="\\n")
 
 A receipt that does not hold raises ``ReceiptRefused``: ``step`` is one of receipt, roster, commitment, grant, record,
-permit, scope, sent, release, entry, checkpoint, inclusion, cosignature, witness, time, output; the text says why.
+permit, scope, sent, release, delivery, vouch, entry, checkpoint, inclusion, cosignature, witness, time, output; the
+text says why.
 
     entries = verify_entries(exported_leaves, checkpoint)           # an auditor: all entries, none edited
     reconcile(verified_outbox_record.document, entries).agrees      # a node's own record against the log

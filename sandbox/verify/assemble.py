@@ -17,10 +17,14 @@ def assemble_receipt(
     permit: Envelope,
     sent: Sequence[Envelope],
     release: Envelope,
+    deliveries: Sequence[Envelope],
     leaf: bytes,
     index: int,
     proof: Sequence[bytes],
     checkpoint: Note,
+    *,
+    vouches: Sequence[Envelope] = (),
+    evidence: Sequence[Envelope] = (),
 ) -> bytes:
     """Return the receipt file's bytes.
 
@@ -35,6 +39,9 @@ def assemble_receipt(
         permit=permit.to_json(),
         sent=tuple(item.to_json() for item in sent),
         release=release.to_json(),
+        deliveries=tuple(item.to_json() for item in deliveries),
+        vouches=tuple(item.to_json() for item in vouches),
+        evidence=tuple(item.to_json() for item in evidence),
         entry=encode_base64(leaf),
         index=index,
         proof=tuple(map(encode_base64, proof)),

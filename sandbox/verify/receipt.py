@@ -14,6 +14,7 @@ from jobs.documents import (
     CLOCK_SKEW,
     Commitment,
     DatasetRecord,
+    Delivery,
     Envelope,
     Grant,
     Output,
@@ -23,24 +24,28 @@ from jobs.documents import (
     Roster,
     SentRecord,
     Verified,
+    Vouch,
     canonical,
     check_permit,
     parse_json,
     verify_commitment,
     verify_dataset_record,
+    verify_delivery,
     verify_grant,
     verify_permit,
     verify_release,
     verify_sent_record,
+    verify_vouch,
 )
 from sandbox.audit.checkpoint import Checkpoint
 from sandbox.audit.entry import LogEntry
 from sandbox.errors import ReceiptRefused
 from sandbox.keys.trust import Trust
 from sandbox.verify.inlog import Cosigned, verify_cosigned, verify_entry, verify_logged
-from sandbox.verify.output import verify_output
+from sandbox.verify.output import check_deliveries, verify_output
 from sandbox.verify.release import check_release, check_sent
 from sandbox.verify.step import step
+from sandbox.verify.vouched import check_vouches, say_vouched
 
 MAX_BYTES = 16 << 20
 
@@ -56,6 +61,8 @@ class VerifiedReceipt:
     permit: Verified[Permit]
     sent: tuple[Verified[SentRecord], ...]
     release: Verified[Release]
+    deliveries: tuple[Verified[Delivery], ...]
+    vouches: tuple[Verified[Vouch], ...]
     entry: LogEntry
     index: int
     checkpoint: Checkpoint
@@ -65,7 +72,7 @@ class VerifiedReceipt:
 
     @property
     def checks(self) -> tuple[str, ...]:
-        """What was verified, in words, in order."""
+        """What was verified, in words, in order; what is not proven is said too."""
         release, permit = self.release.document, self.permit.document
         compared = "its content matches the commitment" if self.output else "its content was not given for comparison"
         return (
@@ -76,6 +83,7 @@ class VerifiedReceipt:
             f"{len(self.sent)} node(s) signed what they sent under it",
             f"the hub released {release.id}: {release.verdict.released_cells} cells, "
             f"{release.verdict.suppressed_cells} suppressed; {compared}",
+            say_vouched(self.vouches, permit),
             f"the release is entry {self.index} of log {self.checkpoint.origin}, size {self.checkpoint.size}",
             f"cosigned by participants {', '.join(self.cosigned.participants)} "
             f"and independent witness {', '.join(self.cosigned.witnesses)}",
@@ -109,22 +117,42 @@ def verify_receipt(
         permit = verify_permit(Envelope.from_json(receipt.permit), roster)
         _check_roster_period(permit.document.issued_at, roster.document)
     with step("scope"):
-        check_permit(permit, grants, commitment, records, roster)
+        evidence = tuple(map(Envelope.from_json, receipt.evidence))
+        check_permit(permit, grants, commitment, records, roster, evidence)
     with step("sent"):
         sent = tuple(verify_sent_record(Envelope.from_json(item), roster) for item in receipt.sent)
         check_sent(sent, permit)
     with step("release"):
         release = verify_release(Envelope.from_json(receipt.release), roster)
         check_release(release.document, permit, sent)
+    with step("delivery"):
+        deliveries = tuple(verify_delivery(Envelope.from_json(item), roster) for item in receipt.deliveries)
+        check_deliveries(deliveries, release)
+    with step("vouch"):
+        vouches = tuple(verify_vouch(Envelope.from_json(item), roster) for item in receipt.vouches)
+        check_vouches(vouches, permit, release)
     with step("entry"):
         entry, leaf = verify_entry(receipt, release)
     checkpoint, note = verify_logged(receipt, leaf, roster, trust)
     cosigned = verify_cosigned(note, permit.document, release.document, roster.document, trust)
     _check_not_future(now, release.document.released_at, cosigned.latest)
     with step("output"):
-        output = verify_output(release.document, content, salt)
+        output = verify_output(release.document, deliveries, content, salt)
     return VerifiedReceipt(
-        roster, commitment, grants, records, permit, sent, release, entry, receipt.index, checkpoint, cosigned, output
+        roster=roster,
+        commitment=commitment,
+        grants=grants,
+        records=records,
+        permit=permit,
+        sent=sent,
+        release=release,
+        deliveries=deliveries,
+        vouches=vouches,
+        entry=entry,
+        index=receipt.index,
+        checkpoint=checkpoint,
+        cosigned=cosigned,
+        output=output,
     )
 
 

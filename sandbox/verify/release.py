@@ -16,6 +16,8 @@ def check_sent(sent: Sequence[Verified[SentRecord]], permit: Verified[Permit]) -
     for record in (item.document for item in sent):
         if (record.permit, record.nonce) != (permit.digest, order.nonce):
             raise ReceiptRefused("sent", f"node {record.node} signed what it sent under another permit")
+        if record.transcript != sent[0].document.transcript:
+            raise ReceiptRefused("sent", "nodes were told different things: their transcripts of the job differ")
         if not record.messages:
             raise ReceiptRefused("sent", f"node {record.node} signed that it sent nothing")
         if any(not order.issued_at - CLOCK_SKEW <= m.sent_at <= order.deadline + CLOCK_SKEW for m in record.messages):
@@ -29,7 +31,7 @@ def check_release(release: Release, permit: Verified[Permit], sent: Sequence[Ver
         "permit": (release.permit, permit.digest),
         "job": (release.job, order.job),
         "operator": (release.operator, order.operator),
-        "plan": (release.plan_hash, order.plan_hash),
+        "plan": (release.plan_digest, order.plan_digest),
         "commitment": (release.commitment, order.commitment),
         "grants": (sorted(release.grants), sorted(order.grants)),
         "roster": (release.roster, order.roster),

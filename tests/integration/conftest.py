@@ -18,6 +18,7 @@ from jobs.disclosure.part import PartVerdict
 from jobs.disclosure.profile import load_profile
 from jobs.documents import (
     Commitment,
+    Commits,
     DataScope,
     DatasetRecord,
     Envelope,
@@ -28,11 +29,13 @@ from jobs.documents import (
     OutputRule,
     OwnerEntry,
     ParameterRule,
+    Participant,
     Period,
     Permit,
     PublicKey,
     RootKeys,
     Roster,
+    SealingKey,
     SentMessage,
     SentRecord,
     SigningKey,
@@ -54,7 +57,17 @@ from sandbox.hub.requests.catalogue import dataset_digest, read_dataset
 from sandbox.hub.running.deadlines import tick
 from sandbox.keys.certify import certify_node
 from sandbox.keys.trust import Trust
-from sandbox.messages import PAYLOAD_TYPE, Destroyed, Key, NodeMessage, decode, encode, permit_bytes, session_of
+from sandbox.messages import (
+    PAYLOAD_TYPE,
+    Destroyed,
+    Key,
+    NodeMessage,
+    decode,
+    encode,
+    permit_bytes,
+    session_of,
+    transcript_of,
+)
 from sandbox.node.joint import JointParty
 from sandbox.node.sole import SoleParty
 from sandbox.store.engine import sqlite_url
@@ -172,16 +185,24 @@ class Run:
         else:
             self.party = JointParty(*named, self.permit.participants, seeded(node.name))
         self.sent: list[SentMessage] = []
+        self.told: dict[str, bytes] = {}
 
     def flags(self, keys: Sequence[Envelope]) -> Envelope:
         messages = [decode(item.payload) for item in keys]
         publics = {message.node: message.public for message in messages if isinstance(message, Key)}
+        self.told = publics
         return self.sign(self.party.flags(publics, self.verdict()), "flags")
 
     def values(self, passed: np.ndarray[Any, Any]) -> list[Envelope]:
         message = self.sign(self.party.values(passed, self.channels()), "values")
         record = SentRecord(
-            node=self.node.name, permit=self.envelope.digest, nonce=self.permit.nonce, messages=tuple(self.sent)
+            node=self.node.name,
+            permit=self.envelope.digest,
+            nonce=self.permit.nonce,
+            messages=tuple(self.sent),
+            transcript=transcript_of(self.envelope.digest, self.told, passed),
+            metered={},
+            commits=Commits(part=digest(b"part"), seed=None, environment=digest(b"environment")),
         )
         return [message, record.sign(self.node.key)]
 
@@ -195,7 +216,7 @@ class Run:
         size, named = len(envelope.payload), digest(envelope.payload)
         self.sent.append(
             SentMessage(
-                sequence=len(self.sent), round=round, receiver="hub", size=size, digest=named,
+                sequence=0, round=round, receiver="hub", size=size, digest=named,
                 sent_at=self.node.world.clock(),
             )
         )  # fmt: skip
@@ -280,7 +301,8 @@ class World:
         owners = []
         for owner in OWNERS:
             public: PublicKey = key(f"node-{owner}").public
-            node = certify_node(owner, f"node-{owner}", public, START, end, [key(owner)])
+            seal = SealingKey.from_seed(hashlib.sha256(f"seal {owner}".encode()).digest()).public
+            node = certify_node(owner, f"node-{owner}", public, seal, START, end, [key(owner)])
             entry = OwnerEntry(
                 id=owner, name=f"{owner.upper()} airport", keys=(key(owner).public.text,), threshold=1, nodes=(node,)
             )
@@ -379,7 +401,7 @@ class World:
             scenario=request["scenario"],
             purpose="publish delays",
             algorithm=request["algorithm"],
-            plan_template=json_digest(request["plan"]),
+            plan_digest=json_digest(request["plan"]),
             parameters=tuple(ParameterRule(name=n, allowed=(v,)) for n, v in sorted(request["parameters"].items())),
             data=tuple(
                 DataScope(
@@ -392,8 +414,10 @@ class World:
             period=Period(start=self.clock(), end=self.clock() + timedelta(days=30)),
             runs=1,
             output=OutputRule.model_validate(request["output"]),
-            roster=request["roster"],
-            participants=tuple(request["participants"]),
+            participants=tuple(
+                Participant(node=node, owner=node.removeprefix("node-"), key=key(node).public.text)
+                for node in request["participants"]
+            ),
             terms=TERMS,
         )
         return grant.model_copy(update=changed)

@@ -16,7 +16,17 @@ from sandbox.hub.log.checkpoints import cosigned_note
 from sandbox.hub.running.incoming import Held
 from sandbox.hub.running.jobstate import job_row
 from sandbox.hub.running.rounds import joint_of
-from sandbox.store.tables import checkpoints, grants, job_grants, log_entries, receipts, records, releases, rosters
+from sandbox.store.tables import (
+    checkpoints,
+    deliveries,
+    grants,
+    job_grants,
+    log_entries,
+    receipts,
+    records,
+    releases,
+    rosters,
+)
 from sandbox.store.tree import StoredNodes
 from sandbox.verify.assemble import assemble_receipt
 
@@ -78,6 +88,7 @@ def _assemble(
         (job_grants.c.job == row.id) & (job_grants.c.grant == grants.c.digest)
     )
     by_digest = {found.digest: found.envelope for found in connection.execute(granted)}
+    given = select(deliveries.c.envelope).where(deliveries.c.job == row.id).order_by(deliveries.c.digest)
     leaf = connection.execute(select(log_entries.c.leaf).where(log_entries.c.index == release.entry)).scalar_one()
     return assemble_receipt(
         [Envelope.parse(bytes(data)) for data in connection.execute(chain).scalars()],
@@ -87,6 +98,7 @@ def _assemble(
         permit.envelope,
         Held.of(connection, row.id).envelopes(connection, "sent", order.participants),
         Envelope.parse(bytes(release.envelope)),
+        [Envelope.parse(bytes(data)) for data in connection.execute(given).scalars()],
         bytes(leaf),
         release.entry,
         prove_inclusion(StoredNodes(connection), release.entry, size),

@@ -41,7 +41,7 @@ def accept_grant(hub: Hub, caller: Caller, envelope: Envelope) -> tuple[Verified
     _check_own(grant.owner, caller)
     if own_review(verified, roster, grant.operator):
         raise NotGranted(f"self-review: {grant.operator} asked for this and may not be among those who sign it")
-    facts = {"operator": grant.operator, "owner": grant.owner, "runs": grant.runs, "plan": grant.plan_template}
+    facts = {"operator": grant.operator, "owner": grant.owner, "runs": grant.runs, "plan": grant.plan_digest}
     event = Event("grant.accepted", caller.actor, subject=grant.id, digests=(verified.digest,), facts=facts)
     with hub.store.read() as connection:
         if connection.execute(select(grants.c.id).where(grants.c.digest == verified.digest)).first() is not None:
@@ -54,7 +54,7 @@ def accept_grant(hub: Hub, caller: Caller, envelope: Envelope) -> tuple[Verified
             "id": grant.id,
             "owner": grant.owner,
             "operator": grant.operator,
-            "plan_template": grant.plan_template,
+            "plan_digest": grant.plan_digest,
             "envelope": envelope.encode(),
             "runs": grant.runs,
             "used": 0,
@@ -118,7 +118,7 @@ def _stop(change: Change, revocation: Revocation, caller: Caller) -> tuple[str, 
 
 
 def _waiting(change: Change, grant: Grant) -> list[str]:
-    asked = (jobs.c.plan_digest == grant.plan_template) & (jobs.c.operator == grant.operator)
+    asked = (jobs.c.plan_digest == grant.plan_digest) & (jobs.c.operator == grant.operator)
     query = select(jobs.c.id).where(asked & (jobs.c.state == State.NEEDS_APPROVAL)).order_by(jobs.c.serial)
     return list(change.execute(query).scalars())
 

@@ -69,7 +69,7 @@ def decide_request(
 
 def held_grants(hub: Hub, connection: Connection, request: Request, setting: Setting) -> list[Use]:
     """All grants to this operator for this plan, oldest first; one that the roster no longer supports is left out."""
-    where = (grants.c.operator == request.operator) & (grants.c.plan_template == request.plan_digest)
+    where = (grants.c.operator == request.operator) & (grants.c.plan_digest == request.plan_digest)
     found = []
     for row in connection.execute(select(grants).where(where).order_by(grants.c.at)):
         try:
@@ -122,6 +122,7 @@ def _issue(
         "grants": [grant.envelope.to_json() for grant in chosen],
         "commitment": request.committed.envelope.to_json(),
         "records": [record.envelope.to_json() for record in records],
+        "evidence": [],
         "roster": _roster_envelope(change.connection, setting.roster.digest).to_json(),
     }
     for node in permit.participants:

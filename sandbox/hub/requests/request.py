@@ -106,8 +106,7 @@ def draft_permit(hub: Hub, request: Request, setting: Setting) -> Permit:
         scenario=commitment.document.scenario if commitment else "not committed yet",
         commitment=commitment.digest if commitment else request.plan_digest,
         algorithm=ALGORITHM,
-        plan_template=request.plan_digest,
-        plan_hash=request.plan_digest,
+        plan_digest=request.plan_digest,
         plan=request.plan.model_dump(mode="json"),
         parameters=request.parameters,
         data=tuple(_data(request.plan, participants, setting.records)),
@@ -131,7 +130,7 @@ def replay_key(permit: Permit) -> Digest:
             "output": permit.output.model_dump(mode="json"),
             "parameters": permit.parameters,
             "participants": permit.participants,
-            "plan": permit.plan_hash,
+            "plan": permit.plan_digest,
         }
     )
 

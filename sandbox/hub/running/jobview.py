@@ -12,7 +12,7 @@ from sandbox.errors import InvalidTransition
 from sandbox.hub.people.tokens import Caller, Role
 from sandbox.hub.running.jobstate import participants
 from sandbox.policy.states import State
-from sandbox.store.tables import job_nodes, jobs, releases
+from sandbox.store.tables import deliveries, job_nodes, jobs, releases
 
 
 def job_json(connection: Connection, row: Row[Any], caller: Caller) -> dict[str, Any]:
@@ -75,11 +75,15 @@ def release_row(connection: Connection, row: Row[Any]) -> Row[Any]:
 
 def release_json(connection: Connection, row: Row[Any]) -> dict[str, Any]:
     found = release_row(connection, row)
+    query = select(deliveries).where((deliveries.c.job == found.job) & (deliveries.c.receiver == row.operator))
+    given = connection.execute(query).one()
     return {
         "job": row.id,
         "replay_of": row.release_of if row.release_of != row.id else None,
         "digest": found.digest,
         "release": parse_json(bytes(found.envelope)),
-        "salt": encode_base64(bytes(found.salt)),
+        "content_salt": encode_base64(bytes(found.salt)),
+        "delivery": parse_json(bytes(given.envelope)),
+        "salt": encode_base64(bytes(given.salt)),
         **parse_json(found.table.encode()),
     }

@@ -8,8 +8,19 @@ from typing import Any
 from sqlalchemy import Row, insert
 
 from jobs.disclosure.profile import Profile, load_profile
-from jobs.documents import Envelope, Output, Release, Verdict, canonical, digest, moment_text, salted_commitment
-from jobs.documents.canonical import SALT_BYTES
+from jobs.documents import (
+    SALT_BYTES,
+    Delivery,
+    Envelope,
+    Output,
+    Release,
+    Verdict,
+    canonical,
+    digest,
+    json_digest,
+    moment_text,
+    salted_commitment,
+)
 from jobs.errors import JobError
 from jobs.kinds.statistics.gated import read_gated
 from jobs.kinds.statistics.opening import Bits
@@ -25,7 +36,7 @@ from sandbox.messages import Gated, Values
 from sandbox.policy.states import Cause
 from sandbox.policy.states import Event as Step
 from sandbox.store.store import Change
-from sandbox.store.tables import releases, usage
+from sandbox.store.tables import deliveries, releases, usage
 
 
 def release_job(
@@ -52,13 +63,13 @@ def release_job(
         operator=order.operator,
         spec=row.spec,
         permit=joint.permit.digest,
-        plan_hash=order.plan_hash,
+        plan_digest=order.plan_digest,
         commitment=order.commitment,
         grants=order.grants,
         roster=order.roster,
         sent=tuple(envelope.digest for envelope in sent),
         verdict=_verdict(released, joint),
-        outputs=tuple(_outputs(files, salt)),
+        content=salted_commitment(salt, json_digest(files.shown)),
         source_line=source,
         released_at=change.now,
     )
@@ -84,7 +95,15 @@ def _write(
     salt: bytes,
 ) -> None:
     envelope = release.sign(hub.key)
-    digests = (envelope.digest, joint.permit.digest)
+    delivery_salt = hub.rng(SALT_BYTES)
+    delivery = Delivery(
+        id=hub.random_id("delivery"),
+        release=envelope.digest,
+        receiver=release.operator,
+        outputs=tuple(_outputs(files, delivery_salt)),
+        delivered_at=change.now,
+    ).sign(hub.key)
+    digests = (envelope.digest, joint.permit.digest, delivery.digest)
     facts = {"cells": release.verdict.released_cells, "suppressed": release.verdict.suppressed_cells}
     entry = move(
         change, row, Step.RELEASE, Cause.NODE, HUB, digests=digests, facts=facts, release_of=row.id, failure=None
@@ -101,6 +120,8 @@ def _write(
         "entry": entry,
     }
     change.execute(insert(releases).values(stored))
+    given = {"digest": delivery.digest, "job": row.id, "receiver": release.operator, "salt": delivery_salt}
+    change.execute(insert(deliveries).values(**given, envelope=delivery.encode()))
     change.execute(insert(usage), list(_usage(hub, change, row, joint, release)))
     for node in joint.participants:
         put(change, node, "finished", row.id, {"state": "released", "release_digest": envelope.digest})

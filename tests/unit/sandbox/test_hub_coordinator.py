@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.disclosure.part import PartVerdict
-from jobs.documents import DataUse, OutputRule, Permit, SentMessage, SentRecord, SigningKey, Verified, digest
+from jobs.documents import Commits, DataUse, OutputRule, Permit, SentMessage, SentRecord, SigningKey, Verified, digest
 from jobs.kinds.statistics.opening import ALGORITHM
 from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.kinds.statistics.plan.types import Plan
@@ -51,7 +51,7 @@ def permit_for(plan: Plan) -> Verified[Permit]:
     touched = plan.columns_touched()["data"]
     permit = Permit(
         id="permit-1", nonce="ab" * 32, job="job-1", protocol=1, operator="acme", scenario="test",
-        commitment=digest(b"c"), algorithm=ALGORITHM, plan_template=plan.digest(), plan_hash=plan.digest(),
+        commitment=digest(b"c"), algorithm=ALGORITHM, plan_digest=plan.digest(),
         plan=plan.model_dump(mode="json"), parameters={}, grants=(digest(b"g"),), participants=NODES,
         data=tuple(DataUse(node=n, dataset="data", columns=touched, version=digest(b"v")) for n in NODES),
         roster=digest(b"r"), output=OutputRule(form="aggregate", profile="standard", version=1, digest=digest(b"p")),
@@ -137,11 +137,20 @@ def test_a_message_of_another_node_session_permit_or_round_is_refused(scenario: 
 def test_a_sent_record_lists_exactly_what_was_received(scenario: Round) -> None:
     payloads = {name: digest(name.encode()) for name in ("key", "flags", "values")}
     messages = tuple(
-        SentMessage(sequence=n, round=name, receiver="hub", size=1, digest=named, sent_at=START)
-        for n, (name, named) in enumerate(payloads.items())
+        SentMessage(sequence=0, round=name, receiver="hub", size=1, digest=named, sent_at=START)
+        for name, named in payloads.items()
     )
     permit = scenario.permit
-    record = SentRecord(node="node-a", permit=permit.digest, nonce=permit.document.nonce, messages=messages)
+    commits = Commits(part=digest(b"part"), seed=None, environment=digest(b"environment"))
+    record = SentRecord(
+        node="node-a",
+        permit=permit.digest,
+        nonce=permit.document.nonce,
+        messages=messages,
+        transcript=digest(b"told"),
+        metered={},
+        commits=commits,
+    )
     check_sent(scenario.joint, "node-a", record, payloads)
     for broken, error in (
         (record.model_copy(update={"messages": messages[:2]}), IntegrityFailure),

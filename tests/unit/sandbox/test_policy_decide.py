@@ -18,10 +18,13 @@ from jobs.documents import (
     OperatorEntry,
     OutputRule,
     OwnerEntry,
+    Participant,
     Period,
     Permit,
     RootKeys,
     Roster,
+    SealingKey,
+    SealingPublic,
     SigningKey,
     Terms,
     Verified,
@@ -50,6 +53,10 @@ def key(name: str) -> SigningKey:
     return SigningKey.from_seed(digest(name.encode()).encode()[7:39])
 
 
+def seal(name: str) -> SealingPublic:
+    return SealingKey.from_seed(digest(name.encode()).encode()[7:39]).public
+
+
 def verified(document: Any, *names: str) -> Verified[Any]:
     keys = [key(name) for name in names]
     return Verified(document, document.sign(*keys), frozenset(k.public for k in keys))
@@ -66,7 +73,7 @@ def dataset(**changed: Any) -> Dataset:
 def roster() -> Verified[Roster]:
     owners = []
     for owner in OWNERS:
-        node = certify_node(owner, f"node-{owner}", key(f"node-{owner}").public, NOW, LATER, [key(owner)])
+        node = certify_node(owner, f"node-{owner}", key(f"node-{owner}").public, seal(owner), NOW, LATER, [key(owner)])
         owners.append(OwnerEntry(id=owner, name=owner, keys=(key(owner).public.text,), threshold=1, nodes=(node,)))
     made = Roster(
         version=1, issued=NOW, expires=LATER, origin="log", root=RootKeys(keys=(key("root").public.text,), threshold=1),
@@ -79,6 +86,7 @@ def roster() -> Verified[Roster]:
 
 ROSTER = roster()
 NODES = ("node-a", "node-b")
+PARTICIPANTS = tuple(Participant(node=f"node-{o}", owner=o, key=key(f"node-{o}").public.text) for o in OWNERS)
 HELD = tuple(
     Holding(dataset="data", owner=o, node=f"node-{o}", provider=o, version_commitment="v", max_rows=99) for o in OWNERS
 )
@@ -109,7 +117,7 @@ def case(**changed: Any) -> Case:
     columns = PLAN.columns_touched()["data"]
     order = Permit(
         id="p", nonce="0" * 64, job="j", protocol=1, operator="acme", scenario="test", commitment=COMMITMENT.digest,
-        algorithm=ALGORITHM, plan_template=PLAN.digest(), plan_hash=PLAN.digest(), plan=PLAN.model_dump(mode="json"),
+        algorithm=ALGORITHM, plan_digest=PLAN.digest(), plan=PLAN.model_dump(mode="json"),
         parameters={}, grants=(digest(b"g"),), participants=NODES, roster=ROSTER.digest, output=OUTPUT,
         data=tuple(
             DataUse(node=f"node-{o}", dataset="data", columns=columns, version=digest(o.encode())) for o in OWNERS
@@ -123,10 +131,10 @@ def case(**changed: Any) -> Case:
 def grant(owner: str, *signers: str, **changed: Any) -> Verified[Grant]:
     made = Grant(
         id=f"g-{owner}", owner=owner, issued=NOW, operator="acme", commitment=COMMITMENT.digest, scenario="test",
-        purpose="", algorithm=ALGORITHM, plan_template=PLAN.digest(), parameters=(), runs=2, output=OUTPUT,
+        purpose="", algorithm=ALGORITHM, plan_digest=PLAN.digest(), parameters=(), runs=2, output=OUTPUT,
         data=(DataScope(dataset="data", columns=PLAN.columns_touched()["data"],
                         version=ExactVersion(commitment=digest(owner.encode()))),),
-        period=Period(start=NOW, end=LATER), roster=ROSTER.digest, participants=NODES, terms=TERMS,
+        period=Period(start=NOW, end=LATER), participants=PARTICIPANTS, terms=TERMS,
     )  # fmt: skip
     return verified(made.model_copy(update=changed), *(signers or (owner,)))
 
@@ -200,7 +208,7 @@ def test_one_owner_is_asked_for_its_own_grant_and_no_others() -> None:
     alone = case(participants=("node-a",), data=data)
     assert codes(ask(Use(grant("b"), 0), of=alone)) == [("no-grant", "a")]
     assert codes(ask(Use(grant("a"), 0), of=alone)) == [("grant-differs-participants", "a")]
-    assert isinstance(ask(Use(grant("a", participants=("node-a",)), 0), of=alone), Allowed)
+    assert isinstance(ask(Use(grant("a", participants=PARTICIPANTS[:1]), 0), of=alone), Allowed)
 
 
 def test_the_owner_that_asks_does_not_review_itself() -> None:

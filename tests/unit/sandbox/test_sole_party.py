@@ -70,7 +70,7 @@ def permit_for(plan: Plan, *nodes: str) -> Verified[Permit]:
     touched = plan.columns_touched()["data"]
     permit = Permit(
         id="permit-1", nonce="ab" * 32, job="job-1", protocol=1, operator="acme", scenario="test",
-        commitment=digest(b"c"), algorithm=ALGORITHM, plan_template=plan.digest(), plan_hash=plan.digest(),
+        commitment=digest(b"c"), algorithm=ALGORITHM, plan_digest=plan.digest(),
         plan=plan.model_dump(mode="json"), parameters={}, grants=(digest(b"g"),), participants=nodes,
         data=tuple(DataUse(node=n, dataset="data", columns=touched, version=digest(b"v")) for n in nodes),
         roster=digest(b"r"), output=OutputRule(form="aggregate", profile="standard", version=1, digest=digest(b"p")),

@@ -48,7 +48,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=160), nullable=False),
         sa.Column("owner", sa.String(length=160), nullable=False),
         sa.Column("operator", sa.String(length=160), nullable=False),
-        sa.Column("plan_template", sa.String(length=71), nullable=False),
+        sa.Column("plan_digest", sa.String(length=71), nullable=False),
         sa.Column("envelope", sa.LargeBinary(), nullable=False),
         sa.Column("runs", sa.Integer(), nullable=False),
         sa.Column("used", sa.Integer(), nullable=False),
@@ -57,7 +57,7 @@ def upgrade() -> None:
         sa.Column("at", sa.String(length=27), nullable=False),
         sa.PrimaryKeyConstraint("digest", name="pk_grants"),
     )
-    op.create_index("ix_grants_plan_template_owner", "grants", ["plan_template", "owner"], unique=False)
+    op.create_index("ix_grants_plan_digest_owner", "grants", ["plan_digest", "owner"], unique=False)
 
     op.create_table(
         "inbox",
@@ -245,6 +245,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job", name="pk_releases"),
     )
     op.create_index("ix_releases_replay_key", "releases", ["replay_key"], unique=False)
+    op.create_table(
+        "deliveries",
+        sa.Column("digest", sa.String(length=71), nullable=False),
+        sa.Column("job", sa.String(length=160), nullable=False),
+        sa.Column("receiver", sa.String(length=160), nullable=False),
+        sa.Column("envelope", sa.LargeBinary(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(length=32), nullable=False),
+        sa.ForeignKeyConstraint(["job"], ["jobs.id"], name="fk_deliveries_job_jobs"),
+        sa.PrimaryKeyConstraint("digest", name="pk_deliveries"),
+    )
+    op.create_index("ix_deliveries_job_receiver", "deliveries", ["job", "receiver"], unique=False)
 
     op.create_table(
         "submissions",
@@ -278,6 +289,7 @@ def upgrade() -> None:
         "records",
         "messages",
         "releases",
+        "deliveries",
         "usage",
     )
     for statement in append_only_ddl(op.get_bind().dialect.name, *tables):

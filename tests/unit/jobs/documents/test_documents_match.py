@@ -10,6 +10,7 @@ from jobs.documents import (
     ParameterRule,
     Period,
     VersionSeries,
+    WitnessEntry,
     check_permit,
     digest,
     verify_commitment,
@@ -41,16 +42,47 @@ def test_the_unbent_world_passes(worlds):
         ("scenario", "another"),
         ("commitment", OTHER),
         ("algorithm", OTHER),
-        ("plan_template", OTHER),
-        ("roster", OTHER),
-        ("participants", ("node-jfk", "node-ewr", "node-lga")),
-        ("participants", ("node-ewr", "node-jfk")),
+        ("plan_digest", OTHER),
     ],
 )
 def test_a_grant_that_binds_another_thing_is_not_covered(worlds, field, value):
     with pytest.raises(OutOfScope) as refused:
         check(worlds.World(bend={"grant:jfk": worlds.change(**{field: value})}))
     assert refused.value.field == field
+
+
+def test_participants_their_order_owners_and_keys_are_bound(worlds):
+    ewr, jfk, lga = worlds.participants(worlds.NODES)
+    for bound in (
+        (jfk, ewr, lga),
+        (ewr, jfk),
+        (ewr, jfk, lga.model_copy(update={"key": worlds.key("another").public.text})),
+        (ewr, jfk, lga.model_copy(update={"owner": "ewr"})),
+    ):
+        with pytest.raises(OutOfScope) as refused:
+            check(worlds.World(bend={"grant:jfk": worlds.change(participants=bound)}))
+        assert refused.value.field == "participants"
+
+
+def test_a_new_roster_with_the_same_keys_voids_no_grant(worlds):
+    """The grants were signed under version 1; the permit is issued under version 2, in which a witness is another."""
+    witness = WitnessEntry(name="witness-9", key=worlds.key("witness-9").public.text)
+    bend = {"roster": worlds.change(version=2, witnesses=(witness,))}
+    old, new = worlds.World(), worlds.World(bend=bend)
+    assert [item.digest for item in old.grants] == [item.digest for item in new.grants]
+    assert old.roster.digest != new.roster.digest
+    check(new)
+
+
+def test_a_node_key_that_changed_in_the_roster_voids_the_grants(worlds):
+    start, end = worlds.roster().issued, worlds.roster().expires
+    node = worlds.certify_node(
+        "lga", "node-lga", worlds.key("new").public, worlds.seal("new").public, start, end, worlds.owner_keys("lga")
+    )
+    first, second, third = worlds.roster().owners
+    owners = (first, second, third.model_copy(update={"nodes": (node,)}))
+    with pytest.raises(OutOfScope, match="node-lga has another owner or key"):
+        check(worlds.World(bend={"roster": worlds.change(owners=owners)}))
 
 
 def test_output_rule_and_profile_are_bound(worlds):
@@ -187,7 +219,7 @@ def test_unknown_parties_are_named(worlds):
 
 
 def test_a_grant_is_only_for_runs_that_its_own_node_takes_part_in(worlds):
-    world = worlds.World(bend={"grant:jfk": worlds.change(participants=("node-ewr", "node-lga"))})
+    world = worlds.World(bend={"grant:jfk": worlds.change(participants=worlds.participants(("node-ewr", "node-lga")))})
     with pytest.raises(BadDocument, match="none of the participants"):
         check(world)
 

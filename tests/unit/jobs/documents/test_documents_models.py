@@ -8,6 +8,7 @@ import pytest
 from jobs.documents import (
     Commitment,
     DatasetRecord,
+    Delivery,
     Denial,
     Document,
     Envelope,
@@ -21,6 +22,7 @@ from jobs.documents import (
     Revocation,
     Roster,
     SentRecord,
+    Vouch,
     canonical,
     digest,
     json_digest,
@@ -39,7 +41,10 @@ def world(worlds):
 @pytest.fixture(scope="module")
 def documents(world, worlds):
     sent = SentRecord.open(world.sent[0])
-    entries = tuple(OutboxEntry(permit=world.permit.digest, message=message) for message in sent.messages)
+    entries = tuple(
+        OutboxEntry(number=number, permit=world.permit.digest, message=message)
+        for number, message in enumerate(sent.messages, start=1)
+    )
     return [
         Roster.open(world.roster),
         Commitment.open(world.commitment),
@@ -55,6 +60,8 @@ def documents(world, worlds):
         Revocation(id="r", owner="ewr", issued=worlds.NOW, grant=world.grants[0].digest, reason="recalled"),
         NodeCertificate.open(Envelope.from_json(Roster.open(world.roster).owners[0].nodes[0].certificate)),
         OutboxRecord(node="node-ewr", owner="ewr", issued=worlds.NOW, first=1, last=3, entries=entries),
+        Delivery.open(world.deliveries[0]),
+        Vouch(node="node-ewr", permit=world.permit.digest, release=world.release.digest),
     ]
 
 
@@ -118,9 +125,9 @@ def test_a_time_needs_a_zone_and_has_one_spelling(worlds, world):
 
 def test_a_permit_binds_its_plan(world):
     plain = json.loads(Permit.open(world.permit).payload())
-    with pytest.raises(BadDocument, match="plan_hash"):
+    with pytest.raises(BadDocument, match="plan_digest"):
         Permit.parse(canonical(plain | {"plan": plain["plan"] | {"cells": 13}}))
-    assert plain["plan_hash"] == json_digest(plain["plan"])
+    assert plain["plan_digest"] == json_digest(plain["plan"])
 
 
 @pytest.mark.parametrize(
@@ -130,6 +137,8 @@ def test_a_permit_binds_its_plan(world):
         {"participants": ["node-ewr", "node-jfk"]},  # data names a node that does not take part
         {"expires_at": "2026-11-21T07:00:00Z"},
         {"deadline": "2026-11-21T08:00:01Z"},
+        {"deadline": "2026-11-22T08:00:01Z"},
+        {"evidence": {"certificate": "none"}},
         {"nonce": "ab"},
         {"parameters": {"year": 1.5}},
         {"parameters": {"year": None}},

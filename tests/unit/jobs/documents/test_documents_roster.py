@@ -86,6 +86,7 @@ def owner_with(worlds, entry):
         ({"owner": "ewr"}, BadDocument),
         ({"node": "node-ewr"}, BadDocument),
         ({"key": "stranger"}, BadDocument),
+        ({"sealing": "stranger"}, BadDocument),
         ({"days": 1}, BadDocument),
     ],
 )
@@ -93,17 +94,20 @@ def test_a_node_key_is_certified_by_its_own_owner(worlds, roots, bend, error):
     end = worlds.roster().issued + timedelta(days=bend["days"]) if "days" in bend else worlds.roster().expires
     made = worlds.certify_node(
         bend.get("owner", "jfk"), bend.get("node", "node-jfk"), worlds.key(bend.get("key", "node-jfk")).public,
-        worlds.roster().issued, end, [worlds.key(bend.get("signers", "jfk-1"))],
+        worlds.seal(bend.get("sealing", "node-jfk")).public, worlds.roster().issued, end, [worlds.key(bend.get("signers", "jfk-1"))],
     )  # fmt: skip
-    entry = NodeEntry(id="node-jfk", key=worlds.key("node-jfk").public.text, certificate=made.certificate)
+    sealing = worlds.seal("node-jfk").public.text
+    entry = NodeEntry(
+        id="node-jfk", key=worlds.key("node-jfk").public.text, sealing=sealing, certificate=made.certificate
+    )
     with pytest.raises(error, match="node-jfk"):
         TrustedRoster(worlds.ROOT).update(worlds.roster(owners=owner_with(worlds, entry)).sign(*roots))
 
 
 def test_an_owner_threshold_holds_for_certificates(worlds, roots):
     single = worlds.certify_node(
-        "ewr", "node-ewr", worlds.key("node-ewr").public, worlds.roster().issued, worlds.roster().expires,
-        [worlds.key("ewr-1")],
+        "ewr", "node-ewr", worlds.key("node-ewr").public, worlds.seal("node-ewr").public, worlds.roster().issued,
+        worlds.roster().expires, [worlds.key("ewr-1")],
     )  # fmt: skip
     first, second, third = worlds.roster().owners
     owners = (first.model_copy(update={"nodes": (single,)}), second, third)

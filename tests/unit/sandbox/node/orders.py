@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from unseen_test_world import DAY, NODES, NOW, OWNERS, SALT, TERMS, Bend, key, owner_keys, roster
+from unseen_test_world import DAY, NODES, NOW, OWNERS, SALT, TERMS, Bend, key, owner_keys, participants, roster
 
 from jobs.disclosure.profile import load_profile
 from jobs.documents import (
@@ -103,6 +103,7 @@ class Documents:
             "grants": [item.to_json() for item in self.grants],
             "commitment": self.commitment.to_json(),
             "records": [item.to_json() for item in self.records],
+            "evidence": [],
             "roster": self.roster.to_json(),
         }
 
@@ -120,19 +121,19 @@ class Documents:
         return Grant(
             id=f"grant-{owner}", owner=owner, issued=NOW - DAY, operator="op-1", commitment=self.commitment.digest,
             scenario="punctuality", purpose="public statistics", algorithm=ALGORITHM,
-            plan_template=self.plan.digest(),
+            plan_digest=self.plan.digest(),
             parameters=tuple(ParameterRule(name=name, allowed=(value,)) for name, value in self.parameters.items()),
             data=(DataScope(dataset="flights", columns=self._columns(),
                             version=ExactVersion(commitment=version(owner))),),
-            period=Period(start=NOW - DAY, end=NOW + 30 * DAY), runs=2, output=RULE, roster=self.roster.digest,
-            participants=self.nodes, terms=TERMS,
+            period=Period(start=NOW - DAY, end=NOW + 30 * DAY), runs=2, output=RULE,
+            participants=participants(self.nodes), terms=TERMS,
         )  # fmt: skip
 
     def _permit(self) -> Permit:
         return Permit(
             id=f"permit-{self.job}", nonce=self.nonce, job=self.job, protocol=PROTOCOL_VERSION, operator="op-1",
             scenario="punctuality", commitment=self.commitment.digest, algorithm=ALGORITHM,
-            plan_template=self.plan.digest(), plan_hash=self.plan.digest(), plan=self.plan.model_dump(mode="json"),
+            plan_digest=self.plan.digest(), plan=self.plan.model_dump(mode="json"),
             parameters=self.parameters,
             data=tuple(DataUse(node=f"node-{o}", dataset="flights", columns=self._columns(), version=version(o))
                        for o in self.owners),

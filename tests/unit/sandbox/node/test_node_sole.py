@@ -120,7 +120,7 @@ def test_the_plan_of_three_owners_is_not_run_for_one_of_them(alone, orders):
     """All documents agree on one participant, but the plan's proofs and words are those of three."""
     sql = "SELECT carrier, COUNT(*) AS n FROM flights WHERE year = :year GROUP BY carrier"
     three = orders.plan(sql)
-    named = {"plan_template": three.digest()}
+    named = {"plan_digest": three.digest()}
     documents = orders.Documents(
         owners=("ewr",),
         sql=sql,
@@ -128,7 +128,7 @@ def test_the_plan_of_three_owners_is_not_run_for_one_of_them(alone, orders):
             "commitment": lambda made: made.model_copy(update={"plans": (three.digest(),)}),
             "grant:ewr": lambda made: made.model_copy(update=named),
             "permit": lambda made: made.model_copy(
-                update={**named, "plan_hash": three.digest(), "plan": three.model_dump(mode="json")}
+                update={**named, "plan_digest": three.digest(), "plan": three.model_dump(mode="json")}
             ),
         },
     )

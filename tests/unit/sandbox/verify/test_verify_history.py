@@ -64,8 +64,8 @@ def test_another_root_for_the_same_entries_and_leaves_that_are_no_entries(worlds
 def record(worlds, numbers):
     entries = tuple(
         OutboxEntry(
-            permit=digest(b"permit"),
-            message=SentMessage(sequence=at, round="values", receiver="hub", size=1, digest=digest(b"%d" % n),
+            number=at, permit=digest(b"permit"),
+            message=SentMessage(sequence=0, round="values", receiver="hub", size=1, digest=digest(b"%d" % n),
                                 sent_at=worlds.NOW),
         )
         for at, n in enumerate(numbers, start=1)

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +15,7 @@ from sandbox.errors import ReceiptRefused
 from sandbox.verify import VerifiedReceipt, verify_receipt
 
 OTHER = digest(b"another")
+NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,8 @@ def test_an_honest_receipt_passes_and_says_what_it_proves(worlds, honest):
     assert verified.output.media_type == "text/csv"
     assert verified.cosigned.participants == worlds.NODES
     assert verified.cosigned.witnesses == ("witness-1",)
-    assert len(verified.checks) == 8
+    assert len(verified.checks) == 9
+    assert "not proven: that the hub computed the numbers from what the nodes sent" in verified.checks
     assert "11 cells, 1 suppressed; its content matches" in "\n".join(verified.checks)
     assert "not given" in "\n".join(verify_receipt(honest.receipt(), honest.trust).checks)
 
@@ -48,21 +50,20 @@ BENDS = [
     # name of the document, fields, the step that must refuse, words that must be said
     ("commitment", {"scenario": "x"}, "scope", "scenario"),
     ("commitment", {"operator": "op-token"}, "commitment", "signature"),
+    ("commitment", {"plans": (OTHER,)}, "scope", "never asked"),
     ("commitment", {"datasets": ("planes",)}, "scope", "does not list"),
     ("grant:jfk", {"scenario": "x"}, "scope", "scenario"),
     ("grant:jfk", {"algorithm": OTHER}, "scope", "algorithm"),
-    ("grant:jfk", {"plan_template": OTHER}, "scope", "plan_template"),
-    ("grant:jfk", {"roster": OTHER}, "scope", "roster"),
+    ("grant:jfk", {"plan_digest": OTHER}, "scope", "plan_digest"),
     ("grant:jfk", {"parameters": ()}, "scope", "parameters"),
-    ("grant:jfk", {"participants": ("node-jfk",)}, "scope", "participants"),
+    ("grant:jfk", {"requires": ("certificate",)}, "scope", "certificate"),
     ("grant:jfk", {"owner": "ewr"}, "grant", "signature"),
     ("record:ewr", {"version": OTHER}, "scope", "no record by ewr"),
     ("record:ewr", {"node": "node-jfk"}, "record", "domain"),
     ("permit", {"scenario": "x"}, "scope", "scenario"),
     ("permit", {"operator": "op-token"}, "scope", "operator"),
     ("permit", {"algorithm": OTHER}, "scope", "algorithm"),
-    ("permit", {"plan_template": OTHER}, "scope", "plan_template"),
-    ("permit", {"plan_hash": OTHER}, "permit", "plan_hash"),
+    ("permit", {"plan_digest": OTHER}, "permit", "plan_digest"),
     ("permit", {"parameters": {"year": 2014}}, "scope", "year"),
     ("permit", {"commitment": OTHER}, "scope", "commitment"),
     ("permit", {"grants": (OTHER,)}, "scope", "grants"),
@@ -72,10 +73,13 @@ BENDS = [
     ("sent:node-lga", {"nonce": "cd" * 32}, "sent", "another permit"),
     ("sent:node-lga", {"messages": ()}, "sent", "nothing"),
     ("sent:node-lga", {"node": "node-jfk"}, "sent", "signature"),
+    ("sent:node-lga", {"transcript": OTHER}, "sent", "told different things"),
+    ("delivery", {"release": OTHER}, "delivery", "another release"),
+    ("delivery", {"delivered_at": NOW - timedelta(hours=1)}, "delivery", "before the release"),
     ("release", {"permit": OTHER}, "release", "another permit"),
     ("release", {"job": "job-2"}, "release", "another job"),
     ("release", {"operator": "op-token"}, "release", "another operator"),
-    ("release", {"plan_hash": OTHER}, "release", "another plan"),
+    ("release", {"plan_digest": OTHER}, "release", "another plan"),
     ("release", {"commitment": OTHER}, "release", "another commitment"),
     ("release", {"grants": (OTHER,)}, "release", "another grants"),
     ("release", {"roster": OTHER}, "release", "another roster"),

@@ -7,16 +7,18 @@ that follows is made over the bent one: what is refused is then the bend, not a 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobs.documents import (
     Commitment,
+    Commits,
     DataScope,
     DatasetRecord,
     DataUse,
+    Delivery,
     Document,
     Envelope,
     ExactVersion,
@@ -27,11 +29,13 @@ from jobs.documents import (
     OutputRule,
     OwnerEntry,
     ParameterRule,
+    Participant,
     Period,
     Permit,
     Release,
     RootKeys,
     Roster,
+    SealingKey,
     SentMessage,
     SentRecord,
     SigningKey,
@@ -63,6 +67,7 @@ ORIGIN = "log.example/joint"
 OWNERS = ("ewr", "jfk", "lga")
 NODES = tuple(f"node-{owner}" for owner in OWNERS)
 PLAN = {"select": ["carrier", "avg(arr_delay)"], "cells": 12}
+CANONICAL = b'{"columns":["carrier","flights"],"rows":[["AA",120],["UA",null]]}'
 CONTENT = b"carrier,flights\nAA,120\nUA,suppressed\n"
 SALT = bytes(range(32))
 RULE = OutputRule(form="aggregate", profile="standard", version=1, digest=digest(b"profile"))
@@ -72,6 +77,10 @@ Bend = Callable[[Any], Any]
 
 def key(name: str) -> SigningKey:
     return SigningKey.from_seed(hashlib.sha256(name.encode()).digest())
+
+
+def seal(name: str) -> SealingKey:
+    return SealingKey.from_seed(hashlib.sha256(f"seal {name}".encode()).digest())
 
 
 def change(**fields: Any) -> Bend:
@@ -112,6 +121,8 @@ class World:
         self.permit = self.made("permit", self._permit(), key("hub"))
         self.sent = [self.made(f"sent:{node}", self._sent(node), key(node)) for node in NODES]
         self.release = self.made("release", self._release(), key("hub"))
+        self.deliveries = [self.made("delivery", self._delivery(), key("hub"))]
+        self.vouches: list[Envelope] = []
         self.leaf = self.bend.get("entry", lambda same: same)(self._entry()).leaf()
         self._log()
 
@@ -119,22 +130,22 @@ class World:
         return Grant(
             id=f"grant-{owner}", owner=owner, issued=NOW - DAY, operator="op-1", commitment=self.commitment.digest,
             scenario="punctuality", purpose="public statistics", algorithm=digest(b"algorithm"),
-            plan_template=json_digest(PLAN), parameters=(ParameterRule(name="year", allowed=(2013,)),),
+            plan_digest=json_digest(PLAN), parameters=(ParameterRule(name="year", allowed=(2013,)),),
             data=(
                 DataScope(
                     dataset="flights", columns=("arr_delay", "carrier", "tailnum"),
                     version=ExactVersion(commitment=record(owner).version),
                 ),
             ),
-            period=Period(start=NOW - DAY, end=NOW + 30 * DAY), runs=2, output=RULE, roster=self.roster.digest,
-            participants=NODES, terms=TERMS,
+            period=Period(start=NOW - DAY, end=NOW + 30 * DAY), runs=2, output=RULE,
+            participants=participants(NODES), terms=TERMS,
         )  # fmt: skip
 
     def _permit(self) -> Permit:
         return Permit(
             id="permit-1", nonce="ab" * 32, job="job-1", protocol=1, operator="op-1", scenario="punctuality",
-            commitment=self.commitment.digest, algorithm=digest(b"algorithm"), plan_template=json_digest(PLAN),
-            plan_hash=json_digest(PLAN), plan=PLAN, parameters={"year": 2013},
+            commitment=self.commitment.digest, algorithm=digest(b"algorithm"), plan_digest=json_digest(PLAN),
+            plan=PLAN, parameters={"year": 2013},
             data=tuple(
                 DataUse(node=f"node-{o}", dataset="flights", columns=("arr_delay", "carrier"),
                         version=record(o).version)
@@ -146,22 +157,33 @@ class World:
 
     def _sent(self, node: str) -> SentRecord:
         messages = tuple(
-            SentMessage(sequence=i, round=name, receiver="hub", size=64, digest=digest(f"{node}{name}".encode()),
+            SentMessage(sequence=0, round=name, receiver="hub", size=64, digest=digest(f"{node}{name}".encode()),
                         sent_at=NOW + timedelta(seconds=i))
             for i, name in enumerate(("key", "flags", "values"), start=1)
         )  # fmt: skip
-        return SentRecord(node=node, permit=self.permit.digest, nonce="ab" * 32, messages=messages)
+        return SentRecord(
+            node=node, permit=self.permit.digest, nonce="ab" * 32, messages=messages, transcript=digest(b"told"),
+            metered={"cells": 12},
+            commits=Commits(part=digest(node.encode()), seed=None, environment=digest(b"packages")),
+        )  # fmt: skip
 
     def _release(self) -> Release:
         return Release(
             id="release-1", job="job-1", operator="op-1", spec=digest(b"spec"), permit=self.permit.digest,
-            plan_hash=json_digest(PLAN), commitment=self.commitment.digest,
+            plan_digest=json_digest(PLAN), commitment=self.commitment.digest,
             grants=tuple(item.digest for item in self.grants), roster=self.roster.digest,
             sent=tuple(item.digest for item in self.sent),
             verdict=Verdict(passed=True, output=RULE, released_cells=11, suppressed_cells=1),
+            content=salted_commitment(SALT, digest(CANONICAL)),
+            source_line="Source: flights of 2013; providers EWR, JFK, LGA", released_at=NOW + timedelta(seconds=30),
+        )  # fmt: skip
+
+    def _delivery(self) -> Delivery:
+        return Delivery(
+            id="delivery-1", release=self.release.digest, receiver="op-1",
             outputs=(Output(media_type="text/csv", size=len(CONTENT),
                             commitment=salted_commitment(SALT, digest(CONTENT))),),
-            source_line="Source: flights of 2013; providers EWR, JFK, LGA", released_at=NOW + timedelta(seconds=30),
+            delivered_at=NOW + timedelta(seconds=30),
         )  # fmt: skip
 
     def _entry(self) -> LogEntry:
@@ -185,8 +207,12 @@ class World:
     def receipt(self) -> bytes:
         return assemble_receipt(
             [self.roster], self.commitment, self.grants, self.records, self.permit, self.sent, self.release,
-            self.leaf, self.index, self.proof, self.note,
+            self.deliveries, self.leaf, self.index, self.proof, self.note, vouches=self.vouches,
         )  # fmt: skip
+
+
+def participants(nodes: Sequence[str]) -> tuple[Participant, ...]:
+    return tuple(Participant(node=node, owner=node.removeprefix("node-"), key=key(node).public.text) for node in nodes)
 
 
 def owner_keys(owner: str) -> tuple[SigningKey, ...]:
@@ -200,7 +226,8 @@ def roster(**fields: Any) -> Roster:
         OwnerEntry(
             id=o, name=o.upper(), keys=tuple(key(f"{o}-{i}").public.text for i in range(1, 4 if o == "ewr" else 2)),
             threshold=2 if o == "ewr" else 1,
-            nodes=(certify_node(o, f"node-{o}", key(f"node-{o}").public, start, end, owner_keys(o)),),
+            nodes=(certify_node(o, f"node-{o}", key(f"node-{o}").public, seal(f"node-{o}").public, start, end,
+                                owner_keys(o)),),
         )
         for o in OWNERS
     )  # fmt: skip
