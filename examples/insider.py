@@ -78,7 +78,7 @@ def show_two_histories(places: Places, processes: Processes, go_on: Callable[[],
         with hub.store.read() as connection:
             behind = seen.load().size - read_size(connection)
         for _ in range(behind + 3):
-            issue_token(hub.store, Role.AUDITOR, "nobody", INSIDER, secrets.token_bytes)
+            issue_token(hub.store, Role.AUDITOR, "nobody", INSIDER, secrets.token_bytes, datetime.now(UTC))
     finally:
         hub.store.close()
     processes.start_hub(other, "hub with another history", port)

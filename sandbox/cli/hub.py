@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sandbox.cli.context import now, out
+from sandbox.cli.context import AsJson, now, out, show_json
+from sandbox.cli.render import listing, moment, show_next
+
+if TYPE_CHECKING:
+    from sandbox.store.store import Store
 
 app = typer.Typer(help="Run the hub and its tokens (platform).", no_args_is_help=True)
 Config = Annotated[Path, typer.Option("--config", exists=True, dir_okay=False, help="hub.yaml")]
@@ -38,40 +44,64 @@ def token(
     role: Annotated[str, typer.Option(help="operator, owner, auditor, authority, node or witness")],
     subject: Annotated[str, typer.Option(help="Id of the party in the roster.")],
     to: Annotated[Path, typer.Option("--out", help="New file for the token (0600).")],
-    days: Annotated[int, typer.Option(min=1, max=3660)] = 365,
+    days: Annotated[int, typer.Option(min=1, max=3660, help="The token's life.")] = 90,
 ) -> None:
-    """Issue a bearer token into a private file. The hub stores its hash only."""
+    """Issue a bearer token into a private file. The hub stores its hash only, and refuses it after its life."""
     import os
     import secrets
 
-    from sandbox.hub.core.config import HubConfig
-    from sandbox.hub.core.hub import HUB, Hub
+    from sandbox.hub.core.hub import HUB
     from sandbox.hub.people.tokens import Role, issue_token
 
-    hub = Hub.open(HubConfig.load(config))
-    try:
+    with _store(config) as store:
         descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            file.write(
-                issue_token(hub.store, Role(role), subject, HUB, secrets.token_bytes, now() + timedelta(days=days))
-            )
-    finally:
-        hub.store.close()
-    out.print(f"token for {role} {subject} written to {to}")
+            issued = issue_token(store, Role(role), subject, HUB, secrets.token_bytes, now() + timedelta(days=days))
+            file.write(issued.secret)
+    out.print(f"token {issued.id} for {role} {subject} written to {to}", soft_wrap=True)
+    out.print(f"it expires on {issued.expires:%Y-%m-%d %H:%M} UTC")
+
+
+@app.command()
+def tokens(config: Config, as_json: AsJson = False) -> None:
+    """All tokens with their ends, to renew and to revoke. The log says that somebody looked."""
+    from sandbox.hub.core.hub import HUB
+    from sandbox.hub.people.tokens import list_tokens
+
+    with _store(config) as store:
+        found = list_tokens(store, HUB)
+    if as_json:
+        show_json(found)
+        return
+    table = listing("id", "role", "party", "expires (UTC)", "revoked (UTC)", title="Tokens (令牌)")
+    for row in found:
+        ends = [moment(row[name] or "") for name in ("expires", "revoked")]
+        table.add_row(*[str(row[name]) for name in ("id", "role", "subject")], *ends)
+    out.print(table)
+    show_next("unseen hub revoke-token ID")
 
 
 @app.command("revoke-token")
 def revoke_token_(
-    config: Config, token_id: Annotated[str, typer.Argument(help="The token's id from the log.")]
+    config: Config, token_id: Annotated[str, typer.Argument(help="The token's id: 'unseen hub tokens' lists them.")]
 ) -> None:
-    """End a token at once."""
-    from sandbox.hub.core.config import HubConfig
-    from sandbox.hub.core.hub import HUB, Hub
+    """End a token: at a running hub within seconds, event streams and long polls included."""
+    from sandbox.hub.core.hub import HUB
     from sandbox.hub.people.tokens import revoke_token
+
+    with _store(config) as store:
+        revoke_token(store, token_id, HUB)
+    out.print("revoked")
+
+
+@contextmanager
+def _store(config: Path) -> Iterator[Store]:
+    """The hub's database, also while a hub runs on it."""
+    from sandbox.hub.core.config import HubConfig
+    from sandbox.hub.core.hub import Hub
 
     hub = Hub.open(HubConfig.load(config))
     try:
-        revoke_token(hub.store, token_id, HUB)
+        yield hub.store
     finally:
         hub.store.close()
-    out.print("revoked")

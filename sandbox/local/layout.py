@@ -181,7 +181,8 @@ def _tokens(hub: Hub, places: Places) -> None:
         wanted.append((Role.NODE, f"node-{name}", places.node(name) / "node.token"))
     wanted += [(Role.OPERATOR, name, places.operator(name) / "token") for name in places.operators]
     for role, subject, file in wanted:
-        _write(file, issue_token(hub.store, role, subject, by, secrets.token_bytes).encode())
+        issued = issue_token(hub.store, role, subject, by, secrets.token_bytes, datetime.now(UTC) + _YEAR)
+        _write(file, issued.secret.encode())
 
 
 def _write(file: Path, data: bytes) -> None:

@@ -294,7 +294,9 @@ class World:
         people += [(Role.AUTHORITY, "authority"), (Role.WITNESS, "witness-1")]
         people += [(Role.OWNER, owner) for owner in OWNERS] + [(Role.NODE, f"node-{owner}") for owner in OWNERS]
         for role, subject in people:
-            self.tokens[subject] = issue_token(self.store, role, subject, Actor("hub", "cli"), seeded(subject))
+            end = START + timedelta(days=3660)
+            issued = issue_token(self.store, role, subject, Actor("hub", "cli"), seeded(subject), end)
+            self.tokens[subject] = issued.secret
 
     def roster(self, version: int = 1) -> Roster:
         end = START + timedelta(days=365)

@@ -12,7 +12,7 @@ import pytest
 from jobs.documents import Envelope, Period
 from jobs.documents.ed25519 import decode_base64
 from sandbox.audit import Checkpoint, LogEntry, Note, verify_consistency, verify_inclusion
-from sandbox.hub.people.tokens import Role, issue_token, revoke_token
+from sandbox.hub.people.tokens import Role, issue_token, list_tokens, revoke_token
 from sandbox.store.event import Actor
 
 SQL = "SELECT carrier, COUNT(*) AS flights, AVG(delay) AS mean FROM flights GROUP BY carrier"
@@ -162,21 +162,30 @@ def test_pages_hold_everything_once(world: Any) -> None:
 
 def test_tokens_are_hashed_expire_and_are_revoked(world: Any, kit: Any) -> None:
     cli = Actor("hub", "cli")
-    token = issue_token(world.store, Role.AUDITOR, "second", cli, kit.seeded("t"), kit.START + timedelta(days=1))
-    world.tokens["second"] = token
-    world.call("GET", "/jobs", "second")
+
+    def issue(seed: str) -> Any:
+        issued = issue_token(world.store, Role.AUDITOR, seed, cli, kit.seeded(seed), kit.START + timedelta(days=1))
+        world.tokens[seed] = issued.secret
+        world.call("GET", "/jobs", seed)
+        return issued
+
+    second = issue("second")
     data = (world.folder / "hub.sqlite").read_bytes() + (world.folder / "hub.sqlite-wal").read_bytes()
-    assert token.removeprefix("unseen_").encode() not in data
-    world.clock.now += timedelta(days=2)
-    assert world.call("GET", "/jobs", "second", status=401)["code"] == "not-authenticated"
-    entry = world.call("GET", "/log/entries?kind=token.issued&limit=1000", "auditor")["items"][-1]["entry"]
-    revoke_token(world.store, entry["subject"], cli)
-    lasting = issue_token(world.store, Role.AUDITOR, "third", cli, kit.seeded("u"))
-    world.tokens["third"] = lasting
-    world.call("GET", "/jobs", "third")
-    issued = world.call("GET", "/log/entries?kind=token.issued&limit=1000", "auditor")["items"][-1]["entry"]
-    revoke_token(world.store, issued["subject"], cli)
+    assert second.secret.removeprefix("unseen_").encode() not in data
+    assert second.secret not in repr(second)
+    third = issue("third")
+    revoke_token(world.store, third.id, cli)
     assert world.call("GET", "/jobs", "third", status=401)["code"] == "not-authenticated"
+    world.clock.now += timedelta(days=2)
+    refusal = world.call("GET", "/jobs", "second", status=401)
+    assert refusal["code"] == "token-expired"
+    assert "2026-11-22" in refusal["detail"]
+    assert "unseen hub token" in refusal["advice"]
+    listed = {row["id"]: row for row in list_tokens(world.store, cli)}
+    assert listed[third.id]["revoked"] == "2026-11-21T08:00:00Z"
+    assert listed[second.id] == {**listed[second.id], "role": "auditor", "subject": "second", "revoked": None}
+    events = [e["entry"]["event"] for e in world.call("GET", "/log/entries?limit=1000", "auditor")["items"]]
+    assert events[-4:] == ["token.issued", "token.issued", "token.revoked", "token.listed"]
     world.tokens["bad"] = "unseen_AAAA"
     world.call("GET", "/jobs", "bad", status=401)
     world.call("GET", "/jobs", None, status=401)

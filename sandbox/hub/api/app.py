@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import resource
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
 from jobs.kinds.statistics.tableform import warm_up
+from sandbox.errors import InvalidSpec
 from sandbox.hub.api import problem
-from sandbox.hub.api.limits import BodyLimit
+from sandbox.hub.api.door import Door
+from sandbox.hub.api.protocol import guarded
 from sandbox.hub.api.routes import log, nodes, owners, platform, work
 from sandbox.hub.core.config import HubConfig, check_listen
 from sandbox.hub.core.hub import Hub
@@ -22,6 +27,8 @@ from sandbox.hub.core.version import VERSION
 from sandbox.hub.running.deadlines import tick
 
 _log = logging.getLogger("unseen.hub")
+_OWN_DESCRIPTORS: Final = 256
+"""Database, log files, threads: what the hub opens besides its connections."""
 
 
 def create_app(config: HubConfig, hub: Hub | None = None) -> FastAPI:
@@ -38,7 +45,7 @@ def create_app(config: HubConfig, hub: Hub | None = None) -> FastAPI:
     )
     app.state.hub = opened
     problem.install(app)
-    app.add_middleware(BodyLimit, at_most=config.max_body_bytes)
+    app.add_middleware(Door, hub=opened)
     for part in (platform, work, owners, nodes, log):
         app.include_router(part.router, prefix="/v1", responses=problem.RESPONSES)
     return app
@@ -47,21 +54,41 @@ def create_app(config: HubConfig, hub: Hub | None = None) -> FastAPI:
 def serve(config: HubConfig) -> None:
     """Run until interrupted. Raises ``InvalidSpec`` for an address beyond loopback without TLS."""
     check_listen(config.host, config.tls is not None)
-    app = create_app(config)
-    server = _Server(
+    make_server(config, create_app(config)).run()
+
+
+def make_server(config: HubConfig, app: FastAPI) -> uvicorn.Server:
+    """The server around the application, its connections bounded; raises ``InvalidSpec`` for too few descriptors."""
+    door = config.front_door
+    allow_descriptors(door.max_connections + _OWN_DESCRIPTORS)
+    return _Server(
         uvicorn.Config(
             app,
             host=config.host,
             port=config.port,
+            http=guarded(door),
+            ws="none",
             ssl_certfile=config.tls.certificate if config.tls else None,
             ssl_keyfile=config.tls.key if config.tls else None,
             log_level="warning",
             access_log=False,
             server_header=False,
+            proxy_headers=bool(door.proxies),
+            forwarded_allow_ips=list(door.proxies),
             timeout_graceful_shutdown=2,
+            timeout_keep_alive=math.ceil(door.keep_alive_seconds),
+            h11_max_incomplete_event_size=door.max_header_bytes,
         )
     )
-    server.run()
+
+
+def allow_descriptors(needed: int) -> None:
+    """Raise this process's limit of open files: when it is reached nobody can connect, however few are served."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise InvalidSpec(f"front_door.max_connections needs {needed} open files, this process may have {hard}")
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 class _Server(uvicorn.Server):

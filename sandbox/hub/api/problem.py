@@ -36,7 +36,7 @@ from sandbox.errors import (
     SandboxError,
     Unavailable,
 )
-from sandbox.hub.core.errors import Conflicting, NotAuthenticated, TooLargeBody
+from sandbox.hub.core.errors import Conflicting, NotAuthenticated, SlowRequest, TooLargeBody, TooManyRequests
 
 MEDIA_TYPE: Final = "application/problem+json"
 KNOWN: Final = (SandboxError, JobError, MpcError)
@@ -48,7 +48,9 @@ STATUS: Final[dict[type[Exception], int]] = {
     ContentDestroyed: 410,
     Conflicting: 409,
     InvalidTransition: 409,
+    SlowRequest: 408,
     TooLargeBody: 413,
+    TooManyRequests: 429,
     InvalidSpec: 422,
     Rejected: 400,
     Unavailable: 503,
@@ -94,7 +96,13 @@ def problem(error: Exception) -> JSONResponse:
     for name in ("advice", "field", "line", "column", "evidence"):
         if value := getattr(error, name, None):
             more[name] = value
-    return _response(status_of(type(error)), str(code), str(error), more)
+    headers: dict[str, str] = {}
+    if (seconds := getattr(error, "retry_after", None)) is not None:
+        headers["Retry-After"] = str(seconds)
+    status = status_of(type(error))
+    if status == 401:  # RFC 6750, section 3
+        headers["WWW-Authenticate"] = 'Bearer realm="unseen"'
+    return _response(status, str(code), str(error), more, headers)
 
 
 def status_of(kind: type[Exception]) -> int:

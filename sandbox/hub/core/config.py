@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jobs.documents.base import faults
 from sandbox.errors import InvalidSpec
+from sandbox.hub.core.front_door import FrontDoor
 
 
 class Tls(BaseModel):
@@ -36,7 +37,8 @@ class HubConfig(BaseModel):
     checkpoint_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0  # or this long after it grew, if it never does
     tick_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
     max_wait_seconds: Annotated[float, Field(gt=0, le=120)] = 30.0  # of a long poll
-    max_body_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 30)] = 32 << 20
+    max_body_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 30)] = 32 << 20  # of a node's post
+    front_door: FrontDoor = FrontDoor()  # limits, time-outs and quotas: docs/front-door.md
 
     @classmethod
     def load(cls, file: Path) -> HubConfig:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from sandbox.errors import Denied, InvalidTransition, Rejected
+import math
+
+from sandbox.errors import Denied, InvalidTransition, Rejected, Unavailable
 
 
 class NotAuthenticated(Rejected):
     code = "not-authenticated"
     advice = "Send 'Authorization: Bearer <token>' with a token that is neither expired nor revoked."
+
+
+class TokenExpired(NotAuthenticated):
+    """Told only to who holds the token: its hash was found."""
+
+    code = "token-expired"
+    advice = "Ask the platform for a new token ('unseen hub token'), put it into your token file, and try again."
 
 
 class NotPermitted(Denied):
@@ -20,6 +29,27 @@ class NotPermitted(Denied):
 class TooLargeBody(Rejected):
     code = "too-large-body"
     advice = "Send less: split the request, or ask for fewer cells."
+
+
+class NoBodyTaken(Rejected):
+    code = "no-body-taken"
+    advice = "Send this call without a body."
+
+
+class SlowRequest(Unavailable):
+    code = "slow-request"
+    advice = "Send the whole request at once; try again on a better connection."
+
+
+class TooManyRequests(Unavailable):
+    """A quota of this token or address is used up for ``retry_after`` seconds."""
+
+    code = "too-many-requests"
+    advice = "Wait for the seconds that Retry-After names, then send the same again."
+
+    def __init__(self, text: str, retry_after: float) -> None:
+        super().__init__(text)
+        self.retry_after = max(1, math.ceil(retry_after))
 
 
 class Conflicting(Rejected):

@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
+import threading
+import time
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Row, insert, select, update
 
 from jobs.documents import moment_text
 from mpc.party import RandomBytes
 from sandbox.errors import NotFound
-from sandbox.hub.core.errors import NotAuthenticated
+from sandbox.hub.core.errors import NotAuthenticated, TokenExpired
 from sandbox.store.event import Actor, Event
 from sandbox.store.store import Store
 from sandbox.store.tables import tokens
 
 PREFIX: Final = "unseen_"
 TOKEN_BYTES: Final = 32
+REVOKED_TOPIC: Final = "token-revoked"
 
 
 class Role(StrEnum):
@@ -49,26 +52,27 @@ class Caller:
         return Actor(self.role, self.subject, self.address)
 
 
-def issue_token(
-    store: Store, role: Role, subject: str, by: Actor, rng: RandomBytes, expires: datetime | None = None
-) -> str:
+@dataclass(frozen=True)
+class Issued:
+    """A fresh token. ``secret`` goes to its holder and is stored nowhere here."""
+
+    id: str
+    secret: str = field(repr=False)
+    expires: datetime
+
+
+def issue_token(store: Store, role: Role, subject: str, by: Actor, rng: RandomBytes, expires: datetime) -> Issued:
     """Make a token for ``subject`` and return it: the only moment at which it exists in the clear.
 
-    Run by ``unseen hub token`` on the hub's own machine. The log names the token's id, role and subject.
+    Run by ``unseen hub token`` on the hub's own machine. The log names the token's id, role, subject and end.
     """
     secret = PREFIX + base64.urlsafe_b64encode(rng(TOKEN_BYTES)).decode().rstrip("=")
     token_id = "t-" + rng(8).hex()
-    row = {
-        "hash": _hash(secret),
-        "id": token_id,
-        "role": role,
-        "subject": subject,
-        "expires": moment_text(expires) if expires else None,
-    }
+    row = {"hash": _hash(secret), "id": token_id, "role": role, "subject": subject, "expires": moment_text(expires)}
     facts = {"role": role.value, "subject": subject, "expires": row["expires"]}
     with store.change(Event("token.issued", by, subject=token_id, facts=facts)) as change:
         change.execute(insert(tokens).values(row))
-    return secret
+    return Issued(token_id, secret, expires)
 
 
 def revoke_token(store: Store, token_id: str, by: Actor) -> None:
@@ -77,17 +81,69 @@ def revoke_token(store: Store, token_id: str, by: Actor) -> None:
         statement = update(tokens).where(tokens.c.id == token_id).values(revoked=moment_text(change.now))
         if change.execute(statement).rowcount != 1:
             raise NotFound(f"there is no token {token_id}")
+        change.wake(REVOKED_TOPIC)
 
 
-def authenticate(connection: Connection, authorization: str | None, address: str, now: datetime) -> Caller:
-    """Return whose token the header carries; raises ``NotAuthenticated`` without saying which check failed."""
+def list_tokens(store: Store, by: Actor) -> list[dict[str, str | None]]:
+    """All tokens by role and subject, without their secrets, which nobody has. That somebody looked is logged."""
+    columns = (tokens.c.id, tokens.c.role, tokens.c.subject, tokens.c.expires, tokens.c.revoked)
+    query = select(*columns).order_by(tokens.c.role, tokens.c.subject, tokens.c.expires, tokens.c.id)
+    with store.change(Event("token.listed", by)) as change:
+        return [dict(row._asdict()) for row in change.execute(query)]
+
+
+class KnownTokens:
+    """Whose token is this? Remembers the answer for ``seconds``, so that most calls need neither thread nor database.
+
+    A revocation in this process empties the memory at once (``REVOKED_TOPIC``); one in another process is noticed when
+    the memory ends. Thread-safe: look-ups run in threads, a change may come between read and write of one.
+    """
+
+    def __init__(self, store: Store, seconds: float) -> None:
+        self._store, self._seconds = store, seconds
+        self._found: dict[bytes, tuple[float, Row[Any]]] = {}
+        self._emptied = 0
+        self._lock = threading.Lock()
+        store.follow(lambda topics: self._empty() if REVOKED_TOPIC in topics else None)
+
+    def remembered(self, authorization: str | None, address: str) -> Caller | None:
+        """The caller if it is known without a look-up; raises ``NotAuthenticated`` like ``look_up``."""
+        until, row = self._found.get(_hash(_secret(authorization)), (0.0, None))
+        if row is None or until <= time.monotonic():
+            return None
+        return _checked(row, address, self._store.now())
+
+    def look_up(self, authorization: str | None, address: str) -> Caller:
+        """Ask the database; raises ``TokenExpired``, or ``NotAuthenticated`` without saying what else is wrong."""
+        hashed = _hash(_secret(authorization))
+        emptied = self._emptied
+        with self._store.read() as connection:
+            row = connection.execute(select(tokens).where(tokens.c.hash == hashed)).first()
+        caller = _checked(row, address, self._store.now())
+        with self._lock:
+            if emptied == self._emptied and row is not None:
+                self._found[hashed] = (time.monotonic() + self._seconds, row)
+        return caller
+
+    def _empty(self) -> None:
+        with self._lock:
+            self._emptied += 1
+            self._found = {}
+
+
+def _checked(row: Row[Any] | None, address: str, now: datetime) -> Caller:
+    if row is None or row.revoked is not None:
+        raise NotAuthenticated("this token is unknown or revoked")
+    if (row.expires or "") <= moment_text(now):
+        raise TokenExpired(f"this token expired on {row.expires}")
+    return Caller(Role(row.role), row.subject, row.id, address)
+
+
+def _secret(authorization: str | None) -> str:
     scheme, _, secret = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not secret.startswith(PREFIX) or len(secret) > 100:
         raise NotAuthenticated("a bearer token is needed")
-    row = connection.execute(select(tokens).where(tokens.c.hash == _hash(secret))).first()
-    if row is None or row.revoked is not None or (row.expires is not None and row.expires <= moment_text(now)):
-        raise NotAuthenticated("this token is unknown, expired or revoked")
-    return Caller(Role(row.role), row.subject, row.id, address)
+    return secret
 
 
 def _hash(secret: str) -> bytes:
