@@ -29,8 +29,9 @@ from rich.table import Table as Grid
 from examples import insider
 from examples.prepare_flights import prepare
 from examples.stage import DATA, HERE, ROOT, Stage, raise_curtain, register_all
-from sandbox.cli.render import reason_text, show_table, show_words
+from sandbox.cli.render import reason_text, show_reasons, show_table, show_words
 from sandbox.cli.review import words_of
+from sandbox.cli.terminal import say
 from sandbox.client import Client, Job
 from sandbox.client.client import Finished
 from sandbox.errors import ReceiptRefused, SandboxError
@@ -95,8 +96,7 @@ def submit(stage: Stage) -> tuple[Job, dict[str, Any]]:
     out.print(spec["sql"].strip(), style="cyan")
     job = stage.federation.submit(spec)
     out.print(f"state: [yellow]{job.state.replace('_', ' ')}[/]")
-    for reason in job.reasons:
-        out.print(f"  - {reason_text(reason)}")
+    show_reasons(job.reasons)
     return job, spec
 
 
@@ -266,11 +266,13 @@ def caught(what: str, attempt: Any) -> None:
 
 
 def show_caught(what: str, who: str, why: str) -> None:
-    out.print(f"[green]caught[/]  {what}: by {who}\n        [dim]{why}[/]", soft_wrap=True)
+    say("[green]caught[/]  {what}: by {who}", what=what, who=who)
+    say("        [dim]{why}[/]", why=why)
 
 
 def show_refusal(what: str, state: str, why: str) -> None:
-    out.print(f"[red]refused[/] {what}: [yellow]{state.replace('_', ' ')}[/]\n        [dim]{why}[/]", soft_wrap=True)
+    say("[red]refused[/] {what}: [yellow]{state}[/]", what=what, state=state.replace("_", " "))
+    say("        [dim]{why}[/]", why=why)
 
 
 def first_reason(job: Job) -> str:

@@ -10,6 +10,7 @@ Source: Unicode Default_Ignorable_Code_Point and General_Category Cc, Zl, Zp, Zs
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 MARKS_AT_MOST: Final = 4
@@ -86,6 +87,11 @@ def shown(text: str, at_most: int = 4000) -> str:
     cut = text[:at_most]
     safe = _RUN.sub(lambda run: f"\u2068{run[0]}\u2069", _FOREIGN.sub(lambda found: named(found[0]), cut))
     return safe if len(cut) == len(text) else f"{safe}… ({len(text):,} characters)"
+
+
+def replaced(text: str, by: Callable[[str], str]) -> str:
+    """The text with what is not legible in lines replaced: for forms that have an escape of their own."""
+    return _IN_LINES.sub(lambda found: by(found[0]), text)
 
 
 def named(character: str) -> str:

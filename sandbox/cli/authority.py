@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from jobs.documents import RootKeys, Roster, TrustedRoster
-from sandbox.cli.context import DEFAULT_HUB, HubUrl, TokenFile, connect, out
+from sandbox.cli.context import DEFAULT_HUB, HubUrl, TokenFile, connect
+from sandbox.cli.terminal import say, say_exactly
 from sandbox.keys import Trust, create_key, load_key
 
 app = typer.Typer(help="Root of trust: create it, sign rosters (authority, offline).", no_args_is_help=True)
@@ -25,13 +26,17 @@ def init(
     key = create_key(folder / "root.key", secrets.token_bytes)
     trust = Trust(root=RootKeys(keys=(key.public.text,), threshold=1), origin=origin)
     (folder / "trust.json").write_bytes(trust.encode())
-    out.print(f"root key {key.public.key_id}; hand {folder / 'trust.json'} to every party out of band")
+    say(
+        "root key {key}; hand {file} to every party out of band",
+        key=key.public.key_id,
+        file=folder / "trust.json",
+    )
 
 
 @app.command("key")
 def key_(path: Annotated[Path, typer.Argument(help="File to create (0600).")]) -> None:
     """Make a signing key for an owner, operator, hub or witness and print its public half."""
-    out.print(create_key(path, secrets.token_bytes).public.text)
+    say_exactly(create_key(path, secrets.token_bytes).public.text)
 
 
 @app.command()
@@ -48,7 +53,7 @@ def sign(
     envelope = document.sign(root)
     TrustedRoster(document.root).update(envelope)
     to.write_bytes(envelope.encode())
-    out.print(f"roster version {document.version} signed: {envelope.digest}")
+    say("roster version {version} signed: {digest}", version=document.version, digest=envelope.digest)
 
 
 @app.command()
@@ -62,4 +67,4 @@ def publish(
 
     with connect(hub, token_file) as client:
         client.publish_roster(Envelope.parse(roster.read_bytes()))
-    out.print("published")
+    say("published")

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import errno
-import json
-import sys
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
-from rich.console import Console
 
 from adapters.errors import AdapterError
 from jobs.errors import JobError
 from mpc.errors import MpcError
+from sandbox.cli.terminal import err, fail_json, say
 from sandbox.client import Client
 from sandbox.errors import SandboxError
 from sandbox.hub_http import HubFailure
 from sandbox.keys import Trust, read_private
-
-out: Final = Console(highlight=False)
-err: Final = Console(stderr=True, highlight=False)
 
 HubUrl = Annotated[str, typer.Option("--hub", envvar="UNSEEN_HUB", help="The hub's address.")]
 TokenFile = Annotated[
@@ -61,17 +57,13 @@ def need_trust(trust: Path | None) -> Path:
     return trust
 
 
-def show_json(value: Any) -> None:
-    out.print_json(json.dumps(value, default=str, ensure_ascii=False))
-
-
 def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
 def day(text: str) -> datetime:
     """``2026-12-31`` as the end of that day in UTC, or ``30d`` from now."""
-    if text.endswith("d") and text[:-1].isdigit():
+    if re.fullmatch(r"[0-9]{1,5}d", text):
         return now() + timedelta(days=int(text[:-1]))
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC) + timedelta(days=1)
@@ -93,7 +85,7 @@ def parameters_of(values: list[str]) -> dict[str, str | int | bool]:
 def _scalar(text: str) -> str | int | bool:
     if text in ("true", "false"):
         return text == "true"
-    return int(text) if text.lstrip("-").isdigit() else text
+    return int(text) if re.fullmatch(r"-?[0-9]{1,15}", text) else text
 
 
 def explain_and_exit(error: Exception, arguments: list[str]) -> NoReturn:
@@ -121,12 +113,12 @@ def explain_and_exit(error: Exception, arguments: list[str]) -> NoReturn:
         raise error
     known = {**known, "advice": known["advice"] or _ADVICE.get(known["code"], "")}
     if as_json:
-        sys.stdout.write(json.dumps({"error": known}) + "\n")
+        fail_json({"error": known})
     else:
-        err.print(f"[bold red]refused[/] [red]({known['code']})[/] {known['detail']}", soft_wrap=True)
+        say("[bold red]refused[/] [red]({code})[/] {detail}", to=err, **known)
         if known["advice"]:
-            err.print(f"[dim]{known['advice']}[/]", soft_wrap=True)
+            say("[dim]{advice}[/]", to=err, advice=known["advice"])
         if known["code"] in ("invalid-transition", "still-running", "not-yet"):
             for job in [word for word in arguments if word.startswith("job-")][:1]:
-                err.print(f"[dim]next:[/] unseen job show {job}", soft_wrap=True)
+                say("[dim]next:[/] unseen job show {job}", to=err, job=job)
     raise SystemExit(1)

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 import typer
 import yaml
 from pydantic import ValidationError
-from rich.table import Table
 
 from jobs.documents import Roster, SigningKey
 from sandbox.cli.context import (
@@ -23,10 +22,10 @@ from sandbox.cli.context import (
     connect,
     day,
     now,
-    out,
-    show_json,
 )
-from sandbox.cli.render import show_next
+from sandbox.cli.render import command, show_next
+from sandbox.cli.terminal import framed, out, row, say, say_exactly, say_json
+from sandbox.cli.terminal import show as show_grid
 from sandbox.errors import InvalidSpec
 from sandbox.keys import load_key
 
@@ -71,17 +70,21 @@ def describe(
         value, sort_keys=False, allow_unicode=True, default_flow_style=None, width=min(out.width, 100)
     )
     if to is None:
-        out.print(text, markup=False, soft_wrap=True)
+        say_exactly(text)
         return
     to.write_text(text)
-    out.print(
-        f"draft of {len(draft.columns)} columns written to {to}; the privacy unit is {draft.unit}", soft_wrap=True
+    say(
+        "draft of {count} columns written to {file}; the privacy unit is {unit}",
+        count=len(draft.columns),
+        file=to,
+        unit=draft.unit,
     )
-    out.print("Read every line before you sign it:")
+    say("Read every line before you sign it:")
     for line in _TO_CORRECT:
-        out.print(f"  - {line}")
+        say("  - {line}", line=line)
     node = "" if "UNSEEN_NODE_CONFIG" in os.environ else " --config node.yaml"
-    show_next(f"unseen data register {to} {file}{node} --rows-at-most N --label LABEL --data-until 2026-12-31")
+    rest = f"{node} --rows-at-most N --label LABEL --data-until 2026-12-31"
+    show_next(command("unseen data register", to, file) + rest)
 
 
 @app.command()
@@ -138,12 +141,17 @@ def register(
     with connect(hub or settings.hub, token_file) as client:
         client.register(held.dataset.model_dump(mode="json"), held.record)
     if as_json:
-        show_json({"dataset": held.dataset.name, "version": held.version, "sequence": held.sequence})
+        say_json({"dataset": held.dataset.name, "version": held.version, "sequence": held.sequence})
         return
-    excluded = f", {checked.null_units} without a unit are left out" if checked.null_units else ""
-    out.print(f"[green]registered[/] {held.dataset.name} version {held.sequence} ({checked.rows:,} rows{excluded})")
-    out.print(f"[dim]the hub knows only the salted commitment {held.version[:27]}…[/]")
-    show_next(f"unseen data show {held.dataset.name}")
+    say(
+        "[green]registered[/] {name} version {sequence} ({rows:,} rows{excluded})",
+        name=held.dataset.name,
+        sequence=held.sequence,
+        rows=checked.rows,
+        excluded=f", {checked.null_units} without a unit are left out" if checked.null_units else "",
+    )
+    say("[dim]the hub knows only the salted commitment {version}…[/]", version=held.version[:27])
+    show_next(command("unseen data show", held.dataset.name))
 
 
 @app.command("list")
@@ -152,19 +160,19 @@ def list_(hub: HubUrl = DEFAULT_HUB, token_file: TokenFile = None, as_json: AsJs
     with connect(hub, token_file) as client:
         found = [client.dataset(item["name"]) for item in client.datasets()]
     if as_json:
-        show_json(found)
+        say_json(found)
         return
-    table = Table("dataset", "unit", "grade", "columns", "holders", title="Catalogue (数据目录)")
+    table = framed("dataset", "unit", "grade", "columns", "holders", title="Catalogue (数据目录)")
     for item in found:
         dataset = item["dataset"]
         holders = ", ".join(holding["provider"] for holding in item["holdings"])
-        table.add_row(dataset["name"], dataset["unit"], dataset["grade"], str(len(dataset["columns"])), holders)
+        row(table, dataset["name"], dataset["unit"], dataset["grade"], len(dataset["columns"]), holders)
     if not found:
-        out.print("no dataset is registered yet")
+        say("no dataset is registered yet")
         show_next("an owner: unseen data describe FILE --name NAME --out NAME.yaml")
         return
-    out.print(table)
-    show_next(f"unseen data show {found[0]['dataset']['name']}")
+    show_grid(table)
+    show_next(command("unseen data show", found[0]["dataset"]["name"]))
 
 
 @app.command()
@@ -178,14 +186,20 @@ def show(
     with connect(hub, token_file) as client:
         found = client.dataset(name)
     if as_json:
-        show_json(found)
+        say_json(found)
         return
-    table = Table("column", "type", "role", "grade", "domain or bounds", title=f"{name}: {found['dataset']['title']}")
+    title = f"{name}: {found['dataset']['title']}"
+    table = framed("column", "type", "role", "grade", "domain or bounds", title=title)
     for column in found["dataset"]["columns"]:
-        table.add_row(column["name"], column["type"], column["role"], column["grade"], _extent(column))
-    out.print(table)
+        row(table, column["name"], column["type"], column["role"], column["grade"], _extent(column))
+    show_grid(table)
     for holding in found["holdings"]:
-        out.print(f"held by {holding['provider']} at {holding['node']}, version {holding['version_label']}")
+        say(
+            "held by {provider} at {node}, version {label}",
+            provider=holding["provider"],
+            node=holding["node"],
+            label=holding["version_label"],
+        )
 
 
 def check_edited(dataset: Any, file: Path) -> None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sandbox.cli.context import AsJson, now, out, show_json
-from sandbox.cli.render import listing, moment, show_next
+from sandbox.cli.context import AsJson, now
+from sandbox.cli.render import moment, show_next
+from sandbox.cli.terminal import listing, row, say, say_exactly, say_json, show
 
 if TYPE_CHECKING:
     from sandbox.store.store import Store
@@ -35,7 +36,7 @@ def key(config: Config) -> None:
     from sandbox.hub.core.config import HubConfig
     from sandbox.hub.core.hub import open_key
 
-    out.print(open_key(HubConfig.load(config)).public.text)
+    say_exactly(open_key(HubConfig.load(config)).public.text)
 
 
 @app.command()
@@ -58,8 +59,8 @@ def token(
         with os.fdopen(descriptor, "w") as file:
             issued = issue_token(store, Role(role), subject, HUB, secrets.token_bytes, now() + timedelta(days=days))
             file.write(issued.secret)
-    out.print(f"token {issued.id} for {role} {subject} written to {to}", soft_wrap=True)
-    out.print(f"it expires on {issued.expires:%Y-%m-%d %H:%M} UTC")
+    say("token {id} for {role} {subject} written to {file}", id=issued.id, role=role, subject=subject, file=to)
+    say("it expires on {end:%Y-%m-%d %H:%M} UTC", end=issued.expires)
 
 
 @app.command()
@@ -71,13 +72,13 @@ def tokens(config: Config, as_json: AsJson = False) -> None:
     with _store(config) as store:
         found = list_tokens(store, HUB)
     if as_json:
-        show_json(found)
+        say_json(found)
         return
     table = listing("id", "role", "party", "expires (UTC)", "revoked (UTC)", title="Tokens (令牌)")
-    for row in found:
-        ends = [moment(row[name] or "") for name in ("expires", "revoked")]
-        table.add_row(*[str(row[name]) for name in ("id", "role", "subject")], *ends)
-    out.print(table)
+    for token in found:
+        ends = [moment(token[name] or "") for name in ("expires", "revoked")]
+        row(table, *[token[name] for name in ("id", "role", "subject")], *ends)
+    show(table)
     show_next("unseen hub revoke-token ID")
 
 
@@ -91,7 +92,7 @@ def revoke_token_(
 
     with _store(config) as store:
         revoke_token(store, token_id, HUB)
-    out.print("revoked")
+    say("revoked")
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from jobs.documents import Envelope
 from sandbox.cli.context import (
@@ -19,11 +18,10 @@ from sandbox.cli.context import (
     connect,
     day,
     now,
-    out,
     parameters_of,
-    show_json,
 )
-from sandbox.cli.render import reason_text, show_cost, show_job, show_next, show_table, show_words
+from sandbox.cli.render import command, show_cost, show_job, show_next, show_reasons, show_table, show_words
+from sandbox.cli.terminal import progress, say, say_json
 from sandbox.client import Job, build_commitment
 from sandbox.errors import InvalidSpec
 from sandbox.keys import load_key
@@ -47,14 +45,13 @@ def explain(
     with connect(hub, token_file) as client:
         preview = client.preview(spec["sql"], {**spec["parameters"], **parameters_of(param or [])})
     if as_json:
-        show_json(preview.raw)
+        say_json(preview.raw)
         return
     show_words(str(preview.words.get("text", "")))
-    out.print(f"decision now: [bold]{preview.decision.replace('_', ' ')}[/]")
-    for reason in preview.reasons:
-        out.print(f"  - {reason_text(reason)}")
+    say("decision now: [bold]{decision}[/]", decision=preview.decision.replace("_", " "))
+    show_reasons(preview.reasons)
     if preview.decision != "denied":
-        show_next(f"unseen job submit {file}")
+        show_next(command("unseen job submit", file))
 
 
 @app.command()
@@ -93,7 +90,7 @@ def submit(
                 commitment_file.write_bytes(commitment.encode())
         job = client.submit(spec["sql"], parameters, commitment=commitment, idempotency_key=idempotency_key)
     if as_json:
-        show_json(job.raw)
+        say_json(job.raw)
         return
     show_cost(job.words)
     show_job(job)
@@ -110,18 +107,17 @@ def list_(
     with connect(hub, token_file) as client:
         jobs = sorted(client.jobs(state=state), key=lambda job: str(job.raw.get("created", "")), reverse=True)
     if as_json:
-        show_json([job.raw for job in jobs])
+        say_json([job.raw for job in jobs])
         return
     if not jobs:
-        out.print("no job" + (f" is {state}" if state else " yet"))
+        say("no job{which}", which=f" is {state}" if state else " yet")
         show_next("unseen job list" if state else "unseen job explain FILE")
         return
     for job in jobs:
         since = str(job.raw.get("created", ""))[:16].replace("T", " ")
-        out.print(
-            f"{job.id}  {since}  {job.state.replace('_', ' '):<14}  {job.progress}", no_wrap=True, overflow="ellipsis"
-        )
-    show_next(f"unseen job show {jobs[0].id}")
+        name = job.state.replace("_", " ")
+        say("{id}  {since}  {state:<14}  {progress}", id=job.id, since=since, state=name, progress=job.progress)
+    show_next(command("unseen job show", jobs[0].id))
 
 
 @app.command()
@@ -130,7 +126,7 @@ def show(job_id: JobId, hub: HubUrl = DEFAULT_HUB, token_file: TokenFile = None,
     with connect(hub, token_file) as client:
         job = client.job(job_id)
     if as_json:
-        show_json(job.raw)
+        say_json(job.raw)
         return
     show_words(str(job.words.get("text", "")))
     show_job(job)
@@ -148,7 +144,7 @@ def watch(
     with connect(hub, token_file) as client:
         job = follow(client, job_id, timeout, quiet=as_json)
     if as_json:
-        show_json(job.raw)
+        say_json(job.raw)
     else:
         show_job(job)
     if job.state != "released":
@@ -180,15 +176,15 @@ def release(
             if form not in ("csv", "arrow"):
                 raise InvalidSpec("name the file .csv or .arrow")
             to.write_bytes(client.download(job_id, form))
-            out.print(f"written to {to}", soft_wrap=True)
-            show_next(f"unseen job receipt {job_id} --out receipt.json")
+            say("written to {file}", file=to)
+            show_next(command("unseen job receipt", job_id) + " --out receipt.json")
         elif as_json:
-            show_json(client.release(job_id))
+            say_json(client.release(job_id))
         else:
             show_table(client.table(job_id))
             show_next(
-                f"unseen job release {job_id} --out release.csv --salt-out salt",
-                f"unseen job receipt {job_id} --out receipt.json",
+                command("unseen job release", job_id) + " --out release.csv --salt-out salt",
+                command("unseen job receipt", job_id) + " --out receipt.json",
             )
 
 
@@ -203,24 +199,14 @@ def receipt(
     with connect(hub, token_file) as client:
         found = client.receipt(job_id)
     to.write_bytes(found)
-    out.print(f"written to {to} ({len(found):,} bytes)", soft_wrap=True)
-    show_next(f"unseen verify {to}  (--trust trust.json, unless UNSEEN_TRUST names it)")
+    say("written to {file} ({size:,} bytes)", file=to, size=len(found))
+    show_next(command("unseen verify", to) + "  (--trust trust.json, unless UNSEEN_TRUST names it)")
 
 
 def follow(client: Any, job_id: str, timeout: float, quiet: bool = False) -> Job:
     """Wait with a progress line; returns the final job."""
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-        console=out,
-        transient=True,
-        disable=quiet,
-    ) as progress:
-        line = progress.add_task("submitted")
-        done = client.wait(
-            job_id, timeout, on_change=lambda job: progress.update(line, description=f"{job.state}: {job.progress}")
-        )
+    with progress("submitted", quiet) as line:
+        done = client.wait(job_id, timeout, on_change=lambda job: line.say(f"{job.state}: {job.progress}"))
     found: Job = done.job
     return found
 

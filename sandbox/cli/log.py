@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from jobs.documents import Envelope, verify_outbox_record
 from sandbox.audit import verify_checkpoint
@@ -20,10 +19,9 @@ from sandbox.cli.context import (
     TrustFile,
     connect,
     need_trust,
-    out,
-    show_json,
 )
-from sandbox.cli.render import listing, moment, show_next
+from sandbox.cli.render import command, moment, show_next
+from sandbox.cli.terminal import framed, listing, row, say, say_json, show, styled
 from sandbox.errors import IntegrityFailure
 from sandbox.verify import join_pages, verify_entries
 from sandbox.verify import reconcile as reconcile_record
@@ -44,16 +42,16 @@ def list_(
     with connect(hub, token_file) as client:
         entries = list(client.log_entries(kind=kind, job=job, actor=actor))
     if as_json:
-        show_json(entries)
+        say_json(entries)
         return
     if not entries:
-        out.print("no entry fits")
+        say("no entry fits")
         return
     table = listing("no.", "when (UTC)", "event", "actor", "subject", title="Job log (作业日志)")
     for entry in entries:
         fields = entry["entry"]
-        table.add_row(str(entry["index"]), moment(fields["at"]), fields["event"], fields["actor"], fields["subject"])
-    out.print(table)
+        row(table, entry["index"], moment(fields["at"]), fields["event"], fields["actor"], fields["subject"])
+    show(table)
 
 
 @app.command()
@@ -68,8 +66,8 @@ def export(
         for entry in client.log_entries():
             file.write(json.dumps(entry) + "\n")
             count += 1
-    out.print(f"{count:,} entries written to {to}", soft_wrap=True)
-    show_next(f"unseen log verify --file {to}")
+    say("{count:,} entries written to {file}", count=count, file=to)
+    show_next(command("unseen log verify --file", to))
 
 
 @app.command()
@@ -88,8 +86,10 @@ def verify(
         entries = [json.loads(line) for line in lines] if lines is not None else list(client.log_entries())
     leaves = [base64.b64decode(entry["leaf"]) for entry in entries[: checkpoint.size]]
     verified = verify_entries(leaves, checkpoint)
-    out.print(
-        f"[green]ok[/]  {len(verified):,} entries hash to the root of checkpoint {checkpoint.size}, signed by the hub"
+    say(
+        "[green]ok[/]  {count:,} entries hash to the root of checkpoint {size}, signed by the hub",
+        count=len(verified),
+        size=checkpoint.size,
     )
 
 
@@ -112,12 +112,17 @@ def reconcile(
     for record in join_pages(verify_outbox_record(envelope, roster).document for envelope in envelopes):
         result = reconcile_record(record, entries)
         agreed &= result.agrees
-        mark = "[green]agrees[/]" if result.agrees else "[bold red]differs[/]"
-        out.print(f"{record.node}: {len(record.entries)} messages, {mark}")
+        mark = styled("agrees", "green") if result.agrees else styled("differs", "bold red")
+        say("{node}: {count} messages, {mark}", node=record.node, count=len(record.entries), mark=mark)
         for item in result.not_logged:
-            out.print(f"  - sent as no. {item.message.sequence} ({item.message.round}) but not in the log")
+            sent = item.message
+            say("  - sent as no. {number} ({round}) but not in the log", number=sent.sequence, round=sent.round)
         for entry in result.not_sent:
-            out.print(f"  - in the log as {entry.subject} at {entry.at:%H:%M:%S} but not in the node's record")
+            say(
+                "  - in the log as {subject} at {at:%H:%M:%S} but not in the node's record",
+                subject=entry.subject,
+                at=entry.at,
+            )
     if not agreed:
         raise IntegrityFailure("a node's own record and the hub's log do not agree")
 
@@ -127,13 +132,13 @@ def usage(hub: HubUrl = DEFAULT_HUB, token_file: TokenFile = None, as_json: AsJs
     with connect(hub, token_file) as client:
         rows = client.usage()
     if as_json:
-        show_json(rows)
+        say_json(rows)
         return
     if not rows:
-        out.print("nothing has been released yet")
+        say("nothing has been released yet")
         return
-    table = Table("operator", "owner", "dataset", "runs", "cells", title="Usage (用量)")
-    for row in rows:
-        counts = [f"{row.get(name, 0):,}" for name in ("runs", "cells")]
-        table.add_row(*[str(row.get(name, "")) for name in ("operator", "owner", "dataset")], *counts)
-    out.print(table)
+    table = framed("operator", "owner", "dataset", "runs", "cells", title="Usage (用量)")
+    for item in rows:
+        counts = [f"{item.get(name, 0):,}" for name in ("runs", "cells")]
+        row(table, *[item.get(name, "") for name in ("operator", "owner", "dataset")], *counts)
+    show(table)

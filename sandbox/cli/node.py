@@ -11,8 +11,9 @@ import typer
 from jobs.documents.ed25519 import PublicKey
 from jobs.documents.x25519 import SealingPublic
 from jobs.schema import Digest
-from sandbox.cli.context import AsJson, HubUrl, KeyFile, NodeConfig, TokenFile, connect, now, out, show_json
-from sandbox.cli.render import listing, moment, show_next
+from sandbox.cli.context import AsJson, HubUrl, KeyFile, NodeConfig, TokenFile, connect, now
+from sandbox.cli.render import command, moment, show_next
+from sandbox.cli.terminal import listing, row, say, say_exactly, say_json, show
 from sandbox.keys import load_key
 
 app = typer.Typer(help="Run a node and look at what left it (owner).", no_args_is_help=True)
@@ -25,8 +26,8 @@ def init(folder: Annotated[Path, typer.Argument(help="The node's state folder.")
     from sandbox.node.serve import prepare
 
     keys = prepare(folder)
-    out.print(keys.signing.text)
-    out.print(keys.sealing.text)
+    say_exactly(keys.signing.text)
+    say_exactly(keys.sealing.text)
 
 
 @app.command()
@@ -47,7 +48,7 @@ def certify(
     end = start + timedelta(days=days)
     keys = (PublicKey.parse(public), SealingPublic.parse(sealing))
     entry = certify_node(owner, node, *keys, start, end, [load_key(key)])
-    show_json(entry.model_dump(mode="json"))
+    say_json(entry.model_dump(mode="json"))
 
 
 @app.command()
@@ -67,15 +68,15 @@ def status(config: Config, as_json: AsJson = False) -> None:
     """What runs, what was spent, how far the log was followed."""
     answer = _ask(config, {"do": "status"})
     if as_json:
-        show_json(answer)
+        say_json(answer)
         return
-    out.print(f"[bold]{answer['node']}[/]  log followed to entry {answer['log_size']}")
+    say("[bold]{node}[/]  log followed to entry {size}", node=answer["node"], size=answer["log_size"])
     if answer["log_failure"]:
-        out.print(f"[bold red]the log does not hold:[/] {answer['log_failure']}")
+        say("[bold red]the log does not hold:[/] {why}", why=answer["log_failure"])
     for name, version in answer["datasets"].items():
-        out.print(f"holds {name}, version {version[:20]}…")
+        say("holds {name}, version {version}…", name=name, version=version[:20])
     for account, amount in answer["spent"].items():
-        out.print(f"spent {amount:>9,} of {account[:40]}…")
+        say("spent {amount:>9,} of {account}…", amount=amount, account=account[:40])
 
 
 @app.command()
@@ -83,23 +84,24 @@ def sent(config: Config, as_json: AsJson = False) -> None:
     """Everything that left this node, from its own encrypted record."""
     entries = _ask(config, {"do": "sent"})["entries"]
     if as_json:
-        show_json(entries)
+        say_json(entries)
         return
     if not entries:
-        out.print("nothing has left this node")
+        say("nothing has left this node")
         return
     title = "What left this node (本节点外发记录)"
     table = listing("no.", "when (UTC)", "job", "round", "operator", "cells", title=title)
     for entry in entries:
-        table.add_row(
-            str(entry["sequence"]),
+        row(
+            table,
+            entry["sequence"],
             moment(entry["at"]),
             entry["job"],
             entry["round"],
             entry["operator"],
             f"{entry['count']:,}",
         )
-    out.print(table)
+    show(table)
     show_next("unseen node export --out sent.json  (for the auditor)")
 
 
@@ -114,9 +116,9 @@ def export(config: Config, to: Annotated[Path, typer.Option("--out", help="File 
         answer = _ask(config, {"do": "export", "after": after})
         file = to if page == 1 else to.with_name(f"{to.stem}-{page}{to.suffix}")
         file.write_text(json.dumps(answer["record"]))
-        out.print(f"written to {file}", soft_wrap=True)
+        say("written to {file}", file=file)
         after, page = answer["next"], page + 1
-    show_next(f"the auditor: unseen log reconcile {to}")
+    show_next("the auditor: " + command("unseen log reconcile", to))
 
 
 @app.command()
@@ -135,11 +137,11 @@ def revoke(
     settings = load_config(config)
     envelope = build_revocation(settings.owner, Digest(grant), [load_key(key)], now(), reason)
     _ask(config, {"do": "revoke", "revocation": envelope.to_json()})
-    out.print("this node obeys the revocation now")
+    say("this node obeys the revocation now")
     if token_file is not None:
         with connect(hub or settings.hub, token_file) as client:
             client.revoke(envelope)
-        out.print("the hub has been told")
+        say("the hub has been told")
 
 
 def _ask(config: Path, command: dict[str, Any]) -> dict[str, Any]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from rich.cells import cell_len
-from rich.panel import Panel
-from rich.table import Table as Grid
-from rich.text import Text
-
-from sandbox.cli.context import out
+from sandbox.cli.terminal import framed, page, row, say, show, styled
 from sandbox.client import Job, Table
+from sandbox.client.table import SUPPRESSED
 
 STATE_STYLE: Final = {
     "released": "bold green",
@@ -24,28 +21,36 @@ STATE_STYLE: Final = {
     "cancelled": "dim",
     "expired": "dim",
 }
-_WIDEST: Final = 100
-"""Columns of a page of words, however wide the terminal is."""
 
 
 def show_job(job: Job) -> None:
     """State, reasons and the exact next calls."""
-    style = STATE_STYLE.get(job.state, "")
-    progress = "" if job.progress == job.state else f"  [dim]{job.progress}[/]"
-    out.print(f"job [bold]{job.id}[/]  [{style}]{job.state.replace('_', ' ')}[/]{progress}")
-    for reason in job.reasons:
-        out.print(f"  - {reason_text(reason)}")
+    state = styled(job.state.replace("_", " "), STATE_STYLE.get(job.state, ""))
+    progress = "" if job.progress == job.state else f"  {job.progress}"
+    say("job [bold]{id}[/]  {state}[dim]{progress}[/]", id=job.id, state=state, progress=progress)
+    show_reasons(job.reasons)
     if job.failure:
-        out.print(f"  [red]{job.failure.get('code')}[/]: {job.failure.get('detail', '')}", soft_wrap=True)
+        say("  [red]{code}[/]: {detail}", code=job.failure.get("code"), detail=job.failure.get("detail", ""))
     show_next(*next_calls(job))
+
+
+def show_reasons(reasons: Iterable[Mapping[str, Any]]) -> None:
+    for reason in reasons:
+        say("  - {reason}", reason=reason_text(reason))
 
 
 def show_next(*calls: str) -> None:
     """One exact call a line, unwrapped, so that it can be copied; ``who: call`` where it is another person's."""
     for number, call in enumerate(calls):
-        out.print(
-            Text("next: " if number == 0 else "      ", style="dim").append(call, style="not dim"), soft_wrap=True
-        )
+        if number == 0:
+            say("[dim]next: [/]{call}", whole=True, call=call)
+        else:
+            say("      {call}", whole=True, call=call)
+
+
+def command(call: str, *values: object) -> str:
+    """A call with its values as a shell takes them: a file or id from outside is one word, and no second command."""
+    return " ".join((call, *(shlex.quote(str(value)) for value in values)))
 
 
 def next_calls(job: Job) -> tuple[str, ...]:
@@ -54,15 +59,16 @@ def next_calls(job: Job) -> tuple[str, ...]:
         case "needs_approval":
             owners = waiting_for(job.reasons)
             if not owners:
-                return (f"unseen job show {job.id}",)
+                return (command("unseen job show", job.id),)
             return (
-                f"{', '.join(owners)}, each: unseen review show {job.id}, then unseen review approve {job.id}",
-                f"you: unseen job watch {job.id}",
+                f"{', '.join(owners)}, each: {command('unseen review show', job.id)}, "
+                f"then {command('unseen review approve', job.id)}",
+                "you: " + command("unseen job watch", job.id),
             )
         case "ready" | "running":
-            return (f"unseen job watch {job.id}",)
+            return (command("unseen job watch", job.id),)
         case "released":
-            return f"unseen job release {job.id}", f"unseen job receipt {job.id} --out receipt.json"
+            return command("unseen job release", job.id), command("unseen job receipt", job.id) + " --out receipt.json"
         case "denied":
             return ("change what the reasons name in the job file, then unseen job explain FILE",)
         case "failed" | "expired":
@@ -88,10 +94,13 @@ def show_cost(words: Mapping[str, Any]) -> None:
     if not cost:
         return
     size = amount(cost["flag_bytes_per_node"] + cost["value_bytes_per_node"])
-    out.print(f"{words.get('summary', '')}; {words.get('numbers', 0):,} numbers")
-    out.print(
-        f"cost: about {cost['seconds_about']} s at each node, at most {cost['rows_at_most']:,} rows of "
-        f"{cost['columns_read']} columns, {size} sent by each node"
+    say("{summary}; {numbers:,} numbers", summary=words.get("summary", ""), numbers=words.get("numbers", 0))
+    say(
+        "cost: about {seconds} s at each node, at most {rows:,} rows of {columns} columns, {size} sent by each node",
+        seconds=cost["seconds_about"],
+        rows=cost["rows_at_most"],
+        columns=cost["columns_read"],
+        size=size,
     )
 
 
@@ -104,37 +113,8 @@ def amount(size: int) -> str:
 
 
 def show_words(text: str, title: str = "What this plan does (计划说明)") -> None:
-    """A plan in words, as ``jobs.kinds.statistics.plan.words`` wrote it. Printed literally: nothing in it is markup."""
-    width = min(out.width, _WIDEST)
-    out.print(Panel(Text(hang(text, width - 4)), title=title, title_align="left", width=width))
-
-
-def hang(text: str, width: int) -> str:
-    """Long lines go on under their own first word, so that a list still looks like one."""
-    return "\n".join(part for line in text.splitlines() for part in _hung(line, width))
-
-
-def _hung(line: str, width: int) -> list[str]:
-    """One line in pieces. Chinese characters are two columns wide, which ``textwrap`` does not know."""
-    body = line.lstrip(" -")
-    indent = len(line) - len(body)
-    pieces, now = [], line[:indent]
-    for word in body.split():
-        longer = now + (" " if now.strip(" -") else "") + word
-        if cell_len(longer) > width and now.strip(" -"):
-            pieces.append(now)
-            now = " " * indent + word
-        else:
-            now = longer
-    return [*pieces, now]
-
-
-def listing(*columns: str, title: str) -> Grid:
-    """An empty table without frames, whose ids and times fit into 80 columns unbroken."""
-    grid = Grid(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
-    for name in columns:
-        grid.add_column(name, no_wrap=True, overflow="ellipsis", header_style="bold")
-    return grid
+    """A plan in words, whoever wrote them. Nothing in them is markup, and no line leaves the frame."""
+    page(text, title)
 
 
 def moment(text: str) -> str:
@@ -144,14 +124,17 @@ def moment(text: str) -> str:
 
 def show_table(table: Table, limit: int = 40) -> None:
     """A released table; suppressed cells are marked, and the source is under it (R14)."""
-    grid = Grid(caption=Text(table.source_line), caption_justify="left")
-    for place, name in enumerate(table.columns):
-        numeric = all(row[place] is None or isinstance(row[place], int | Decimal) for row in table.rows)
-        grid.add_column(Text(name), justify="right" if numeric else "left")
+    numeric = tuple(
+        all(row[place] is None or isinstance(row[place], int | Decimal) for row in table.rows)
+        for place in range(len(table.columns))
+    )
+    grid = framed(*table.columns, caption=table.source_line, numeric=numeric)
     for index in range(min(limit, len(table))):
-        cells = [table.cell(index, name) for name in table.columns]
-        grid.add_row(*[Text(cell, style="dim" if cell == "·" else "") for cell in cells])
-    out.print(grid)
-    hidden = sum(len(names) for names in table.suppressed)
-    more = f"{len(table):,} rows" + (f", {limit} shown" if len(table) > limit else "")
-    out.print(f"[dim]{more}; {hidden:,} cell(s) marked · are withheld by the disclosure rules, or empty[/]")
+        row(grid, *[table.cell(index, name) for name in table.columns], dim=SUPPRESSED)
+    show(grid)
+    say(
+        "[dim]{count:,} rows{part}; {hidden:,} cell(s) marked · are withheld by the disclosure rules, or empty[/]",
+        count=len(table),
+        part=f", {limit} shown" if len(table) > limit else "",
+        hidden=sum(len(names) for names in table.suppressed),
+    )

@@ -18,10 +18,9 @@ from sandbox.cli.context import (
     day,
     need_trust,
     now,
-    out,
-    show_json,
 )
-from sandbox.cli.render import show_next, show_words
+from sandbox.cli.render import command, show_next, show_words
+from sandbox.cli.terminal import say, say_json
 from sandbox.client import Client, Review, build_denial, build_grant
 from sandbox.errors import NotFound
 from sandbox.keys import load_key
@@ -39,20 +38,20 @@ def list_(
     with connect(hub, token_file, need_trust(trust)) as client:
         reviews = client.reviews()
     if as_json:
-        show_json(
-            [{"job": review.job, "operator": review.operator, "plan": review.plan.digest()} for review in reviews]
-        )
+        say_json([{"job": review.job, "operator": review.operator, "plan": review.plan.digest()} for review in reviews])
         return
     if not reviews:
-        out.print("nothing waits for you: a request shows up here when an operator submits a job over your data")
+        say("nothing waits for you: a request shows up here when an operator submits a job over your data")
         show_next("unseen node sent  (what has left your node so far)")
     for review in reviews:
-        out.print(
-            f"{review.job}  operator {review.operator}  scenario {review.commitment.document.scenario!r}  "
-            f"plan {review.plan.digest()[:19]}…",
-            soft_wrap=True,
+        say(
+            "{job}  operator {operator}  scenario '{scenario}'  plan {plan}…",
+            job=review.job,
+            operator=review.operator,
+            scenario=review.commitment.document.scenario,
+            plan=review.plan.digest()[:19],
         )
-    show_next(*[f"unseen review show {review.job}" for review in reviews])
+    show_next(*[command("unseen review show", review.job) for review in reviews])
 
 
 @app.command()
@@ -68,13 +67,13 @@ def show(
         review = _find(client, job_id)
         words = words_of(client, review)
     if as_json:
-        show_json(words.model_dump(mode="json"))
+        say_json(words.model_dump(mode="json"))
         return
     show_words(words.text(), "What you would sign (计划说明)")
     document = review.commitment.document
-    out.print(f"operator [bold]{review.operator}[/] commits to: {document.purpose}")
-    out.print(f"disposal (期满处置): {document.disposal}")
-    show_next(f"unseen review approve {job_id}", f'unseen review deny {job_id} --reason "..."')
+    say("operator [bold]{operator}[/] commits to: {purpose}", operator=review.operator, purpose=document.purpose)
+    say("disposal (期满处置): {disposal}", disposal=document.disposal)
+    show_next(command("unseen review approve", job_id), command("unseen review deny", job_id) + ' --reason "..."')
 
 
 @app.command()
@@ -101,15 +100,20 @@ def approve(
         grant = build_grant(review, owner, [load_key(key)], now(), day(until), runs, series=series)
         if to is not None:
             to.write_bytes(grant.encode())
-            out.print(f"signed grant written to {to}", soft_wrap=True)
-            show_next(f"another signer of {owner}: unseen review cosign {to}")
+            say("signed grant written to {file}", file=to)
+            show_next(f"another signer of {owner}: {command('unseen review cosign', to)}")
             return
         client.grant(grant)
         waiting = [item.job for item in client.reviews()]
-    out.print(f"granted {runs} run(s) to operator [bold]{review.operator}[/], until {day(until):%Y-%m-%d %H:%M} UTC")
-    out.print(f"grant {grant.digest}", soft_wrap=True)
-    show_next(*[f"unseen review show {job}" for job in waiting])
-    out.print(f"[dim]to take it back:[/] unseen node revoke {grant.digest}", soft_wrap=True)
+    say(
+        "granted {runs} run(s) to operator [bold]{operator}[/], until {end:%Y-%m-%d %H:%M} UTC",
+        runs=runs,
+        operator=review.operator,
+        end=day(until),
+    )
+    say("grant {digest}", digest=grant.digest)
+    show_next(*[command("unseen review show", job) for job in waiting])
+    say("[dim]to take it back:[/] unseen node revoke {digest}", whole=True, digest=grant.digest)
 
 
 @app.command()
@@ -126,7 +130,7 @@ def cosign(
     file.write_bytes(envelope.encode())
     with connect(hub, token_file) as client:
         client.grant(envelope)
-    out.print(f"grant {envelope.digest} sent with {len(envelope.signatures)} signatures")
+    say("grant {digest} sent with {count} signatures", digest=envelope.digest, count=len(envelope.signatures))
 
 
 @app.command()
@@ -143,7 +147,7 @@ def deny(
     with connect(hub, token_file, need_trust(trust)) as client:
         review = _find(client, job_id)
         client.deny(build_denial(review, owner, [load_key(key)], now(), reason))
-    out.print("denied")
+    say("denied")
 
 
 def words_of(client: Client, review: Review) -> Any:

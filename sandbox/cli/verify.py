@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from sandbox.cli.context import AsJson, now, out, show_json
+from sandbox.cli.context import AsJson, now
+from sandbox.cli.terminal import say, say_json, styled
 from sandbox.keys import Trust
 from sandbox.verify import verify_receipt
 from sandbox.verify.vouched import UNPROVEN
@@ -26,9 +27,9 @@ def verify(
     salted = base64.b64decode(salt.read_text().strip(), validate=True) if salt else None
     verified = verify_receipt(receipt.read_bytes(), Trust.load(trust), now(), content, salted)
     if as_json:
-        show_json({"valid": True, "checks": verified.checks, "release": verified.release.document.id})
+        say_json({"valid": True, "checks": verified.checks, "release": verified.release.document.id})
         return
     for check in verified.checks:
-        mark = "[yellow]--[/]" if check.startswith(UNPROVEN) else "[green]ok[/]"
-        out.print(f"{mark}  {check}")
-    out.print(f"[bold green]The receipt holds.[/] {verified.release.document.source_line}")
+        mark = styled("--", "yellow") if check.startswith(UNPROVEN) else styled("ok", "green")
+        say("{mark}  {check}", mark=mark, check=check)
+    say("[bold green]The receipt holds.[/] {source}", source=verified.release.document.source_line)

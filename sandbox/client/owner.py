@@ -33,6 +33,7 @@ from jobs.errors import OutOfScope
 from jobs.kinds.statistics.opening import ALGORITHM
 from jobs.kinds.statistics.plan.types import Plan
 from jobs.schema import Digest, Scalar
+from sandbox.client.views import job_id
 
 STANDARD_TERMS = Terms(
     mode="Statistics over masked parts, or of one part that its owner's node rounds; raw data stays at the node.",
@@ -73,7 +74,7 @@ class Review:
         if plan.holders != len(value["participants"]):
             raise OutOfScope("participants", "the plan adds another number of parts than the request has participants")
         return cls(
-            job=str(value["id"]),
+            job=job_id(value["id"]),
             operator=commitment.document.operator,
             plan=plan,
             parameters=dict(value.get("parameters") or {}),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from jobs.kinds.statistics.plan.types import Plan
 from jobs.schema import Digest
+from sandbox.errors import IntegrityFailure
 
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 FINAL = frozenset({"released", "failed", "denied", "cancelled", "expired"})
 
 
@@ -28,7 +31,7 @@ class Job:
     @classmethod
     def read(cls, value: Mapping[str, Any]) -> Job:
         return cls(
-            id=str(value["id"]),
+            id=job_id(value["id"]),
             state=str(value["state"]),
             progress=str(value.get("progress", "")),
             operator=str(value.get("operator", "")),
@@ -69,3 +72,10 @@ class Preview:
             tuple(value.get("reasons") or ()),
             value,
         )
+
+
+def job_id(value: object) -> str:
+    """An id from the hub that may stand in a command to be copied; raises ``IntegrityFailure`` for any other text."""
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise IntegrityFailure("the hub names a job by what is no job id: do not copy anything from its answers")
+    return value

@@ -11,7 +11,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from sandbox.cli import render
-from sandbox.cli.context import connect, explain_and_exit, out
+from sandbox.cli import terminal as shell
+from sandbox.cli.context import connect, explain_and_exit
+from sandbox.cli.terminal import out
 from sandbox.client import HubRefused, Job, Table
 
 ID = "job-0123456789abcdef"
@@ -84,16 +86,26 @@ def test_bytes(size: int, text: str) -> None:
 
 def test_long_lines_go_on_under_their_first_word() -> None:
     text = "Columns:\n  - flights.arr_delay (度量): " + "aggregated, single values are never shown " * 3 + "\n\nend"
-    lines = render.hang(text, 60).splitlines()
+    lines = shell.hang(text, 60)
     assert lines[0] == "Columns:"
     assert lines[-2:] == ["", "end"]
-    assert all(line.startswith("    ") and line[4] != " " for line in lines[2:-2])
+    assert all(line.startswith("    ↳ ") and line[6] != " " for line in lines[2:-2])
     assert all(cell_len(line) <= 60 for line in lines)
-    assert " ".join(" ".join(lines).split()) == " ".join(text.split())
+    assert "".join(line.removeprefix("    ↳ ") for line in lines[1:-2]) == text.split("\n")[1]
 
 
-def test_words_wider_than_the_page_are_kept() -> None:
-    assert render.hang("a " + "x" * 90, 60) == "a\n" + "x" * 90
+def test_words_wider_than_the_page_are_broken_and_marked() -> None:
+    assert shell.hang("a " + "x" * 90, 60) == ["a ", "↳ " + "x" * 58, "↳ " + "x" * 32]
+
+
+def test_nothing_of_a_line_is_lost_or_added_however_it_is_broken() -> None:
+    for text in ("  - " + "北京 " * 40, "x" * 200, "   " + " " * 100 + "y", "- a  b   c" * 20, ""):
+        for width in (1 if not text else 12, 33, 60):
+            pieces = [
+                piece.lstrip(" ").removeprefix("↳ ") if number else piece
+                for number, piece in enumerate(shell.hang(text, width))
+            ]
+            assert "".join(pieces) == text
 
 
 def test_numbers_stand_under_each_other_and_nothing_is_markup(terminal: StringIO) -> None:
@@ -110,10 +122,10 @@ def test_numbers_stand_under_each_other_and_nothing_is_markup(terminal: StringIO
 
 
 def test_a_list_keeps_ids_and_times_whole_in_80_columns(terminal: StringIO) -> None:
-    grid = render.listing("no.", "when (UTC)", "event", "actor", "subject", title="Job log")
+    grid = shell.listing("no.", "when (UTC)", "event", "actor", "subject", title="Job log")
     row = ("1024", render.moment("2026-11-21T22:05:29Z"), "dataset.registered", "operator:acme", ID)
-    grid.add_row(*row)
-    out.print(grid)
+    shell.row(grid, *row)
+    shell.show(grid)
     last = terminal.getvalue().rstrip().splitlines()[-1]
     assert " 2026-11-21 22:05:29 dataset.registered " in last
     assert last.endswith(ID)
