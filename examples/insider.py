@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import secrets
 import shutil
 import time
@@ -29,7 +28,7 @@ from sandbox.log_link import LogLink
 from sandbox.store.event import Actor, Event
 from sandbox.store.tables import inbox, jobs
 from sandbox.store.tree import read_size
-from sandbox.verify import verify_entries
+from sandbox.verify import read_item, verify_entries
 from sandbox.witness.seen import SeenFile
 from sandbox.witness.witness import Witness
 
@@ -99,7 +98,7 @@ def edit_one_entry(client: Client, trust: Trust) -> tuple[int, str]:
     """An auditor's export with one changed entry; returns its number and what the check says."""
     roster = client.roster().document
     checkpoint, _ = verify_checkpoint(client.log_get("checkpoint")["note"].encode(), trust.origin, roster.hub_key())
-    leaves = [base64.b64decode(entry["leaf"]) for entry in client.log_entries()][: checkpoint.size]
+    leaves = [read_item(entry) for entry in client.log_entries()][: checkpoint.size]
     number = next(i for i, leaf in enumerate(leaves) if LogEntry.read(leaf).event == "job.submitted")
     entry = LogEntry.read(leaves[number])
     leaves[number] = entry.model_copy(update={"actor": "operator:somebody-else"}).leaf()

@@ -1,4 +1,8 @@
-"""One event of the story as a leaf of the log: canonical JSON, naming the documents it is about by their digests."""
+"""One event of the story as a leaf of the log: canonical JSON, naming the documents it is about by their digests.
+
+Every leaf carries 32 random bytes of its own, so its hash in the tree is a hiding commitment: whoever may not read the
+entry still sees that nothing was left out, and can confirm no guess of what it says.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +17,18 @@ MAX_BYTES = 1 << 16
 
 
 class LogEntry(Document):
-    """Who did what to what, when. ``facts`` holds whatever else is public about the event, never a data value."""
+    """Who did what to what, when. ``facts`` holds what else its readers may know, never a data value."""
 
     KIND: ClassVar[str] = "log-entry"
+    salt: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     event: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
     at: Moment
     actor: Id
     subject: Id
     digests: Annotated[tuple[DigestText, ...], Field(max_length=1024)] = ()
     facts: JsonObject = Field(default_factory=dict)
+    origin: DigestText | None = None
+    """Salted commitment to the network address that the request came from; the auditor gets address and salt."""
 
     def leaf(self) -> bytes:
         """The bytes that ``merkle.append`` takes."""

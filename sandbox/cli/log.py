@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +22,7 @@ from sandbox.cli.context import (
 from sandbox.cli.render import command, moment, show_next
 from sandbox.cli.terminal import framed, listing, row, say, say_json, show, styled
 from sandbox.errors import IntegrityFailure
-from sandbox.verify import join_pages, verify_entries
+from sandbox.verify import join_pages, read_item, verify_entries
 from sandbox.verify import reconcile as reconcile_record
 
 app = typer.Typer(help="Read, verify and reconcile the job log (auditor).", no_args_is_help=True)
@@ -40,7 +39,7 @@ def list_(
 ) -> None:
     """Events in time order."""
     with connect(hub, token_file) as client:
-        entries = list(client.log_entries(kind=kind, job=job, actor=actor))
+        entries = [item for item in client.log_entries(kind=kind, job=job, actor=actor) if as_json or "entry" in item]
     if as_json:
         say_json(entries)
         return
@@ -60,7 +59,7 @@ def export(
     hub: HubUrl = DEFAULT_HUB,
     token_file: TokenFile = None,
 ) -> None:
-    """Write every entry with its exact leaf bytes."""
+    """Write every entry: exact leaf bytes of those you may read, the hashes of all others."""
     with connect(hub, token_file) as client, to.open("w") as file:
         count = 0
         for entry in client.log_entries():
@@ -84,13 +83,14 @@ def verify(
         checkpoint, _ = verify_checkpoint(note, roster.document.origin, roster.document.hub_key())
         lines = file.read_text().splitlines() if file else None
         entries = [json.loads(line) for line in lines] if lines is not None else list(client.log_entries())
-    leaves = [base64.b64decode(entry["leaf"]) for entry in entries[: checkpoint.size]]
-    verified = verify_entries(leaves, checkpoint)
+    verified = verify_entries(map(read_item, entries[: checkpoint.size]), checkpoint)
     say(
         "[green]ok[/]  {count:,} entries hash to the root of checkpoint {size}, signed by the hub",
-        count=len(verified),
+        count=checkpoint.size,
         size=checkpoint.size,
     )
+    if hidden := checkpoint.size - len(verified):
+        say("    {hidden:,} of them are for others to read: only their hashes were compared", hidden=hidden)
 
 
 @app.command()
@@ -105,7 +105,7 @@ def reconcile(
         roster = client.roster()
         note = client.log_get("checkpoint")["note"].encode()
         checkpoint, _ = verify_checkpoint(note, roster.document.origin, roster.document.hub_key())
-        leaves = [base64.b64decode(entry["leaf"]) for entry in client.log_entries()]
+        leaves = [read_item(entry) for entry in client.log_entries()]
     entries = verify_entries(leaves[: checkpoint.size], checkpoint)
     agreed = True
     envelopes = [Envelope.from_json(json.loads(path.read_text())) for path in records]

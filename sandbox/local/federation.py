@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -23,7 +22,7 @@ from sandbox.local.layout import Places
 from sandbox.node.config import load_config
 from sandbox.node.control import ask
 from sandbox.node.state import NodeState
-from sandbox.verify import join_pages, reconcile, verify_entries
+from sandbox.verify import join_pages, read_item, reconcile, verify_entries
 
 
 class Federation:
@@ -112,7 +111,7 @@ class Federation:
             checkpoint, _ = verify_checkpoint(
                 client.log_get("checkpoint")["note"].encode(), self.trust.origin, roster.document.hub_key()
             )
-            leaves = [base64.b64decode(entry["leaf"]) for entry in client.log_entries()][: checkpoint.size]
+            leaves = [read_item(entry) for entry in client.log_entries()][: checkpoint.size]
         entries = verify_entries(leaves, checkpoint)
         yield f"{len(entries)} log entries hash to the root of the signed checkpoint"
         for owner in self.places.owners:

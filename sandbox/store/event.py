@@ -37,16 +37,16 @@ class Event:
     digests: tuple[Digest, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def entry(self, at: datetime) -> LogEntry:
+    def entry(self, at: datetime, salt: bytes, origin: Digest | None) -> LogEntry:
         """The leaf of this event; raises ``ValidationError`` for an id or fact that no leaf can hold."""
-        facts = {**self.facts, "address": self.actor.address}
-        if self.job is not None:
-            facts["job"] = self.job
+        facts = self.facts if self.job is None else {**self.facts, "job": self.job}
         return LogEntry(
+            salt=salt.hex(),
             event=self.kind,
             at=at,
             actor=self.actor.name,
             subject=self.subject or self.job or self.actor.id,
             digests=self.digests,
             facts=facts,
+            origin=origin,
         )

@@ -10,6 +10,7 @@ triggers refuse to alter what is append-only.
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,8 +20,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable, insert
 
+from jobs.documents import moment_text
+from jobs.documents.canonical import SALT_BYTES
+from mpc.party import RandomBytes
 from sandbox.store.engine import reading, writing
-from sandbox.store.event import Event
+from sandbox.store.event import LOCAL, Event
+from sandbox.store.origins import Origin
 from sandbox.store.tables import checkpoints, cosignatures, log_digests, log_entries, receipts
 from sandbox.store.tree import append_leaves, lock_size
 
@@ -34,9 +39,10 @@ ABOUT_THE_LOG: Final = (checkpoints, cosignatures, receipts)
 class Store:
     """Holds the engine and the followers. Threads may share it: one writes at a time, readers do not wait."""
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: Engine, clock: Clock, rng: RandomBytes = secrets.token_bytes) -> None:
         self._engine = engine
         self._clock = clock
+        self._rng = rng
         self._writer = threading.Lock()  # a queue in the process is fairer and faster than SQLite's busy timeout
         self._followers: list[Follower] = []
 
@@ -49,7 +55,7 @@ class Store:
         with self._writer, writing(self._engine) as connection:
             change = Change(connection, event, self._clock())
             yield change
-            change.append()
+            change.append(self._rng)
         topics = frozenset({*change.topics, LOG_TOPIC})
         for follower in self._followers:
             follower(topics)
@@ -118,22 +124,30 @@ class Change:
         """Tell followers of these topics, after the commit."""
         self.topics.update(topics)
 
-    def append(self) -> None:
-        """Write the events; ``Store.change`` calls this last."""
-        entries = [event.entry(self.now) for event in self._events]
+    def append(self, rng: RandomBytes) -> None:
+        """Write the events; ``Store.change`` calls this last. ``rng`` makes the salts."""
+        addresses = [event.actor.address for event in self._events]
+        origins = [Origin.of(address, rng) if address != LOCAL else None for address in addresses]
+        entries = [
+            event.entry(self.now, rng(SALT_BYTES), origin.commitment if origin else None)
+            for event, origin in zip(self._events, origins, strict=True)
+        ]
         leaves = [entry.leaf() for entry in entries]
         first = append_leaves(self.connection, leaves)
         rows = [
             {
                 "index": first + place,
                 "leaf": leaf,
-                "at": entry.to_json()["at"],
+                "origin": origin.sealed(self.connection, first + place, self.now) if origin else None,
+                "at": moment_text(self.now),
                 "kind": entry.event,
                 "actor": entry.actor,
                 "job": event.job,
                 "subject": entry.subject,
             }
-            for place, (leaf, entry, event) in enumerate(zip(leaves, entries, self._events, strict=True))
+            for place, (leaf, entry, event, origin) in enumerate(
+                zip(leaves, entries, self._events, origins, strict=True)
+            )
         ]
         self.connection.execute(insert(log_entries), rows)
         named = {(digest, first + place) for place, entry in enumerate(entries) for digest in entry.digests}

@@ -8,15 +8,15 @@ A receipt that does not hold raises ``ReceiptRefused``: ``step`` is one of recei
 permit, scope, sent, release, delivery, vouch, entry, checkpoint, inclusion, cosignature, witness, time, output; the
 text says why.
 
-    entries = verify_entries(exported_leaves, checkpoint)           # an auditor: all entries, none edited
+    entries = verify_entries(map(read_item, exported), checkpoint)  # an auditor: all entries, none edited
     reconcile(verified_outbox_record.document, entries).agrees      # a node's own record against the log
 """
 
 from sandbox.verify.assemble import assemble_receipt
-from sandbox.verify.history import Reconciliation, join_pages, reconcile, verify_entries
+from sandbox.verify.history import Hidden, Reconciliation, join_pages, read_item, reconcile, verify_entries
 from sandbox.verify.receipt import VerifiedReceipt, verify_receipt
 
 __all__ = [
-    "Reconciliation", "VerifiedReceipt", "assemble_receipt", "join_pages", "reconcile", "verify_entries",
-    "verify_receipt",
+    "Hidden", "Reconciliation", "VerifiedReceipt", "assemble_receipt", "join_pages", "read_item", "reconcile",
+    "verify_entries", "verify_receipt",
 ]  # fmt: skip

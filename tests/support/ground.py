@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 import sqlite3
 import time
@@ -20,7 +19,7 @@ from sandbox.errors import Unavailable
 from sandbox.local.federation import Federation, parquet
 from sandbox.local.layout import free_port, lay_out
 from sandbox.local.processes import Processes
-from sandbox.verify import reconcile, verify_entries, verify_receipt
+from sandbox.verify import read_item, reconcile, verify_entries, verify_receipt
 from tests.support import toy
 from tests.support.proxy import Proxy
 
@@ -70,7 +69,7 @@ class Ground:
             roster, trust = client.roster(), self.federation.trust
             note = client.log_get("checkpoint")["note"].encode()
             checkpoint, _ = verify_checkpoint(note, trust.origin, roster.document.hub_key())
-            leaves = [base64.b64decode(entry["leaf"]) for entry in client.log_entries()][: checkpoint.size]
+            leaves = [read_item(entry) for entry in client.log_entries()][: checkpoint.size]
         return verify_entries(leaves, checkpoint)
 
     # databases, as whoever owns the machine sees them

@@ -18,7 +18,6 @@ from sandbox.audit import (
     NoteKey,
     NoteSignature,
     prove_consistency,
-    prove_inclusion,
     root,
     verify_cosignature,
 )
@@ -26,7 +25,7 @@ from sandbox.errors import BadProof, MalformedNote, NotFound
 from sandbox.hub.core.errors import NotPermitted
 from sandbox.hub.core.hub import Hub
 from sandbox.hub.people.tokens import Caller, Role
-from sandbox.store.tables import checkpoints, cosignatures, log_digests, log_entries
+from sandbox.store.tables import checkpoints, cosignatures
 from sandbox.store.tree import StoredNodes, read_size
 
 
@@ -93,23 +92,6 @@ def accept_cosignature(hub: Hub, caller: Caller, size: int, line: str) -> None:
         row = {"size": size, "name": caller.subject, "line": signature.line}
         with suppress(IntegrityError):  # sent twice at once
             hub.store.publish(insert(cosignatures).values(row))
-
-
-def inclusion(hub: Hub, index: int | None, named: str | None, size: int) -> tuple[int, bytes, tuple[bytes, ...]]:
-    """Index, leaf and proof of the entry at an index, or of the first that names a digest, in the tree of ``size``.
-
-    Raises ``NotFound`` if there is no such entry below ``size``, ``BadProof`` if the log is not that large.
-    """
-    with hub.store.read() as connection:
-        if size > read_size(connection):
-            raise BadProof(f"the log has fewer than {size} entries")
-        if index is None:
-            query = select(log_digests.c.index).where(log_digests.c.digest == named).order_by(log_digests.c.index)
-            index = connection.execute(query.limit(1)).scalar()
-        row = connection.execute(select(log_entries.c.leaf).where(log_entries.c.index == index)).first()
-        if index is None or row is None or index >= size:
-            raise NotFound("no entry of the tree of that size is there, or names this digest")
-        return index, bytes(row.leaf), prove_inclusion(StoredNodes(connection), index, size)
 
 
 def consistency(hub: Hub, first: int, second: int) -> tuple[bytes, ...]:

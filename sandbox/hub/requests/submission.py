@@ -86,8 +86,8 @@ def _submit(
         request, words = _compile(hub.random_id("job"), caller.subject, sql, parameters, bound, setting)
         if request.plan_digest not in bound.document.plans:
             raise InvalidSpec("the commitment does not name this plan: preview it, then sign its digest")
-    digests = (request.spec, request.plan_digest, bound.digest)
-    with hub.store.change(Event("job.submitted", caller.actor, job=request.job, digests=digests)) as change:
+    # the signed commitment names the plan; a digest of the plan alone would outlive the question and confirm guesses
+    with hub.store.change(Event("job.submitted", caller.actor, job=request.job, digests=(bound.digest,))) as change:
         if (earlier := _submitted(change.connection, caller.subject, key, body)) is not None:
             raise _TakenMeanwhile(earlier)
         serial = (change.execute(select(func.max(jobs.c.serial))).scalar() or 0) + 1

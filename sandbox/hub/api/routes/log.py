@@ -9,9 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import select
 
-from jobs.documents import parse_json
 from jobs.documents.ed25519 import encode_base64
 from sandbox.errors import InvalidSpec
 from sandbox.hub.api.routes.access import After, AnyCaller, Cosigner, HubDep, Limit, Wait
@@ -19,12 +17,11 @@ from sandbox.hub.log.checkpoints import (
     accept_cosignature,
     checkpoint_json,
     consistency,
-    inclusion,
     latest,
     sign_checkpoint,
 )
+from sandbox.hub.log.reading import place_json, prove, prove_named, read_page
 from sandbox.store.store import LOG_TOPIC
-from sandbox.store.tables import log_entries
 
 router = APIRouter(prefix="/log", tags=["log"])
 Size = Annotated[int, Query(ge=0, le=2**53)]
@@ -48,20 +45,11 @@ def get_entries(
     kind: Filter = None,
     job: Filter = None,
     actor: Filter = None,
-    subject: Filter = None,
 ) -> dict[str, Any]:
-    """Entries in order, with their exact leaf bytes; filters name the entry's own fields."""
-    query = select(log_entries).where(log_entries.c.index > after).order_by(log_entries.c.index).limit(limit)
-    for column, value in (("kind", kind), ("job", job), ("actor", actor), ("subject", subject)):
-        if value is not None:
-            query = query.where(log_entries.c[column] == value)
-    with hub.store.read() as connection:
-        rows = connection.execute(query).all()
-    items = [
-        {"index": row.index, "leaf": encode_base64(bytes(row.leaf)), "entry": parse_json(bytes(row.leaf))}
-        for row in rows
-    ]
-    return {"items": items, "next": rows[-1].index if len(rows) == limit else None}
+    """Entries in order: exact leaf bytes of those you may read, the leaf hash of all others. A page may be empty and
+    still name a ``next`` cursor. Filters name the entry's own fields and find readable entries only."""
+    filters = {"kind": kind, "job": job, "actor": actor}
+    return read_page(hub, caller, after, limit, {name: value for name, value in filters.items() if value is not None})
 
 
 @router.get("/checkpoint")
@@ -95,11 +83,12 @@ def get_inclusion(
     index: Annotated[int | None, Query(ge=0, le=2**53)] = None,
     digest: Annotated[str | None, Query(pattern=r"^sha256:[0-9a-f]{64}$")] = None,
 ) -> dict[str, Any]:
-    """An entry and its proof (RFC 9162): by index, or the first that names this digest."""
-    if (index is None) == (digest is None):
-        raise InvalidSpec("ask by index or by digest, not by both or neither")
-    place, leaf, proof = inclusion(hub, index, digest, size)
-    return {"index": place, "entry": encode_base64(leaf), "proof": [encode_base64(value) for value in proof]}
+    """An entry and its proof (RFC 9162): by index, or the first that you may read and that names this digest."""
+    if index is not None and digest is None:
+        return place_json(prove(hub, caller, index, size))
+    if digest is not None and index is None:
+        return place_json(prove_named(hub, caller, digest, size))
+    raise InvalidSpec("ask by index or by digest, not by both or neither")
 
 
 @router.get("/consistency")

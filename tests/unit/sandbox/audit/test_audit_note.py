@@ -80,10 +80,14 @@ def test_key_names_have_neither_space_nor_plus(name):
 
 def test_a_log_entry_reads_back_and_is_bounded():
 
-    entry = LogEntry(event="job.released", at=datetime(2026, 11, 21, tzinfo=UTC), actor="hub", subject="job-1")
+    entry = LogEntry(
+        salt="00" * 32, event="job.released", at=datetime(2026, 11, 21, tzinfo=UTC), actor="hub", subject="job-1"
+    )
     assert LogEntry.read(entry.leaf()) == entry
     for leaf in (b"", b"{}", entry.leaf() + b" ", b" " * (1 << 17)):
         with pytest.raises(BadDocument):
             LogEntry.read(leaf)
     with pytest.raises(ValueError, match="floats are not allowed"):
-        LogEntry(event="x", at=datetime(2026, 11, 21, tzinfo=UTC), actor="hub", subject="s", facts={"a": 0.5})
+        LogEntry(
+            salt="00" * 32, event="x", at=datetime(2026, 11, 21, tzinfo=UTC), actor="hub", subject="s", facts={"a": 0.5}
+        )

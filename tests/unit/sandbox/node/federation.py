@@ -147,7 +147,7 @@ class Hub:
         if self.log:
             self.add(
                 LogEntry(
-                    event="message.received", at=self.clock(), actor=f"node:{node}", subject=f"{node}:{name}",
+                    salt="00" * 32, event="message.received", at=self.clock(), actor=f"node:{node}", subject=f"{node}:{name}",
                     digests=(digest(envelope.payload), envelope.digest),
                 )
             )  # fmt: skip

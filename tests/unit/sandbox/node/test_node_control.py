@@ -60,7 +60,7 @@ def test_status_shows_evidence_against_the_log(federation, worlds, command):
     from sandbox.audit import Checkpoint, LogEntry
     from sandbox.errors import LogForked
 
-    federation.hub.add(LogEntry(event="test.happened", at=worlds.NOW, actor="hub", subject="s"))
+    federation.hub.add(LogEntry(salt="00" * 32, event="test.happened", at=worlds.NOW, actor="hub", subject="s"))
     federation[NODE].follower.step(0)
     forged = Checkpoint(worlds.ORIGIN, 1, bytes(32)).sign(worlds.key("hub")).encode()
     federation.hub.note = lambda: forged

@@ -16,7 +16,9 @@ NODE = "node-ewr"
 
 def grow(federation, worlds, number=3):
     for index in range(number):
-        federation.hub.add(LogEntry(event="test.happened", at=worlds.NOW, actor="hub", subject=f"s-{index}"))
+        federation.hub.add(
+            LogEntry(salt="00" * 32, event="test.happened", at=worlds.NOW, actor="hub", subject=f"s-{index}")
+        )
 
 
 def step(federation):

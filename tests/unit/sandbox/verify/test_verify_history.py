@@ -15,7 +15,7 @@ from sandbox.verify import reconcile, verify_entries
 
 def entries_of(worlds, count):
     return [
-        LogEntry(event=MESSAGE_RECEIVED, at=worlds.NOW, actor="node:node-ewr", subject=f"node-ewr:{n}",
+        LogEntry(salt="00" * 32, event=MESSAGE_RECEIVED, at=worlds.NOW, actor="node:node-ewr", subject=f"node-ewr:{n}",
                  digests=(digest(b"%d" % n), digest(b"envelope %d" % n)))
         for n in range(count)
     ]  # fmt: skip

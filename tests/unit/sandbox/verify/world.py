@@ -187,7 +187,9 @@ class World:
         )  # fmt: skip
 
     def _entry(self) -> LogEntry:
-        return LogEntry(event=RELEASED, at=NOW, actor="hub", subject="job-1", digests=(self.release.digest,))
+        return LogEntry(
+            salt="00" * 32, event=RELEASED, at=NOW, actor="hub", subject="job-1", digests=(self.release.digest,)
+        )
 
     def _log(self) -> None:
         self.nodes, size = Nodes(), 0
