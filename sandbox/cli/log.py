@@ -115,8 +115,7 @@ def reconcile(
         mark = styled("agrees", "green") if result.agrees else styled("differs", "bold red")
         say("{node}: {count} messages, {mark}", node=record.node, count=len(record.entries), mark=mark)
         for item in result.not_logged:
-            sent = item.message
-            say("  - sent as no. {number} ({round}) but not in the log", number=sent.sequence, round=sent.round)
+            say("  - sent as no. {number} ({round}) but not in the log", number=item.number, round=item.message.round)
         for entry in result.not_sent:
             say(
                 "  - in the log as {subject} at {at:%H:%M:%S} but not in the node's record",

@@ -119,7 +119,7 @@ class Federation:
             result = reconcile(verified, entries)
             yield f"{verified.node}: {result.matched} sent messages are in the log, byte for byte"
             for item in result.not_logged:
-                yield f"  no. {item.message.sequence}, a signed {item.message.round!r}, is not: the hub hides an order"
+                yield f"  no. {item.number}, a signed {item.message.round!r}, is not: the hub hides an order"
             for entry in result.not_sent:
                 yield f"  {entry.subject} is in the log, and the node never sent it"
 

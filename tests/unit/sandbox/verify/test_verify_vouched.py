@@ -1,0 +1,57 @@
+"""Participants' signatures over the release: without them the verifier says what is not proven."""
+
+import pytest
+
+from jobs.documents import Vouch, digest
+from sandbox.errors import ReceiptRefused
+from sandbox.verify import verify_receipt
+from sandbox.verify.vouched import UNPROVEN
+
+
+def vouch(world, by, **changed):
+    plain = {"node": by, "permit": world.permit.digest, "release": world.release.digest}
+    return Vouch(**(plain | changed))
+
+
+def vouched(worlds, *nodes):
+    world = worlds.World()
+    world.vouches = [vouch(world, node).sign(worlds.key(node)) for node in nodes]
+    return world
+
+
+def test_all_participants_recomputed_it(worlds):
+    world = vouched(worlds, *worlds.NODES)
+    checks = verify_receipt(world.receipt(), world.trust).checks
+    assert "recomputed and signed by all 3 participant(s)" in checks
+    assert not [check for check in checks if check.startswith(UNPROVEN)]
+
+
+@pytest.mark.parametrize("some", [(), ("node-ewr",), ("node-ewr", "node-lga")])
+def test_who_did_not_is_named(worlds, some):
+    world = vouched(worlds, *some)
+    (said,) = [c for c in verify_receipt(world.receipt(), world.trust).checks if c.startswith(UNPROVEN)]
+    assert all((node in said) == (bool(some) and node not in some) for node in worlds.NODES)
+
+
+def test_a_vouch_is_of_a_participant_for_this_release(worlds):
+    for changed, signer, words in (
+        ({"release": digest(b"other")}, "node-jfk", "another release"),
+        ({"permit": digest(b"other")}, "node-jfk", "another release"),
+        ({}, "hub", "signature"),
+        ({}, "node-ewr", "signature"),
+        ({"node": "node-unknown"}, "node-jfk", "knows no node"),
+    ):
+        world = worlds.World()
+        world.vouches = [vouch(world, "node-jfk", **changed).sign(worlds.key(signer))]
+        with pytest.raises(ReceiptRefused, match=words) as refused:
+            verify_receipt(world.receipt(), world.trust)
+        assert refused.value.step == "vouch"
+
+
+def test_content_in_its_canonical_form_matches_the_release(worlds):
+    world = worlds.World()
+    verified = verify_receipt(world.receipt(), world.trust, None, worlds.CANONICAL, worlds.SALT)
+    assert verified.output is not None
+    assert verified.output.media_type == "application/json"
+    with pytest.raises(ReceiptRefused, match="not what was released"):
+        verify_receipt(world.receipt(), world.trust, None, worlds.CANONICAL + b" ", worlds.SALT)
