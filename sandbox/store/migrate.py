@@ -7,6 +7,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine
 
 from sandbox.store.engine import open_engine
+from sandbox.store.postgresql import migrating
 from sandbox.store.store import Clock, Store
 
 
@@ -18,8 +19,8 @@ def open_store(url: str, clock: Clock) -> Store:
 
 
 def migrate(engine: Engine) -> None:
-    """Run what is missing. Each step is one transaction."""
-    with engine.connect() as connection:
+    """Run what is missing. Each step is one transaction; of several workers that start at once, one does it."""
+    with engine.connect() as connection, migrating(connection):
         command.upgrade(alembic_config(connection), "head")
 
 

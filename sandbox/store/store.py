@@ -25,6 +25,7 @@ from jobs.documents.canonical import SALT_BYTES
 from mpc.party import RandomBytes
 from sandbox.store.engine import reading, writing
 from sandbox.store.event import LOCAL, Event
+from sandbox.store.notices import Notices
 from sandbox.store.origins import Origin
 from sandbox.store.tables import checkpoints, cosignatures, log_digests, log_entries, receipts
 from sandbox.store.tree import append_leaves, lock_size
@@ -37,14 +38,24 @@ ABOUT_THE_LOG: Final = (checkpoints, cosignatures, receipts)
 
 
 class Store:
-    """Holds the engine and the followers. Threads may share it: one writes at a time, readers do not wait."""
+    """Holds the engine and the followers. Threads may share it: one writes at a time, readers do not wait.
+
+    On PostgreSQL several processes may share the database: they queue for the same lock, and followers hear of the
+    changes of all of them. On SQLite another process's changes are seen by the next look only.
+    """
 
     def __init__(self, engine: Engine, clock: Clock, rng: RandomBytes = secrets.token_bytes) -> None:
         self._engine = engine
         self._clock = clock
         self._rng = rng
-        self._writer = threading.Lock()  # a queue in the process is fairer and faster than SQLite's busy timeout
+        self._writer = threading.Lock()  # a queue in the process is fairer and faster than the database's
         self._followers: list[Follower] = []
+        self._notices = Notices(engine, self._tell) if engine.dialect.name == "postgresql" else None
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may have written since the last look, and tell so."""
+        return self._notices is not None
 
     @contextmanager
     def change(self, event: Event) -> Iterator[Change]:
@@ -56,9 +67,9 @@ class Store:
             change = Change(connection, event, self._clock())
             yield change
             change.append(self._rng)
-        topics = frozenset({*change.topics, LOG_TOPIC})
-        for follower in self._followers:
-            follower(topics)
+            topics = frozenset({*change.topics, LOG_TOPIC})
+            self._send(connection, topics)
+        self._tell(topics)
 
     def publish(self, statement: Executable) -> None:
         """Write a statement *about* the log (checkpoint, cosignature, receipt): the log cannot hold it as an event."""
@@ -67,8 +78,8 @@ class Store:
             raise ValueError("only checkpoints, cosignatures and receipts are written without an event")
         with self._writer, writing(self._engine) as connection:
             connection.execute(statement)
-        for follower in self._followers:
-            follower(frozenset({PUBLISHED_TOPIC}))
+            self._send(connection, frozenset({PUBLISHED_TOPIC}))
+        self._tell(frozenset({PUBLISHED_TOPIC}))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -88,14 +99,30 @@ class Store:
             plain.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)" if sqlite else "VACUUM FULL content_keys")
 
     def follow(self, follower: Follower) -> None:
-        """Call ``follower`` with the topics of every committed change, in the thread that committed."""
+        """Call ``follower`` with the topics of every committed change, in the thread that committed.
+
+        Changes of other processes are told in a thread of their own, and as ``EVERYTHING`` when some may have been
+        missed. Raises ``StoreUnavailable``.
+        """
         self._followers.append(follower)
+        if self._notices is not None and len(self._followers) == 1:
+            self._notices.start()
 
     def now(self) -> datetime:
         return self._clock()
 
     def close(self) -> None:
+        if self._notices is not None:
+            self._notices.stop()
         self._engine.dispose()
+
+    def _send(self, connection: Connection, topics: frozenset[str]) -> None:
+        if self._notices is not None:
+            self._notices.send(connection, topics)
+
+    def _tell(self, topics: frozenset[str]) -> None:
+        for follower in self._followers:
+            follower(topics)
 
 
 class Change:

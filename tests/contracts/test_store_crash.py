@@ -13,7 +13,6 @@ import pytest
 from sqlalchemy import select
 
 from sandbox.audit import LogEntry, leaf_hash, prove_inclusion, root, verify_inclusion
-from sandbox.store.engine import sqlite_url
 from sandbox.store.event import Actor, Event
 from sandbox.store.migrate import open_store
 from sandbox.store.tables import log_entries, tokens
@@ -39,8 +38,8 @@ for number in range(100_000):
 
 
 @pytest.mark.parametrize("after", [1, 7, 40])
-def test_a_killed_writer_leaves_whole_changes_only(tmp_path: Path, after: int) -> None:
-    url = sqlite_url(tmp_path / "hub.sqlite")
+def test_a_killed_writer_leaves_whole_changes_only(store_url: str, after: int) -> None:
+    url = store_url
     command = [sys.executable, "-c", WRITER, url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as writer:
         assert writer.stdout is not None

@@ -264,12 +264,15 @@ class World:
     clock: Clock = field(default_factory=Clock)
     tokens: dict[str, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+    database: str | None = None
 
     def start(self) -> World:
-        self.config = HubConfig(state=self.folder, trust=self.folder / "trust.json", **self.options)
+        self.config = HubConfig(
+            state=self.folder, trust=self.folder / "trust.json", database=self.database, **self.options
+        )
         root = RootKeys(keys=(key("root").public.text,), threshold=1)
         self.trust = Trust(root=root, origin=ORIGIN)
-        self.store = open_store(sqlite_url(self.folder / "hub.sqlite"), self.clock)
+        self.store = open_store(self.database or sqlite_url(self.folder / "hub.sqlite"), self.clock)
         self.hub = Hub(self.config, self.store, key("hub"), self.trust)
         self.client = TestClient(create_app(self.config, self.hub), raise_server_exceptions=False)
         self.client.__enter__()

@@ -21,6 +21,7 @@ from sandbox.hub.api import problem
 from sandbox.hub.api.door import Door
 from sandbox.hub.api.protocol import guarded
 from sandbox.hub.api.routes import log, nodes, owners, platform, work
+from sandbox.hub.api.workers import serve_workers
 from sandbox.hub.core.config import HubConfig, check_listen
 from sandbox.hub.core.hub import Hub
 from sandbox.hub.core.version import VERSION
@@ -54,7 +55,16 @@ def create_app(config: HubConfig, hub: Hub | None = None) -> FastAPI:
 def serve(config: HubConfig) -> None:
     """Run until interrupted. Raises ``InvalidSpec`` for an address beyond loopback without TLS."""
     check_listen(config.host, config.tls is not None)
-    make_server(config, create_app(config)).run()
+    if config.workers == 1:
+        make_server(config, create_app(config)).run()
+        return
+    Hub.open(config).store.close()  # what would stop every worker stops here: files, key, database, migration
+    serve_workers(config, serve_shared)
+
+
+def serve_shared(config: HubConfig, shared: socket.socket) -> None:
+    """One of several workers, serving the parent's socket."""
+    make_server(config, create_app(config)).run(sockets=[shared])
 
 
 def make_server(config: HubConfig, app: FastAPI) -> uvicorn.Server:

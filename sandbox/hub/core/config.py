@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from adapters.address import is_loopback
 from jobs.documents.base import faults
 from sandbox.errors import InvalidSpec
 from sandbox.hub.core.front_door import FrontDoor
@@ -29,7 +29,8 @@ class HubConfig(BaseModel):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8440
     tls: Tls | None = None
-    database: str | None = None  # another SQLAlchemy URL than the SQLite file
+    database: str | None = None  # postgresql://... instead of the SQLite file: docs/postgresql.md
+    workers: Annotated[int, Field(ge=1, le=64)] = 1  # processes behind one PostgreSQL database
     permit_seconds: Annotated[int, Field(ge=10, le=300)] = 300  # nodes refuse to start a job after this
     job_seconds: Annotated[int, Field(ge=10, le=86_400)] = 600  # a running job fails, typed, after this
     request_days: Annotated[int, Field(ge=1, le=366)] = 30  # a request nobody answers expires
@@ -39,6 +40,12 @@ class HubConfig(BaseModel):
     max_wait_seconds: Annotated[float, Field(gt=0, le=120)] = 30.0  # of a long poll
     max_body_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 30)] = 32 << 20  # of a node's post
     front_door: FrontDoor = FrontDoor()  # limits, time-outs and quotas: docs/front-door.md
+
+    @model_validator(mode="after")
+    def _one_writer_at_a_file(self) -> HubConfig:
+        if self.workers > 1 and not (self.database or "").startswith("postgresql"):
+            raise ValueError("several workers need `database: postgresql://...`: a file wakes no other worker")
+        return self
 
     @classmethod
     def load(cls, file: Path) -> HubConfig:
@@ -62,11 +69,3 @@ def check_listen(host: str, tls: bool) -> None:
     raise InvalidSpec(
         f"the hub does not listen on {host} without TLS: set tls.certificate and tls.key, or use 127.0.0.1"
     )
-
-
-def is_loopback(host: str) -> bool:
-    """A literal loopback address or ``localhost``; any other name may resolve to anything."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"

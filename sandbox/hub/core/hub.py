@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from jobs.documents import Roster, SigningKey, TrustedRoster, Verified
 from mpc.party import RandomBytes
@@ -21,6 +21,7 @@ from sandbox.keys.trust import Trust
 from sandbox.store.engine import sqlite_url
 from sandbox.store.event import Actor
 from sandbox.store.migrate import open_store
+from sandbox.store.notices import EVERYTHING
 from sandbox.store.store import LOG_TOPIC, Store
 from sandbox.store.tables import rosters
 
@@ -46,7 +47,7 @@ class Hub:
         self._accepted: dict[str, Verified[Roster]] = {}
         self._lock = threading.Lock()
         store.follow(self.notifier.tell)
-        store.follow(lambda topics: self.pace.grow() if LOG_TOPIC in topics else None)
+        store.follow(lambda topics: self.pace.grow() if topics & {LOG_TOPIC, EVERYTHING} else None)
         self.load_rosters()
 
     @classmethod
@@ -57,7 +58,12 @@ class Hub:
         return cls(config, store, open_key(config), Trust.load(config.trust))
 
     def roster(self) -> Verified[Roster]:
-        """The roster in force; raises ``NotFound`` before the first and ``Expired`` after its period."""
+        """The roster in force; raises ``NotFound`` before the first and ``Expired`` after its period.
+
+        Where other workers share the store, the newest that any of them accepted: it may have removed a key.
+        """
+        if self.store.is_shared:
+            self._follow_rosters()
         with self._lock:
             trusted = self._trusted
         if trusted is None:
@@ -68,6 +74,10 @@ class Hub:
         """The roster that a job runs under, also after a newer one was accepted; raises ``NotFound``."""
         with self._lock:
             found = self._accepted.get(digest)
+        if found is None and self.store.is_shared:
+            self._follow_rosters()
+            with self._lock:
+                found = self._accepted.get(digest)
         if found is None:
             raise NotFound("the roster of this job is not stored")
         return found
@@ -80,6 +90,14 @@ class Hub:
         accepted: dict[str, Verified[Roster]] = {verified.digest: verified for verified in map(trusted.update, chain)}
         with self._lock:
             self._trusted, self._accepted = (trusted if chain else None), accepted
+
+    def _follow_rosters(self) -> None:
+        with self.store.read() as connection:
+            newest = connection.execute(select(func.max(rosters.c.version))).scalar()
+        with self._lock:
+            known = self._trusted.last.document.version if self._trusted is not None else None
+        if newest != known:
+            self.load_rosters()
 
     def random_id(self, prefix: str) -> str:
         return f"{prefix}-{self.rng(8).hex()}"

@@ -7,6 +7,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from sandbox.store.notices import EVERYTHING
+
 
 class Notifier:
     """Made with the loop running; ``tell`` is thread-safe, ``listen`` belongs to the loop."""
@@ -47,7 +49,7 @@ class Notifier:
 
     def _wake(self, topics: frozenset[str]) -> None:
         for listener in self._listeners:
-            if listener.topics & topics:
+            if listener.topics & topics or EVERYTHING in topics:
                 listener.wake()
 
 
