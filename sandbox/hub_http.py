@@ -17,6 +17,7 @@ import httpx
 
 from jobs.documents import parse_json
 from jobs.errors import BadDocument
+from sandbox.address import check_hub_address
 
 MAX_BYTES: Final = 64 << 20
 MAX_LINE: Final = 1 << 20
@@ -42,15 +43,23 @@ class HubRefused(HubFailure):
 class HubAway(HubFailure):
     """The hub could not be reached, asks to try again later (``status`` is set then), or answers what is no answer."""
 
-    def __init__(self, detail: str, code: str = "unreachable", advice: str = "", status: int = 0) -> None:
+    def __init__(
+        self, detail: str, code: str = "unreachable", advice: str = "", status: int = 0, retry_after: float = 0.0
+    ) -> None:
         super().__init__(code, detail, advice or "Is it running, and is its address right?", status)
+        self.retry_after = retry_after
+        """Seconds that the hub asks to wait; 0 if it does not say."""
 
 
 class HubHttp:
     """One hub, one bearer token. Thread-safe. Every method raises ``HubAway`` or ``HubRefused``, and nothing else."""
 
     def __init__(self, url: str, token: str = "", timeout: float = _TIMEOUT_S, whole: float = _WHOLE_S) -> None:
-        """``timeout``: seconds until the hub must say something; ``whole``: until an answer must be complete."""
+        """``timeout``: seconds until the hub must say something; ``whole``: until an answer must be complete.
+
+        Raises ``InvalidSpec`` for an address at which the token would travel in the clear.
+        """
+        check_hub_address(url)
         ca = os.environ.get(CA_FILE)
         self._timeout, self._whole = timeout, whole
         self._http = httpx.Client(
@@ -133,7 +142,9 @@ def _failure(response: httpx.Response, content: bytes) -> HubFailure:
     code, advice = str(known.get("code", status)), str(known.get("advice", ""))
     detail = str(known.get("detail") or known.get("title") or f"the hub answered with status {status}")
     if status >= 500 or status in _LATER:
-        return HubAway(detail, code, advice or "Try again later.", status)
+        seconds = response.headers.get("retry-after", "")
+        later = float(seconds) if seconds.isascii() and seconds.isdigit() and len(seconds) < 8 else 0.0
+        return HubAway(detail, code, advice or "Try again later.", status, later)
     return HubRefused(code, detail, advice, status)
 
 

@@ -8,16 +8,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from jobs.documents import Envelope, Roster, Verified
 from sandbox.client.owner import Review
 from sandbox.client.table import Table
 from sandbox.client.views import Job, Preview
-from sandbox.hub_http import HubHttp, HubRefused
+from sandbox.hub_http import HubAway, HubHttp, HubRefused
 from sandbox.keys import Trust
 
 _LONG_POLL_S: Final = 20.0
+_TOO_OFTEN: Final = 429
+_PATIENCE_S: Final = 30.0
+"""How long a call waits for its turn by itself."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ class Client:
 
     def download(self, job_id: str, form: str) -> bytes:
         """The exact committed bytes; ``form`` is ``csv`` or ``arrow``."""
-        return self._http.content("GET", f"/jobs/{job_id}/release.{form}")
+        return _patiently(lambda: self._http.content("GET", f"/jobs/{job_id}/release.{form}"))
 
     def receipt(self, job_id: str, wait: float = 10.0) -> bytes:
         """The receipt's bytes. Cosignatures may take a moment: they are waited for, ``wait`` seconds at most."""
@@ -203,4 +207,16 @@ class Client:
                 return
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
-        return self._http.json(method, path, parse=json.loads, **options)
+        return _patiently(lambda: self._http.json(method, path, parse=json.loads, **options))
+
+
+def _patiently(call: Callable[[], T]) -> T:
+    """Wait and call again while the hub says that this token called too often: it has done nothing yet."""
+    end = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return call()
+        except HubAway as away:
+            if away.status != _TOO_OFTEN or time.monotonic() + away.retry_after > end:
+                raise
+            time.sleep(max(away.retry_after, 0.1))

@@ -193,7 +193,7 @@ jobs: Final = Table(
     UniqueConstraint("serial"),
     UniqueConstraint("permit"),
     Index(None, "state"),
-    Index(None, "operator"),
+    Index(None, "operator", "state"),
 )
 submissions: Final = Table(  # Idempotency-Key
     "submissions",

@@ -140,6 +140,24 @@ def test_people_see_their_own_jobs_only(world: Any) -> None:
     assert world.call("POST", f"/jobs/{job}/cancel", "rival", status=404)["code"] == "not-found"
 
 
+def test_an_operator_has_so_many_requests_waiting_and_no_more(make_world: Any) -> None:
+    world = make_world(front_door={"waiting_requests": 2})
+    world.register_all()
+    job = world.submit(key="k-1")["id"]
+    world.submit(sql=SQL + " LIMIT 1")
+    size = world.call("GET", "/health", None)["log_size"]
+    body = {"sql": SQL + " LIMIT 2", "commitment": world.commitment(sql=SQL + " LIMIT 2").to_json()}
+    headers = {"Authorization": f"Bearer {world.tokens['acme']}"}
+    refused = world.client.post("/v1/jobs", json=body, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (429, "too-many-requests")
+    assert int(refused.headers["retry-after"]) >= 60
+    assert world.call("GET", "/health", None)["log_size"] == size  # nothing was stored
+    assert world.submit(key="k-1", status=200)["id"] == job
+    world.submit(operator="rival")
+    world.call("POST", f"/jobs/{job}/cancel", "acme")
+    assert world.submit(sql=SQL + " LIMIT 2")["state"] == "needs_approval"
+
+
 def test_a_cancelled_job_stays_cancelled(world: Any) -> None:
     world.register_all()
     job = world.submit()["id"]

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import select
 
 from jobs.documents import Envelope, SentRecord, digest
 from jobs.documents.ed25519 import decode_base64
 from sandbox.messages import PAYLOAD_TYPE, Gated, Values, decode, encode
+from sandbox.store.tables import messages
 from sandbox.verify.receipt import verify_receipt
 
 SQL = (
@@ -44,7 +46,9 @@ def test_one_owner_s_answer_is_rounded_at_its_node_and_its_receipt_verifies(worl
     assert release["verdict"]["rules"]["joint"] == ["output_limits"]
     found = world.call("GET", f"/jobs/{running}/messages", "auditor")["messages"]
     assert [item["round"] for item in found] == ["key", "flags", "values", "sent", "destroyed"]
-    left = decode(Envelope.parse(found[2]["envelope"].encode()).payload)
+    with world.store.read() as connection:
+        stored = connection.execute(select(messages.c.envelope).where(messages.c.round == "values")).scalar_one()
+    left = decode(Envelope.parse(bytes(stored)).payload)
     assert isinstance(left, Gated)
     assert Decimal(390) not in left.numbers
     world.nodes["jfk"].cosign()

@@ -18,6 +18,7 @@ from sandbox.hub.people.tokens import Caller
 from sandbox.hub.requests.permits import decide_request, settle
 from sandbox.hub.requests.replay import cached_release
 from sandbox.hub.requests.request import Request, Setting, build_case, replay_key
+from sandbox.hub.requests.waiting import check_waiting
 from sandbox.hub.requests.words import plan_words
 from sandbox.hub.running.closing import end_job
 from sandbox.hub.running.jobstate import topic
@@ -116,6 +117,7 @@ def _submit(
             change.execute(insert(submissions).values(used))
         change.wake(topic(request.job), "requests")
         settle(hub, change, request.job, caller.actor)
+        check_waiting(hub, change.connection, caller.subject)
     return request.job, True
 
 

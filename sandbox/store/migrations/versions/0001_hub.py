@@ -96,7 +96,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("permit", name="uq_jobs_permit"),
         sa.UniqueConstraint("serial", name="uq_jobs_serial"),
     )
-    op.create_index("ix_jobs_operator", "jobs", ["operator"], unique=False)
+    op.create_index("ix_jobs_operator_state", "jobs", ["operator", "state"], unique=False)
     op.create_index("ix_jobs_state", "jobs", ["state"], unique=False)
 
     op.create_table(
