@@ -349,7 +349,7 @@ def test_nobody_writes_another_address_into_the_log(tmp_path: Path) -> None:
             listed, forged = {"version": 2, "entries": []}, {"X-Forwarded-For": "203.0.113.7"}
             assert made.call("POST", "/negative-list", "authority", json=listed, headers=forged).status_code == 201
             found = made.call("GET", "/log/entries?kind=negative-list.published", "auditor").json()["items"]
-            return str(found[-1]["entry"]["facts"]["address"])
+            return str(found[-1]["origin"]["address"])
 
     assert logged((), tmp_path / "plain") == "127.0.0.1"
     assert logged(("127.0.0.1",), tmp_path / "proxied") == "203.0.113.7"  # the control: a proxy that is believed
