@@ -15,3 +15,11 @@ class BadSource(AdapterError):
 
 class SourceChanged(AdapterError):
     """Files that are no longer those of the registered version: register the new version and ask for new grants."""
+
+
+class SnapshotDamaged(AdapterError):
+    """A file of a snapshot is gone, cut or changed on disk: the node writes it anew from the registered files."""
+
+
+class OutOfDisk(AdapterError):
+    """No room for a snapshot; nothing was registered: free some space and register again."""

@@ -21,12 +21,26 @@ _BATCH_ROWS: Final = 131_072
 
 
 class FileSource:
-    """One table in one or more files of a kind. All files share a schema; a partitioned folder adds its keys."""
+    """One table in one or more files of a kind: a file, all files of a folder, or those that match a pattern.
 
-    def __init__(self, kind: FileKind, path: str, partitioning: Literal["hive"] | None = None) -> None:
-        self._files = _find(Path(path), kind)
-        self._folder = self._files[0].parent if Path(path).is_file() else Path(path).resolve()
-        base = str(Path(path).resolve()) if partitioning else None
+    All files share a schema; a partitioned folder adds its keys.
+    """
+
+    def __init__(
+        self,
+        kind: FileKind,
+        path: str,
+        partitioning: Literal["hive"] | None = None,
+        only: frozenset[str] | None = None,
+    ) -> None:
+        place = Path(path)
+        self._files = _find(place, kind)
+        self._folder = self._files[0].parent if place.is_file() else base_folder(place).resolve()
+        if only is not None:
+            self._files = tuple(file for file in self._files if file.relative_to(self._folder).as_posix() in only)
+            if not self._files:
+                raise SourceNotFound("none of the named files is there")
+        base = str(self._folder) if partitioning else None
         files = [str(file) for file in self._files]
         try:
             self._dataset = pads.dataset(
@@ -73,6 +87,13 @@ class FileSource:
             first = physical
 
 
+def base_folder(path: Path) -> Path:
+    """The folder itself, or of a pattern (``sales/2024-*/*.parquet``) the longest part without a wildcard."""
+    while any(set("*?[") & set(part) for part in path.parts):
+        path = path.parent
+    return path
+
+
 def _typed(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
     """Arrow's own texts about a file that ends badly quote its values, so they stay here."""
     try:
@@ -91,10 +112,12 @@ def _find(path: Path, kind: FileKind) -> tuple[Path, ...]:
     suffixes = _SUFFIXES[kind]
     if path.is_file():
         return (path.resolve(),)
-    if not path.is_dir():
+    folder = base_folder(path)
+    if not folder.is_dir():
         raise SourceNotFound(f"there is no file or folder {path.name}")
-    files = sorted(file.resolve() for file in path.rglob("*") if file.is_file() and file.name.endswith(suffixes))
-    if any(not file.is_relative_to(path.resolve()) for file in files):
+    found = path.rglob("*") if folder == path else folder.glob(path.relative_to(folder).as_posix())
+    files = sorted(file.resolve() for file in found if file.is_file() and file.name.endswith(suffixes))
+    if any(not file.is_relative_to(folder.resolve()) for file in files):
         raise BadSource(f"folder {path.name} links to files outside of it: a version is what lies in one folder")
     if not files:
         raise SourceNotFound(f"folder {path.name} has no {kind} file ({', '.join(suffixes)})")

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.errors import SourceChanged, SourceNotFound
+from adapters.snapshot.ref import SnapshotRef
 
 _CHUNK = 1 << 20
 
@@ -69,13 +70,19 @@ class Manifest(BaseModel):
         return [{"name": file.name, "size": file.size, "sha256": file.sha256} for file in self.files]
 
 
-def take_manifest(source: Source) -> Manifest:
-    """Read every file once and digest it; raises ``SourceNotFound``."""
+def take_manifest(source: Source, known: Manifest | None = None) -> Manifest:
+    """Read every file once and digest it; raises ``SourceNotFound``.
+
+    ``known``: an earlier manifest; a file that it lists and that is the same by ``check_unchanged`` is not read again.
+    """
+    before = {file.model_copy(update={"sha256": ""}): file.sha256 for file in known.files} if known else {}
     files = source.files()
     if not files:
         raise SourceNotFound("the source has no file")
     try:
-        return Manifest(files=tuple(_identity(file, source.folder, _sha256(file)) for file in files))
+        seen = [_identity(file, source.folder, "") for file in files]
+        digests = [before.get(one) or _sha256(file) for one, file in zip(seen, files, strict=True)]
+        return Manifest(files=tuple(o.model_copy(update={"sha256": d}) for o, d in zip(seen, digests, strict=True)))
     except FileNotFoundError:
         raise SourceNotFound("a file of the source went away while it was read") from None
 
@@ -116,7 +123,11 @@ def _sha256(file: Path) -> str:
 
 @dataclass(frozen=True)
 class Input:
-    """One table of a job: where it is, and which version it must still be before and after the scan."""
+    """One table of a job: where it is, and which version it must still be before and after the scan.
+
+    ``snapshot``: the version's rows as the node wrote them at registration; a scan of it does not touch the files.
+    """
 
     source: SourceSpec
     manifest: Manifest
+    snapshot: SnapshotRef | None = None

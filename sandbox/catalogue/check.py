@@ -40,15 +40,19 @@ class DataRefused(InvalidSpec):
         self.violations = violations
 
 
-def check_data(dataset: Dataset, source: Source) -> CheckedData:
-    """Stream the data once; raises ``DataRefused`` with all violations of types, nulls, bounds, domains and keys."""
+def check_data(dataset: Dataset, source: Source, fresh: Source | None = None) -> CheckedData:
+    """Stream the data once; raises ``DataRefused`` with all violations of types, nulls, bounds, domains and keys.
+
+    ``fresh``: the part of the source that no earlier registration checked; only its rows are looked at and counted,
+    but keys are unique in the whole.
+    """
     violations = list(_declaration(dataset, source.schema))
     if violations:
         raise DataRefused(tuple(violations))
     counts: dict[tuple[str, str], int] = {}
     rows = 0
     names = [column.name for column in dataset.columns]
-    for batch in source.read(names):
+    for batch in (fresh or source).read(names):
         rows += batch.num_rows
         for column, array in zip(dataset.columns, batch.columns, strict=True):
             for rule, number in _faults(column, array):

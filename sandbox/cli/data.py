@@ -113,6 +113,7 @@ def register(
     from sandbox.catalogue.register import register as register_version
     from sandbox.keys import Trust
     from sandbox.node.config import load_config
+    from sandbox.node.snapshots import SnapshotPlace
     from sandbox.node.state import NodeState
 
     declared = read_dataset(dataset)
@@ -132,6 +133,7 @@ def register(
             keys,
             now(),
             rows_at_most=rows_at_most,
+            place=SnapshotPlace(settings.snapshots.folder, settings.snapshots.encrypt),
             label=label,
             data_until=day(data_until),
             cell_budget=cell_budget,

@@ -21,6 +21,7 @@ from sandbox.keys import Trust, load_key, read_private
 from sandbox.local.layout import Places
 from sandbox.node.config import load_config
 from sandbox.node.control import ask
+from sandbox.node.snapshots import SnapshotPlace
 from sandbox.node.state import NodeState
 from sandbox.verify import join_pages, read_item, reconcile, verify_entries
 
@@ -66,6 +67,7 @@ class Federation:
                 self.keys(owner),
                 _now(),
                 rows_at_most=rows_at_most,
+                place=SnapshotPlace(config.snapshots.folder, config.snapshots.encrypt),
                 label=label,
                 data_until=datetime(2013, 12, 31, tzinfo=UTC),
             )

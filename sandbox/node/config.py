@@ -22,6 +22,16 @@ class RayConfig(Model):
     object_store_bytes: Annotated[int, Field(ge=80_000_000)] = 200_000_000
 
 
+class SnapshotConfig(Model):
+    """``folder``: where snapshots lie, a shared file system if workers are on several machines; else the state folder.
+
+    ``encrypt``: their files are encrypted, under a key that stays in the state folder.
+    """
+
+    folder: Path | None = None
+    encrypt: bool = False
+
+
 class NodeConfig(Model):
     """Paths are relative to the file's folder."""
 
@@ -32,6 +42,7 @@ class NodeConfig(Model):
     trust: Path
     token_file: Path
     ray: RayConfig = RayConfig()
+    snapshots: SnapshotConfig = SnapshotConfig()
     memory_bytes: Annotated[int, Field(ge=64 << 20)] = 1_000_000_000
     threads: Annotated[int, Field(ge=1, le=256)] = 2
     jobs_at_once: Annotated[int, Field(ge=1, le=64)] = 4
@@ -54,5 +65,7 @@ def load_config(path: Path) -> NodeConfig:
     base = path.resolve().parent
     token = config.ray.token_file
     ray = config.ray.model_copy(update={"token_file": base / token if token else None})
+    shared = config.snapshots.folder
+    snapshots = config.snapshots.model_copy(update={"folder": base / shared if shared else None})
     places = {name: base / getattr(config, name) for name in ("state_dir", "trust", "token_file")}
-    return config.model_copy(update={**places, "ray": ray})
+    return config.model_copy(update={**places, "ray": ray, "snapshots": snapshots})

@@ -31,7 +31,7 @@ from jobs.schema import Digest
 from mpc.errors import MpcError
 from sandbox.errors import IntegrityFailure, NodeLost, NotGranted, SandboxError, Timeout
 from sandbox.messages import PAYLOAD_TYPE, Key, decode, permit_bytes, transcript_of
-from sandbox.node import ledger
+from sandbox.node import ledger, snapshots
 from sandbox.node.accept import Accepted
 from sandbox.node.closing import GRACE, end_job, public_code, public_text
 from sandbox.node.commits import commit_run
@@ -257,7 +257,7 @@ class JobRun:
         return ScanStep(checked.plan, checked.parameters)
 
     def _inputs(self) -> dict[str, Input]:
-        return {name: Input(held.source, held.manifest) for name, held in self.accepted.inputs.items()}
+        return snapshots.inputs(self._context.state, self.accepted.inputs)
 
     def _entry(self, round: str, now: datetime, cells: Bits) -> dict[str, Any]:
         """What the owner's record keeps of one message: plan, data versions, and which (aggregate, cell) pairs."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from adapters.snapshot.ref import SnapshotRef
 from adapters.source import Manifest, SourceSpec
 from jobs.documents import Envelope, PublicKey, Roster, TrustedRoster, Verified, canonical, parse_json
 from jobs.schema import Dataset
@@ -38,6 +39,7 @@ class Held:
     record: Envelope
     rows_at_most: int
     cell_budget: int
+    snapshot: SnapshotRef | None = None
 
 
 class NodeState:
@@ -45,6 +47,7 @@ class NodeState:
 
     def __init__(self, folder: Path, trust: Trust) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder = folder
         self._engine = open_engine(sqlite_url(folder / "node.sqlite"))
         migrate(self._engine)
         self._trust = trust
@@ -98,7 +101,8 @@ class NodeState:
     def held(self, connection: Connection) -> dict[str, Held]:
         """The active version of every dataset, by name."""
         rows = connection.execute(select(datasets).where(datasets.c.active))
-        return {row.name: _held(row) for row in rows}
+        key = self.setting(connection, "snapshot_key")
+        return {row.name: _held(row, key) for row in rows}
 
     def add_dataset(self, connection: Connection, held: Held, salt: bytes) -> None:
         """Make this the active version; earlier ones stay, inactive, so that no version label is used twice."""
@@ -115,8 +119,14 @@ class NodeState:
             "rows_at_most": held.rows_at_most,
             "cell_budget": held.cell_budget,
             "active": True,
+            "snapshot": _snapshot_row(held.snapshot),
         }
         connection.execute(insert(datasets).values(row))
+
+    def set_snapshot(self, connection: Connection, version: str, snapshot: SnapshotRef) -> None:
+        """The same version's snapshot, written anew."""
+        values = {"snapshot": _snapshot_row(snapshot)}
+        connection.execute(update(datasets).where(datasets.c.version == version).values(values))
 
     # outbox -----------------------------------------------------------------------------------------------------
 
@@ -177,7 +187,20 @@ class NodeState:
         self.set_setting(connection, "seen_log", canonical(value))
 
 
-def _held(row: Row[Any]) -> Held:
+def _snapshot_row(ref: SnapshotRef | None) -> bytes | None:
+    if ref is None:
+        return None
+    return canonical({"folder": ref.folder, "digest": ref.digest, "rows": ref.rows, "sealed": ref.key is not None})
+
+
+def _snapshot(stored: bytes | None, key: bytes | None) -> SnapshotRef | None:
+    if stored is None:
+        return None
+    value = parse_json(stored)
+    return SnapshotRef(value["folder"], value["digest"], value["rows"], key if value["sealed"] else None)
+
+
+def _held(row: Row[Any], key: bytes | None) -> Held:
     return Held(
         Dataset.model_validate_json(row.document),
         SourceSpec.model_validate_json(row.source),
@@ -187,4 +210,5 @@ def _held(row: Row[Any]) -> Held:
         Envelope.parse(row.record),
         row.rows_at_most,
         row.cell_budget,
+        _snapshot(row.snapshot, key),
     )

@@ -1,6 +1,7 @@
 """The node's own database: what it may do, what it did, and what left it. One SQLite file in the owner's domain.
 
-``record`` and ``revoked`` are append-only by triggers (see ``migrations``): the database itself refuses to forget.
+``record``, ``revoked`` and ``exclusions`` are append-only by triggers (see ``migrations``): the database
+itself refuses to forget.
 """
 
 from __future__ import annotations
@@ -39,7 +40,16 @@ datasets = Table(
     Column("rows_at_most", Integer, nullable=False),
     Column("cell_budget", Integer, nullable=False),
     Column("active", Boolean, nullable=False),
+    Column("snapshot", LargeBinary),  # JSON: folder, digest of its index, rows, sealed
     UniqueConstraint("name", "sequence"),
+)
+
+exclusions = Table(
+    "exclusions",
+    metadata,
+    Column("unit_domain", String, primary_key=True),
+    Column("unit_hash", LargeBinary, primary_key=True),  # under the domain's key: no unit is told by it
+    Column("at", String, nullable=False),
 )
 
 jobs = Table(

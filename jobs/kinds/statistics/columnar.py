@@ -6,7 +6,7 @@ each row becomes a cell number, a unit number and values; ``kernel`` sums them u
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from jobs.kinds.statistics.engine import Engine
 from jobs.kinds.statistics.evidence import ChannelTally
-from jobs.kinds.statistics.kernel import KIND_ROWS, KIND_SUM, KIND_SUMSQ, Columns, Sums, per_unit
+from jobs.kinds.statistics.kernel import KIND_ROWS, KIND_SUM, KIND_SUMSQ, Columns, Int64, Sums, per_unit
 from jobs.kinds.statistics.numbering import Numbering
 from jobs.kinds.statistics.plan.bind import bind
 from jobs.kinds.statistics.plan.expr import Col, Lit, RowExpr
@@ -24,6 +24,7 @@ from jobs.kinds.statistics.query import source_of, where_of
 from jobs.kinds.statistics.render import Columns as Declared
 from jobs.kinds.statistics.render import condition, scaled, staged, text
 from jobs.kinds.statistics.staging import MARK
+from jobs.kinds.statistics.way import slot_of, slots, summed
 
 LARGE = 250_000
 """Rows from which this path is worth its start; below, one query does everything."""
@@ -35,16 +36,21 @@ def suits(plan: Plan) -> bool:
     """Whether all sums are proven to fit 62 bits, and flags and accumulators are small."""
     return (
         all(channel.low > -_SAFE and channel.high < _SAFE for channel in plan.channels)
-        and len(_slots(plan)) <= 8
+        and len(slots(plan)) <= 8
         and plan.cells * len(plan.channels) <= 1_000_000
         and all(None not in d.domain[:-1] for d in plan.dimensions)
     )
 
 
 def row_query(
-    plan: Plan, values: Mapping[str, Lit], declared: Declared, coded: frozenset[RowExpr] = frozenset()
+    plan: Plan,
+    values: Mapping[str, Lit],
+    declared: Declared,
+    units: Sequence[str],
+    where: str,
+    coded: frozenset[RowExpr] = frozenset(),
 ) -> str:
-    """SQL that yields per selected row: cell number, one unit value per unit column, slot flags, summed values."""
+    """SQL that yields per row selected by ``where``: cell number, ``units``, slot flags, summed values."""
     cell = "0"
     for dimension in plan.dimensions:
         sql = scaled(bind(dimension.expr, values), declared)[0]
@@ -54,12 +60,12 @@ def row_query(
         cell = f"({cell}) * {len(dimension.domain)} + {code}"
     flags = " + ".join(
         f"(CASE WHEN {_counts(column, filter_, values, declared)} THEN {1 << bit} ELSE 0 END)"
-        for bit, (column, filter_) in enumerate(_slots(plan))
+        for bit, (column, filter_) in enumerate(slots(plan))
     )
-    parts = [f"CAST({cell} AS INTEGER) AS cell", f"CAST({flags} AS UTINYINT) AS flags"]
-    parts += [f"{staged(unit.column)} AS u{i}" for i, unit in enumerate(plan.unit_columns)]
-    parts += [f"coalesce({staged(column)}, 0) AS x{i}" for i, column in enumerate(_summed(plan))]
-    return f"SELECT {', '.join(parts)} FROM {source_of(plan)} WHERE {where_of(plan, values, declared)}"  # noqa: S608
+    parts = [f"CAST({cell} AS INTEGER) AS cell", f"CAST({flags} AS UINTEGER) AS flags"]
+    parts += [f"{unit} AS u{i}" for i, unit in enumerate(units)]
+    parts += [f"coalesce({staged(column)}, 0) AS x{i}" for i, column in enumerate(summed(plan))]
+    return f"SELECT {', '.join(parts)} FROM {source_of(plan)} WHERE {where}"  # noqa: S608
 
 
 def tallies(
@@ -74,7 +80,8 @@ def tallies(
     """Per unit column, per channel; None if the rows do not fit into ``memory`` bytes. Tables are staged already."""
     coded: frozenset[RowExpr] = numbering.coded if numbering is not None else frozenset()
     batches, size = [], 0
-    for batch in engine.stream(row_query(plan, values, declared, coded)):
+    names = [staged(unit.column) for unit in plan.unit_columns]
+    for batch in engine.stream(row_query(plan, values, declared, names, where_of(plan, values, declared), coded)):
         size += batch.nbytes
         # the arrays are held once as they came and once in the order of the units
         if 3 * size > memory:
@@ -83,9 +90,9 @@ def tallies(
     if not batches:
         return None
     table = pa.Table.from_batches(batches)
-    summed = tuple(_numpy(table[f"x{i}"], np.int64) for i in range(len(_summed(plan))))
+    columns = tuple(_numpy(table[f"x{i}"], np.int64) for i in range(len(summed(plan))))
     cell, flags = _numpy(table["cell"], np.int32), _numpy(table["flags"], np.uint8)
-    channels = np.array([_channel(plan, channel) for channel in plan.channels], dtype=np.int64)
+    channels = channel_rows(plan)
     found = []
     for number, unit in enumerate(plan.unit_columns):
         column = table[f"u{number}"]
@@ -93,7 +100,7 @@ def tallies(
             units, count = _renumbered(column, *numbering.final(unit.column.name))
         else:
             units, count = _numbered(column)
-        sums = per_unit(Columns(cell, units, flags, summed), count, plan.cells, channels, threads)
+        sums = per_unit(Columns(cell, units, flags, columns), count, plan.cells, channels, threads)
         found.append([_tally(plan, unit, sums, index) for index in range(len(plan.channels))])
     return found
 
@@ -126,22 +133,15 @@ def _tally(plan: Plan, unit: UnitColumn, sums: Sums, index: int) -> ChannelTally
     return tally
 
 
-def _slot_of(channel: Channel) -> tuple[Col | None, RowExpr | None]:
-    return (None if channel.kind == "distinct" else channel.column), channel.filter
-
-
-def _slots(plan: Plan) -> list[tuple[Col | None, RowExpr | None]]:
-    """The distinct conditions under which a row counts: a column that is not null, a filter that is true."""
-    return list(dict.fromkeys(_slot_of(channel) for channel in plan.channels))
-
-
-def _summed(plan: Plan) -> list[Col]:
-    return list(dict.fromkeys(c.column for c in plan.channels if c.column is not None and c.kind in ("sum", "sumsq")))
+def channel_rows(plan: Plan) -> Int64:
+    """Per channel what the kernels need: kind, flag bit, value column."""
+    return np.array([_channel(plan, channel) for channel in plan.channels], dtype=np.int64)
 
 
 def _channel(plan: Plan, channel: Channel) -> tuple[int, int, int]:
-    column = _summed(plan).index(channel.column) if channel.column in _summed(plan) else 0
-    return _KINDS[channel.kind], _slots(plan).index(_slot_of(channel)), column
+    found = summed(plan)
+    column = found.index(channel.column) if channel.column in found else 0
+    return _KINDS[channel.kind], slots(plan).index(slot_of(channel)), column
 
 
 def _counts(column: Col | None, filter_: RowExpr | None, values: Mapping[str, Lit], declared: Declared) -> str:

@@ -60,3 +60,33 @@ class ChannelTally:
         if largest:
             top = sorted((self.top1[cell], self.top2[cell], *largest), reverse=True)
             self.top1[cell], self.top2[cell] = top[0], top[1]
+
+
+def merge(results: Sequence[LocalResult]) -> LocalResult:
+    """Parts that share no unit, as one: everything adds, and the two largest of both are the two largest of all."""
+    merged = results[0]
+    for other in results[1:]:
+        merged = _both(merged, other)
+    return merged
+
+
+def _both(a: LocalResult, b: LocalResult) -> LocalResult:
+    return LocalResult(
+        tuple(_added(x, y) for x, y in zip(a.values, b.values, strict=True)),
+        tuple(
+            tuple(_both_of(x, y) for x, y in zip(first, second, strict=True))
+            for first, second in zip(a.evidence, b.evidence, strict=True)
+        ),
+        a.rows_scanned + b.rows_scanned,
+    )
+
+
+def _both_of(a: Contributions, b: Contributions) -> Contributions:
+    top1 = [max(x, y) for x, y in zip(a.top1, b.top1, strict=True)]
+    # the second largest of all is the smaller of the two largest, or a second largest of one part
+    top2 = [max(min(x, y), s, t) for x, y, s, t in zip(a.top1, b.top1, a.top2, b.top2, strict=True)]
+    return Contributions(a.units + b.units, top1, top2, _added(a.total, b.total), a.unit, a.measure)
+
+
+def _added(a: Sequence[int], b: Sequence[int]) -> list[int]:
+    return [x + y for x, y in zip(a, b, strict=True)]

@@ -56,10 +56,16 @@ def source_of(plan: Plan) -> str:
 
 def where_of(plan: Plan, values: Mapping[str, Lit], columns: Columns) -> str:
     """The rows that count: the plan's conditions, and a unit where the dataset leaves out rows without one."""
-    parts = [condition(bind(conjunct, values), columns) for conjunct in plan.where.conjuncts]
+    parts = [selected(plan, values, columns)]
     parts += [
         f"{staged(u.column)} IS NOT NULL" for u in plan.unit_columns if u.column.table == 0 and u.nulls == "exclude"
     ]
+    return " AND ".join(parts)
+
+
+def selected(plan: Plan, values: Mapping[str, Lit], columns: Columns) -> str:
+    """The plan's conditions alone."""
+    parts = [condition(bind(conjunct, values), columns) for conjunct in plan.where.conjuncts]
     return " AND ".join(parts) or "TRUE"
 
 

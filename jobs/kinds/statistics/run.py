@@ -44,6 +44,11 @@ def run_local(
     found = step.large() or [step.tally(unit) for unit in plan.unit_columns]
     if step.rows_scanned > plan.rows_bound:
         raise ArithmeticOverflow("the part has more rows than all holders declare together: correct max_rows")
+    return local_result(plan, found, step.rows_scanned)
+
+
+def local_result(plan: Plan, found: list[list[ChannelTally]], rows_scanned: int) -> LocalResult:
+    """From what each pass over a unit column found, per channel."""
     of_channel = [_values(plan, index, found) for index in range(len(plan.channels))]
     evidence = tuple(
         tuple(
@@ -53,7 +58,7 @@ def run_local(
         )
         for aggregate in plan.aggregates
     )
-    return LocalResult(tuple(of_channel), evidence, step.rows_scanned)
+    return LocalResult(tuple(of_channel), evidence, rows_scanned)
 
 
 def _values(plan: Plan, index: int, tallies: list[list[ChannelTally]]) -> list[int]:
@@ -151,15 +156,19 @@ class Step:
     ) -> None:
         """``t0``, ``t1``, ... of typed, checked columns. The right sides of joins are held in memory."""
         numbered, coded = (numbering.columns, numbering.coded) if numbering else (frozenset(), frozenset())
-        for number in range(len(self.plan.joins) + 1):
-            wanted = self._wanted(number)
-            reader = self._open(number) if number or rows is None else rows
+        reader = self._open(0) if rows is None else rows
+        engine.register("raw0", reader)
+        select = staged_select(self._wanted(0), reader.schema, "raw0", self.grouped, numbered, coded)
+        engine.run(f"CREATE TEMP VIEW t0 AS {select}")
+        self.stage_joined(engine)
+
+    def stage_joined(self, engine: Engine) -> None:
+        """``t1``, ``t2``, ...: the right sides of joins, each key once."""
+        for number in range(1, len(self.plan.joins) + 1):
+            reader = self._open(number)
             engine.register(f"raw{number}", reader)
-            select = staged_select(wanted, reader.schema, f"raw{number}", self.grouped, numbered, coded)
-            if number == 0:
-                engine.run(f"CREATE TEMP VIEW t0 AS {select}")
-            else:
-                self._stage_right(engine, number, select)
+            select = staged_select(self._wanted(number), reader.schema, f"raw{number}", self.grouped)
+            self._stage_right(engine, number, select)
 
     def _stage_right(self, engine: Engine, number: int, select: str) -> None:
         units = [

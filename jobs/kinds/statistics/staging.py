@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import pyarrow as pa
 
+from adapters.snapshot.columns import SCALED
 from jobs.kinds.statistics.errors import SourceMismatch
 from jobs.kinds.statistics.plan.expr import Col
 from jobs.kinds.statistics.plan.types import PlannedColumn
@@ -42,18 +43,20 @@ def staged_select(
             number = quoted(name) if planned.column in coded else _numbered(planned)
             parts.append(f"{number} AS {quoted('c_' + name)}")
             continue
-        parts.append(f"{_value(planned, schema.field(index).type, planned.column in grouped)} AS {quoted('c_' + name)}")
+        parts.append(f"{_value(planned, schema.field(index), planned.column in grouped)} AS {quoted('c_' + name)}")
     return f"SELECT {', '.join(parts)} FROM {quoted(source)}"  # noqa: S608 - every part is rendered here
 
 
-def _value(planned: PlannedColumn, type_: pa.DataType, looked_up: bool) -> str:
+def _value(planned: PlannedColumn, field: pa.Field, looked_up: bool) -> str:
+    type_ = field.type
     if pa.types.is_dictionary(type_):
         type_ = type_.value_type
     raw = quoted(planned.column.name)
     checks: list[str] = []
     match planned.type:
         case ColumnType.INT | ColumnType.DECIMAL:
-            value = _number(planned, raw, type_, checks)
+            scaled = SCALED in (field.metadata or {})
+            value = f"CAST({raw} AS BIGINT)" if scaled else _number(planned, raw, type_, checks)
         case ColumnType.STRING:
             _expect(planned, pa.types.is_string(type_) or pa.types.is_large_string(type_) or _is_view(type_))
             value = raw

@@ -1,11 +1,11 @@
-"""The local step of a statistic: open the sources, check the version, scan, check it again. Runs on a worker."""
+"""The local step of a statistic: the scan of one owner's tables, in parts where a snapshot has several. On workers."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobs.kinds.base import Limits
 from jobs.kinds.statistics.plan.types import Plan
@@ -18,19 +18,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ScanStep:
-    """One pass over one owner's part; a ``LocalStep``. The engine is imported by name, on the worker only."""
+    """A ``LocalStep``. The engine is imported by name, on the worker only."""
 
     plan: Plan
     parameters: Mapping[str, Scalar]
 
     def parts(self, tables: Mapping[str, Input]) -> int:
-        return 1
+        found: int = _scan().parts(self.plan, tables)
+        return found
 
     def run(self, part: int, tables: Mapping[str, Input], limits: Limits) -> LocalResult:
-        scan = importlib.import_module("jobs.kinds.statistics.scan")
-        result: LocalResult = scan.scan(self.plan, self.parameters, tables, limits)
+        scan = _scan()
+        result: LocalResult = scan.scan(self.plan, self.parameters, tables, limits, part, self.parts(tables))
         return result
 
     def merge(self, results: Sequence[LocalResult]) -> LocalResult:
-        (result,) = results
-        return result
+        merged: LocalResult = importlib.import_module("jobs.kinds.statistics.evidence").merge(results)
+        return merged
+
+
+def _scan() -> Any:
+    return importlib.import_module("jobs.kinds.statistics.scan")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -29,7 +31,14 @@ def upgrade() -> None:
         sa.Column("rows_at_most", sa.Integer, nullable=False),
         sa.Column("cell_budget", sa.Integer, nullable=False),
         sa.Column("active", sa.Boolean, nullable=False),
+        sa.Column("snapshot", sa.LargeBinary),
         sa.UniqueConstraint("name", "sequence"),
+    )
+    op.create_table(
+        "exclusions",
+        sa.Column("unit_domain", sa.String, primary_key=True),
+        sa.Column("unit_hash", sa.LargeBinary, primary_key=True),
+        sa.Column("at", sa.String, nullable=False),
     )
     op.create_table(
         "jobs",
@@ -74,7 +83,7 @@ def upgrade() -> None:
         sa.Column("chain", sa.LargeBinary, nullable=False),
     )
     op.create_table("revoked", sa.Column("grant", sa.String, primary_key=True), sa.Column("envelope", sa.LargeBinary))
-    for table, verb in (("record", "UPDATE"), ("record", "DELETE"), ("revoked", "UPDATE"), ("revoked", "DELETE")):
+    for table, verb in product(("record", "revoked", "exclusions"), ("UPDATE", "DELETE")):
         op.execute(
             f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
             "BEGIN SELECT RAISE(ABORT, 'append only'); END"

@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from jobs.errors import InvalidRequest
 from jobs.kinds.base import Limits
 from jobs.kinds.statistics.engine import Engine
 from jobs.kinds.statistics.errors import ArithmeticOverflow, OutOfLocalMemory, StatisticsError
@@ -80,5 +81,5 @@ def test_errors_are_typed_and_quote_no_value(engine: Engine) -> None:
 
 def test_limits_must_make_sense() -> None:
     for limits in ({"memory_bytes": 5}, {"threads": 0}):
-        with pytest.raises(StatisticsError):
+        with pytest.raises(InvalidRequest):
             Limits(**limits)
