@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 import httpx
 
+from adapters.address import is_loopback
 from sandbox.errors import InvalidSpec
 
 
@@ -26,11 +25,3 @@ def check_hub_address(url: str) -> None:
         raise InvalidSpec(
             f"the token would travel in the clear to {parsed.host}: use https, http is for this machine's own 127.0.0.1"
         )
-
-
-def is_loopback(host: str) -> bool:
-    """A literal loopback address or ``localhost``; any other name may resolve to anything."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from jobs.documents import RootKeys, Roster, TrustedRoster
-from sandbox.cli.context import DEFAULT_HUB, HubUrl, TokenFile, connect
+from sandbox.cli.context import DEFAULT_HUB, AskPassphrase, HubUrl, TokenFile, connect, new_passphrase
 from sandbox.cli.terminal import say, say_exactly
 from sandbox.keys import Trust, create_key, load_key
 
@@ -20,10 +20,12 @@ app = typer.Typer(help="Root of trust: create it, sign rosters (authority, offli
 def init(
     folder: Annotated[Path, typer.Argument(help="A new folder for the root key.")],
     origin: Annotated[str, typer.Option(help="Name of the platform's log, e.g. data.example.cn/log.")],
+    ask_passphrase: AskPassphrase = False,
 ) -> None:
     """Make the root key and the trust.json that everybody pins."""
+    passphrase = new_passphrase(ask_passphrase, "root.key")
     folder.mkdir(mode=0o700, parents=True)
-    key = create_key(folder / "root.key", secrets.token_bytes)
+    key = create_key(folder / "root.key", secrets.token_bytes, passphrase)
     trust = Trust(root=RootKeys(keys=(key.public.text,), threshold=1), origin=origin)
     (folder / "trust.json").write_bytes(trust.encode())
     say(
@@ -34,9 +36,25 @@ def init(
 
 
 @app.command("key")
-def key_(path: Annotated[Path, typer.Argument(help="File to create (0600).")]) -> None:
+def key_(
+    path: Annotated[Path, typer.Argument(help="File to create (0600).")], ask_passphrase: AskPassphrase = False
+) -> None:
     """Make a signing key for an owner, operator, hub or witness and print its public half."""
-    say_exactly(create_key(path, secrets.token_bytes).public.text)
+    passphrase = new_passphrase(ask_passphrase, path.name)
+    say_exactly(create_key(path, secrets.token_bytes, passphrase).public.text)
+
+
+@app.command("lock")
+def lock_(
+    path: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A key, record key or token file.")],
+) -> None:
+    """Encrypt a secret file, or encrypt it with another passphrase. Asks; what opens it now comes from where it is."""
+    from sandbox.keys.files import read_secret, relock
+
+    read_secret(path)
+    fresh = typer.prompt(f"New passphrase of {path.name}", hide_input=True, confirmation_prompt=True, err=True)
+    relock(path, str(fresh).encode())
+    say("{name} is locked", name=path.name)
 
 
 @app.command()

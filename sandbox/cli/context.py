@@ -18,7 +18,7 @@ from sandbox.cli.terminal import err, fail_json, say
 from sandbox.client import Client
 from sandbox.errors import SandboxError
 from sandbox.hub_http import HubFailure
-from sandbox.keys import Trust, read_private
+from sandbox.keys import Trust, given_passphrase, read_private
 
 HubUrl = Annotated[str, typer.Option("--hub", envvar="UNSEEN_HUB", help="The hub's address.")]
 TokenFile = Annotated[
@@ -33,6 +33,9 @@ NodeConfig = Annotated[
     typer.Option("--config", envvar="UNSEEN_NODE_CONFIG", exists=True, dir_okay=False, help="node.yaml of your node."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+AskPassphrase = Annotated[
+    bool, typer.Option("--ask-passphrase", help="Ask for a passphrase for what is made; else UNSEEN_PASSPHRASE_FILE.")
+]
 _ADVICE: Final = {
     "unsupported-sql": "docs/sql.md lists what a statement may contain.",
     "unknown-name": "Names are those of 'unseen data list' and 'unseen data show DATASET'.",
@@ -48,6 +51,21 @@ def connect(hub: str, token_file: Path | None, trust: Path | None = None) -> Cli
         raise FileNotFoundError(errno.ENOENT, "no token", str(token_file))
     token = read_private(token_file).decode().strip() if token_file else ""
     return Client(hub, token, Trust.load(trust) if trust else None)
+
+
+def new_passphrase(ask: bool, what: str) -> bytes | None:
+    """For a new secret: from the file that UNSEEN_PASSPHRASE_FILE names, or asked for twice. Without one it warns."""
+    found = given_passphrase()
+    if found is None and ask:
+        found = str(typer.prompt(f"Passphrase of {what}", hide_input=True, confirmation_prompt=True, err=True)).encode()
+    if found is None:
+        say(
+            "[bold red]warning[/] {what} is [bold]not encrypted[/]: whoever copies the file has it. "
+            "Set UNSEEN_PASSPHRASE_FILE or give --ask-passphrase; 'unseen authority lock FILE' does it later.",
+            to=err,
+            what=what,
+        )
+    return found
 
 
 def need_trust(trust: Path | None) -> Path:

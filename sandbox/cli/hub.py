@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sandbox.cli.context import AsJson, now
+from sandbox.cli.context import AsJson, AskPassphrase, new_passphrase, now
 from sandbox.cli.render import moment, show_next
 from sandbox.cli.terminal import listing, row, say, say_exactly, say_json, show
 
@@ -31,12 +31,14 @@ def serve(config: Config) -> None:
 
 
 @app.command()
-def key(config: Config) -> None:
+def key(config: Config, ask_passphrase: AskPassphrase = False) -> None:
     """Make the hub's key if there is none, and print its public half for the roster."""
     from sandbox.hub.core.config import HubConfig
-    from sandbox.hub.core.hub import open_key
+    from sandbox.hub.core.hub import HUB_KEY, open_key
 
-    say_exactly(open_key(HubConfig.load(config)).public.text)
+    settings = HubConfig.load(config)
+    fresh = not (settings.state / HUB_KEY).exists()
+    say_exactly(open_key(settings, new_passphrase(ask_passphrase, HUB_KEY) if fresh else None).public.text)
 
 
 @app.command()

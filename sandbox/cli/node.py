@@ -11,7 +11,17 @@ import typer
 from jobs.documents.ed25519 import PublicKey
 from jobs.documents.x25519 import SealingPublic
 from jobs.schema import Digest
-from sandbox.cli.context import AsJson, HubUrl, KeyFile, NodeConfig, TokenFile, connect, now
+from sandbox.cli.context import (
+    AsJson,
+    AskPassphrase,
+    HubUrl,
+    KeyFile,
+    NodeConfig,
+    TokenFile,
+    connect,
+    new_passphrase,
+    now,
+)
 from sandbox.cli.render import command, moment, show_next
 from sandbox.cli.terminal import listing, row, say, say_exactly, say_json, show
 from sandbox.keys import load_key
@@ -21,11 +31,13 @@ Config = NodeConfig
 
 
 @app.command()
-def init(folder: Annotated[Path, typer.Argument(help="The node's state folder.")]) -> None:
+def init(
+    folder: Annotated[Path, typer.Argument(help="The node's state folder.")], ask_passphrase: AskPassphrase = False
+) -> None:
     """Make the node's keys and print the public ones (signing, sealing), for the owner to certify."""
-    from sandbox.node.serve import prepare
+    from sandbox.node.serve import NODE_KEY, prepare
 
-    keys = prepare(folder)
+    keys = prepare(folder, None if (folder / NODE_KEY).exists() else new_passphrase(ask_passphrase, "the node's keys"))
     say_exactly(keys.signing.text)
     say_exactly(keys.sealing.text)
 

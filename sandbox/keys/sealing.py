@@ -1,4 +1,4 @@
-"""The X25519 key that a node's messages are sealed to: PKCS#8 PEM, mode 0600, like the signing keys."""
+"""The X25519 key that a node's messages are sealed to: PKCS#8 PEM, mode 0600, locked like the signing keys."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from jobs.documents.x25519 import KEY_BYTES, SealingKey
 from mpc.party import RandomBytes
 from sandbox.errors import UnsafeKeyFile
-from sandbox.keys.files import read_private, write_new
+from sandbox.keys.files import read_secret, write_secret
 
 
-def create_sealing_key(path: Path, random_bytes: RandomBytes) -> SealingKey:
+def create_sealing_key(path: Path, random_bytes: RandomBytes, passphrase: bytes | None = None) -> SealingKey:
     """Make a key and write it; raises ``FileExistsError`` rather than replace one."""
     key = SealingKey.from_seed(random_bytes(KEY_BYTES))
-    write_new(path, key.private().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    write_secret(path, key.private().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), passphrase)
     return key
 
 
 def load_sealing_key(path: Path) -> SealingKey:
     """Read a key file; raises ``UnsafeKeyFile`` for wide permissions, a foreign owner, a link, or no X25519 key."""
     try:
-        key = load_pem_private_key(read_private(path), password=None)
+        key = load_pem_private_key(read_secret(path), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise UnsafeKeyFile(f"{path.name} is not an unencrypted PKCS#8 PEM private key") from None
+        raise UnsafeKeyFile(f"{path.name} is not a PKCS#8 PEM private key, plain or locked by this program") from None
     if not isinstance(key, X25519PrivateKey):
         raise UnsafeKeyFile(f"{path.name} holds a key that is not X25519")
     return SealingKey(key)

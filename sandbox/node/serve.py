@@ -24,6 +24,7 @@ from jobs.runner.ray_runtime import RayRuntime, RuntimeOptions
 from sandbox.errors import NotFound
 from sandbox.keys import Trust, create_key, create_sealing_key, load_key, load_sealing_key, read_private
 from sandbox.keys.chain import take_newer
+from sandbox.keys.files import create_secret, load_secret
 from sandbox.node.config import NodeConfig
 from sandbox.node.context import Context
 from sandbox.node.control import Control
@@ -123,27 +124,28 @@ class NodeKeys(NamedTuple):
     sealing: SealingPublic
 
 
-def prepare(folder: Path) -> NodeKeys:
-    """Make the node's signing, sealing and record keys if they are not there; returns the public halves."""
+def prepare(folder: Path, passphrase: bytes | None = None) -> NodeKeys:
+    """Make the node's signing, sealing and record keys if they are not there, locked if there is a passphrase.
+
+    Returns the public halves.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = folder / NODE_KEY
-    key = load_key(file) if file.exists() else create_key(file, secrets.token_bytes)
+    key = load_key(file) if file.exists() else create_key(file, secrets.token_bytes, passphrase)
     seal_file = folder / SEALING_KEY
-    seal = load_sealing_key(seal_file) if seal_file.exists() else create_sealing_key(seal_file, secrets.token_bytes)
-    record_key(folder)
+    seal = (
+        load_sealing_key(seal_file)
+        if seal_file.exists()
+        else create_sealing_key(seal_file, secrets.token_bytes, passphrase)
+    )
+    record_key(folder, passphrase)
     return NodeKeys(key.public, seal.public)
 
 
-def record_key(folder: Path) -> bytes:
+def record_key(folder: Path, passphrase: bytes | None = None) -> bytes:
     """The key of the encrypted record: 32 random bytes, mode 0600. Losing it loses the record, nothing else."""
     file = folder / RECORD_KEY
-    if not file.exists():
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(secrets.token_bytes(32))
-            stream.flush()
-            os.fsync(stream.fileno())
-    return read_private(file)
+    return load_secret(file) if file.exists() else create_secret(file, secrets.token_bytes, passphrase)
 
 
 def fetch_roster(context: Context) -> None:

@@ -34,7 +34,9 @@ class Person:
         """Run and insist on the exit code."""
         environment = {**os.environ, **self.settings, "COLUMNS": "200"}
         program = [sys.executable, "-m", "sandbox.cli", *map(str, arguments)]
-        done = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=180, check=False)
+        done = subprocess.run(
+            program, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180, check=False
+        )
         assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
         return Ran(done.returncode, done.stdout, done.stderr)
 

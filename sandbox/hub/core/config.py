@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from adapters.address import is_loopback
 from jobs.documents.base import faults
-from sandbox.address import is_loopback
 from sandbox.errors import InvalidSpec
 from sandbox.hub.core.front_door import FrontDoor
 

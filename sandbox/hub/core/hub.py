@@ -17,6 +17,7 @@ from sandbox.hub.core.config import HubConfig
 from sandbox.hub.core.notify import Notifier, Pace
 from sandbox.hub.core.verified_once import Memo
 from sandbox.keys.files import create_key, load_key
+from sandbox.keys.passphrase import given_passphrase
 from sandbox.keys.trust import Trust
 from sandbox.store.engine import sqlite_url
 from sandbox.store.event import Actor
@@ -27,6 +28,7 @@ from sandbox.store.tables import rosters
 
 HUB: Final = Actor("hub", "hub")
 """The actor of what the hub does by itself."""
+HUB_KEY: Final = "hub.key"
 
 
 class Hub:
@@ -108,13 +110,13 @@ def stored_rosters(connection: Connection) -> list[bytes]:
     return [bytes(row) for row in connection.execute(select(rosters.c.envelope).order_by(rosters.c.version)).scalars()]
 
 
-def open_key(config: HubConfig) -> SigningKey:
+def open_key(config: HubConfig, passphrase: bytes | None = None) -> SigningKey:
     """The hub's signing key from ``state/hub.key``, made on the first start. Its public half goes into the roster."""
-    file = config.state / "hub.key"
+    file = config.state / HUB_KEY
     if file.exists():
         return load_key(file)
     config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return create_key(file, secrets.token_bytes)
+    return create_key(file, secrets.token_bytes, passphrase or given_passphrase())
 
 
 def utc_now() -> datetime:
