@@ -192,8 +192,10 @@ jobs: Final = Table(
     Column("serial", BigInteger, nullable=False),  # order of submission, for pages
     UniqueConstraint("serial"),
     UniqueConstraint("permit"),
-    Index(None, "state"),
-    Index(None, "operator", "state"),
+    Index(None, "state", "serial"),
+    Index(None, "operator", "serial"),
+    Index(None, "operator", "state", "serial"),
+    Index(None, "operator", "plan_digest", "serial"),
 )
 submissions: Final = Table(  # Idempotency-Key
     "submissions",
@@ -210,7 +212,8 @@ job_nodes: Final = Table(  # who takes part, in order
     _id("node", primary_key=True),
     _id("owner"),
     Column("place", Integer, nullable=False),
-    Index(None, "owner"),
+    Column("serial", BigInteger, nullable=False),  # the job's, so that an owner's pages are found by index
+    Index(None, "owner", "serial"),
 )
 grants: Final = Table(
     "grants",
@@ -226,7 +229,11 @@ grants: Final = Table(
     _at("revoked", nullable=True),
     Column("revocation", LargeBinary, nullable=True),
     _at("at"),
-    Index(None, "plan_digest", "owner"),
+    Column("serial", BigInteger, nullable=False),  # order of arrival, for pages
+    UniqueConstraint("serial"),
+    Index(None, "operator", "plan_digest"),
+    Index(None, "operator", "serial"),
+    Index(None, "owner", "serial"),
 )
 job_grants: Final = Table(
     "job_grants",

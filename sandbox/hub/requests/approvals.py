@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from jobs.documents import (
     Denial,
@@ -59,6 +59,7 @@ def accept_grant(hub: Hub, caller: Caller, envelope: Envelope) -> tuple[Verified
             "runs": grant.runs,
             "used": 0,
             "at": moment_text(change.now),
+            "serial": (change.execute(select(func.max(grants.c.serial))).scalar() or 0) + 1,
         }
         change.execute(insert(grants).values(row))
         moved = _waiting(change, grant)

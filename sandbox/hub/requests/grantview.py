@@ -13,16 +13,16 @@ from sandbox.hub.core.hub import Hub
 from sandbox.hub.people.tokens import Caller, Role
 from sandbox.hub.requests.permits import held_grants
 from sandbox.hub.requests.request import Setting, build_case, stored_request
+from sandbox.hub.running.jobview import concerns
 from sandbox.policy.decide import missing_grant
 from sandbox.policy.states import State
-from sandbox.store.tables import grants, job_nodes, jobs
+from sandbox.store.tables import grants, jobs
 
 
 def request_list(hub: Hub, caller: Caller, limit: int, after: int) -> dict[str, Any]:
     """Requests without a fitting grant by this owner. The owner renders the plan itself; no words come with it."""
-    asked = select(job_nodes.c.job).where(job_nodes.c.owner == caller.subject)
-    waiting = (jobs.c.state == State.NEEDS_APPROVAL) & (jobs.c.serial > after)
-    query = select(jobs).where(waiting & jobs.c.id.in_(asked)).order_by(jobs.c.serial).limit(limit)
+    waiting = (jobs.c.state == State.NEEDS_APPROVAL) & (jobs.c.serial > after) & concerns(caller.subject)
+    query = select(jobs).where(waiting).order_by(jobs.c.serial).limit(limit)
     found = []
     with hub.store.read() as connection:
         setting = Setting.at(hub, connection, hub.store.now())
@@ -64,10 +64,10 @@ def request_list(hub: Hub, caller: Caller, limit: int, after: int) -> dict[str, 
 
 def grant_list(connection: Connection, caller: Caller, limit: int, after: int) -> dict[str, Any]:
     """A page of grants with their use."""
-    query = select(grants).order_by(grants.c.at, grants.c.digest)
+    query = select(grants).where(grants.c.serial > after).order_by(grants.c.serial).limit(limit)
     if caller.role in (Role.OWNER, Role.OPERATOR):
         query = query.where(grants.c[caller.role] == caller.subject)
-    rows = connection.execute(query.offset(after + 1).limit(limit)).all()
+    rows = connection.execute(query).all()
     items = [
         {
             "digest": row.digest,
@@ -83,4 +83,4 @@ def grant_list(connection: Connection, caller: Caller, limit: int, after: int) -
         }
         for row in rows
     ]
-    return {"items": items, "next": after + len(items) if len(items) == limit else None}
+    return {"items": items, "next": rows[-1].serial if len(rows) == limit else None}

@@ -36,7 +36,7 @@ def settle(hub: Hub, change: Change, job: str, actor: Actor) -> None:
             raise
         _ask(change, row, (Reason(error.code, str(error)),))  # it waits until catalogue or roster allow it again
         return
-    _note_participants(change, job, case)
+    _note_participants(change, row, case)
     key = replay_key(case.order.document)
     change.execute(update(jobs).where(jobs.c.id == job).values(replay_key=key, roster=setting.roster.digest))
     cached = cached_release(change.connection, key)
@@ -147,13 +147,13 @@ def _ask(change: Change, row: Row[Any], reasons: Sequence[Reason]) -> None:
         set_progress(change, row.id, progress)
 
 
-def _note_participants(change: Change, job: str, case: Case) -> None:
+def _note_participants(change: Change, row: Row[Any], case: Case) -> None:
     """Who takes part follows the catalogue until the permit fixes it."""
     roster = case.roster.document
-    change.execute(delete(job_nodes).where(job_nodes.c.job == job))
+    change.execute(delete(job_nodes).where(job_nodes.c.job == row.id))
     nodes = case.order.document.participants
     rows = [
-        {"job": job, "node": node, "owner": roster.owner_of(node).id, "place": place}
+        {"job": row.id, "node": node, "owner": roster.owner_of(node).id, "place": place, "serial": row.serial}
         for place, node in enumerate(nodes)
     ]
     change.execute(insert(job_nodes), rows)

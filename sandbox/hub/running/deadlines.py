@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 from sqlalchemy import Connection, Row, select
 
@@ -16,6 +17,9 @@ from sandbox.policy.states import Cause, State
 from sandbox.policy.states import Event as Step
 from sandbox.store.tables import jobs
 
+_AT_ONCE: Final = 200
+"""Requests that one tick looks at, the oldest first: a backlog ends over several ticks."""
+
 
 def tick(hub: Hub) -> int:
     """End what is overdue and return how many jobs that were. Idempotent; runs in a thread, every second or so."""
@@ -24,8 +28,9 @@ def tick(hub: Hub) -> int:
     with hub.store.read() as connection:
         late = (jobs.c.state == State.RUNNING) & (jobs.c.deadline < moment_text(now))
         lost = [(row.id, silent_nodes(connection, row)) for row in connection.execute(select(jobs).where(late))]
-        unanswered = (jobs.c.state == State.NEEDS_APPROVAL) & (jobs.c.created < old)
-        expired = list(connection.execute(select(jobs.c.id).where(unanswered)).scalars())
+        waiting = select(jobs.c.id, jobs.c.created).where(jobs.c.state == State.NEEDS_APPROVAL)
+        oldest = connection.execute(waiting.order_by(jobs.c.serial).limit(_AT_ONCE)).all()
+        expired = [row.id for row in oldest if row.created < old]
     for job, silent in lost:
         text = f"no answer before the deadline from {', '.join(silent)}"
         _end(hub, job, Step.FAIL, NodeLost.code, text, silent)

@@ -55,9 +55,13 @@ def upgrade() -> None:
         sa.Column("revoked", sa.String(length=27), nullable=True),
         sa.Column("revocation", sa.LargeBinary(), nullable=True),
         sa.Column("at", sa.String(length=27), nullable=False),
+        sa.Column("serial", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("digest", name="pk_grants"),
+        sa.UniqueConstraint("serial", name="uq_grants_serial"),
     )
-    op.create_index("ix_grants_plan_digest_owner", "grants", ["plan_digest", "owner"], unique=False)
+    op.create_index("ix_grants_operator_plan_digest", "grants", ["operator", "plan_digest"], unique=False)
+    op.create_index("ix_grants_operator_serial", "grants", ["operator", "serial"], unique=False)
+    op.create_index("ix_grants_owner_serial", "grants", ["owner", "serial"], unique=False)
 
     op.create_table(
         "inbox",
@@ -96,8 +100,10 @@ def upgrade() -> None:
         sa.UniqueConstraint("permit", name="uq_jobs_permit"),
         sa.UniqueConstraint("serial", name="uq_jobs_serial"),
     )
-    op.create_index("ix_jobs_operator_state", "jobs", ["operator", "state"], unique=False)
-    op.create_index("ix_jobs_state", "jobs", ["state"], unique=False)
+    op.create_index("ix_jobs_operator_plan_digest_serial", "jobs", ["operator", "plan_digest", "serial"], unique=False)
+    op.create_index("ix_jobs_operator_serial", "jobs", ["operator", "serial"], unique=False)
+    op.create_index("ix_jobs_operator_state_serial", "jobs", ["operator", "state", "serial"], unique=False)
+    op.create_index("ix_jobs_state_serial", "jobs", ["state", "serial"], unique=False)
 
     op.create_table(
         "log_digests",
@@ -193,10 +199,11 @@ def upgrade() -> None:
         sa.Column("node", sa.String(length=160), nullable=False),
         sa.Column("owner", sa.String(length=160), nullable=False),
         sa.Column("place", sa.Integer(), nullable=False),
+        sa.Column("serial", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["job"], ["jobs.id"], name="fk_job_nodes_job_jobs"),
         sa.PrimaryKeyConstraint("job", "node", name="pk_job_nodes"),
     )
-    op.create_index("ix_job_nodes_owner", "job_nodes", ["owner"], unique=False)
+    op.create_index("ix_job_nodes_owner_serial", "job_nodes", ["owner", "serial"], unique=False)
 
     op.create_table(
         "messages",
