@@ -148,8 +148,10 @@ def revoke(
 
     settings = load_config(config)
     envelope = build_revocation(settings.owner, Digest(grant), [load_key(key)], now(), reason)
-    _ask(config, {"do": "revoke", "revocation": envelope.to_json()})
+    answer = _ask(config, {"do": "revoke", "revocation": envelope.to_json()})
     say("this node obeys the revocation now")
+    if not answer["known"]:
+        say("[bold]nothing has run here under this grant[/]: compare its digest with your list of grants")
     if token_file is not None:
         with connect(hub or settings.hub, token_file) as client:
             client.revoke(envelope)

@@ -15,10 +15,11 @@ from typing import Any, Final
 
 from sqlalchemy import Row, select
 
-from jobs.documents import Envelope, OutboxEntry, OutboxRecord, SentMessage, verify_revocation
+from jobs.documents import OutboxEntry, OutboxRecord, SentMessage
 from jobs.errors import JobError
 from sandbox.errors import InvalidSpec, SandboxError, Unavailable
 from sandbox.node.loop import Node
+from sandbox.node.revoke import is_known, read_revocation
 from sandbox.node.tables import ledger, outbox
 
 _NAME: Final = "control.sock"
@@ -102,12 +103,13 @@ class Control:
         }
 
     def _revoke(self, value: Any) -> dict[str, Any]:
+        """``known``: a run was reserved under this grant here; else the owner should compare the digest."""
         context = self._node.context
-        verified = verify_revocation(Envelope.from_json(value), context.state.trusted.last)
-        owner = context.state.trusted.last.document.owner_of(context.config.node).id
-        if verified.document.owner != owner:
-            raise InvalidSpec("this revocation is another owner's")
-        return {"revoked": verified.document.grant, "new": self._node.revoke(verified)}
+        verified = read_revocation(context.state, context.config.node, value)
+        grant = verified.document.grant
+        with context.state.read() as connection:
+            known = is_known(connection, grant)
+        return {"revoked": grant, "new": self._node.revoke(verified), "known": known}
 
     def _sent(self) -> list[dict[str, Any]]:
         with self._node.context.state.read() as connection:

@@ -15,17 +15,17 @@ from typing import Any, Final
 from sqlalchemy import Row
 
 from adapters.errors import AdapterError
-from jobs.documents import Envelope, Permit, Revocation, Verified, moment_text, verify_revocation
+from jobs.documents import Envelope, Permit, Revocation, Verified, moment_text
 from jobs.errors import JobError
 from jobs.permit import Order
-from sandbox.errors import IntegrityFailure, SandboxError, Unavailable
+from sandbox.errors import IntegrityFailure, Rejected, SandboxError, Unavailable
 from sandbox.messages import Abort, permit_bytes, session_of
 from sandbox.node.accept import Accepted, check, check_log_caught_up, enter
 from sandbox.node.closing import GRACE, end_job, public_code, public_text
 from sandbox.node.context import Context
 from sandbox.node.follower import LogFollower
 from sandbox.node.hub_port import HubAway, HubRefused, Item
-from sandbox.node.revoke import store_revocation
+from sandbox.node.revoke import read_revocation, store_revocation
 from sandbox.node.run import JobRun
 
 _CURSOR: Final = "inbox_cursor"
@@ -236,13 +236,12 @@ class Node:
         context.outbox.post()
 
     def _revoked(self, item: Item) -> None:
-        """A revocation that came through the hub: obeyed if the owner signed it."""
+        """A revocation that came through the hub: obeyed if this node's owner signed it."""
         context = self.context
         try:
-            envelope = Envelope.from_json(item.body.get("revocation"))
-            revocation: Verified[Revocation] = verify_revocation(envelope, context.state.trusted.last)
-        except JobError as error:
-            context.log.warning("a revocation that does not verify: %s", error)
+            revocation = read_revocation(context.state, context.config.node, item.body.get("revocation"))
+        except (JobError, Rejected) as error:
+            context.log.warning("refused a revocation: %s", error)
             return
         self.revoke(revocation)
 

@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert
+from typing import Any
 
-from jobs.documents import Revocation, Verified
+from sqlalchemy import Connection, insert, select
+
+from jobs.documents import Envelope, Permit, Revocation, Verified, verify_revocation
+from sandbox.errors import InvalidSpec
+from sandbox.node.accept import grant_account
 from sandbox.node.state import NodeState
-from sandbox.node.tables import revoked
+from sandbox.node.tables import ledger, revoked
+
+
+def read_revocation(state: NodeState, node: str, value: Any) -> Verified[Revocation]:
+    """A revocation for this node, wherever it came from: signed by this node's owner, of a grant of this owner.
+
+    Raises a ``JobError`` for what does not verify, ``InvalidSpec`` for another owner's revocation or grant.
+    """
+    roster = state.trusted.last
+    verified = verify_revocation(Envelope.from_json(value), roster)
+    revocation = verified.document
+    if revocation.owner != roster.document.owner_of(node).id:
+        raise InvalidSpec("this revocation is another owner's")
+    with state.read() as connection:
+        if not is_known(connection, revocation.grant) and _is_of_another(state, connection, revocation.grant):
+            raise InvalidSpec("this grant is another owner's: its own owner revokes it, at its own node")
+    return verified
+
+
+def is_known(connection: Connection, grant: str) -> bool:
+    """Has this node reserved a run under the grant? Then it is its owner's."""
+    query = select(ledger.c.id).where(ledger.c.account == grant_account(grant)).limit(1)
+    return connection.execute(query).first() is not None
 
 
 def store_revocation(state: NodeState, revocation: Verified[Revocation]) -> bool:
@@ -17,3 +43,8 @@ def store_revocation(state: NodeState, revocation: Verified[Revocation]) -> bool
             return False
         connection.execute(insert(revoked).values(grant=grant, envelope=revocation.envelope.encode()))
     return True
+
+
+def _is_of_another(state: NodeState, connection: Connection, grant: str) -> bool:
+    """Does an order that runs here name it, as the grant of another participant?"""
+    return any(grant in Permit.open(Envelope.parse(row.envelope)).grants for row in state.open_jobs(connection))

@@ -186,6 +186,24 @@ def test_a_revocation_stops_a_running_job_and_tells_the_nodes(world: Any, kit: A
     assert used == {"ewr": 0, "jfk": 0, "lga": 0}  # nothing left the nodes: the run goes back
 
 
+def test_only_its_own_owner_revokes_a_grant(world: Any, kit: Any) -> None:
+    world.register_all()
+    job = world.submit()["id"]
+    grants = {owner: world.grant(owner, job)["grant"] for owner in kit.OWNERS}
+
+    def tries(owner: str, signer: str, token: str, status: int) -> str:
+        document = Revocation(id="r-1", owner=owner, issued=world.clock(), grant=grants["ewr"], reason="not mine")
+        body = document.sign(kit.key(signer)).to_json()
+        return str(world.call("POST", "/revocations", token, json=body, status=status).get("code"))
+
+    assert tries("jfk", "jfk", "jfk", 404) == "not-found"
+    assert tries("ewr", "jfk", "jfk", 403) == "bad-signature"
+    assert tries("ewr", "ewr", "jfk", 403) == "not-permitted"
+    assert all(item["kind"] != "revoked" for node in world.nodes.values() for item in node.inbox())
+    assert world.state(job) == "running"
+    assert revoke(world, kit.key, "ewr", grants["ewr"]) == {"stopped": [job]}  # the control
+
+
 def test_a_revoked_grant_does_not_count(world: Any, kit: Any) -> None:
     world.register_all()
     job = world.submit()["id"]

@@ -86,7 +86,7 @@ def test_a_revocation_stops_a_running_job_at_once(federation, orders, worlds, co
         }[state]
     )
     answer = command(do="revoke", revocation=revocation(worlds, documents.grants[0].digest))
-    assert answer == {"revoked": documents.grants[0].digest, "new": True}
+    assert answer == {"revoked": documents.grants[0].digest, "new": True, "known": True}
     federation.drive(lambda: federation.states(NODE) == [("failed", "not-granted")])
     assert "values" not in federation.outbox(NODE)
     assert federation.ledger(NODE)["grant"] == (1, "committed" if state == "flags sent" else "refunded")
@@ -114,6 +114,37 @@ def test_a_revocation_through_the_hub_is_obeyed_if_the_owner_signed_it(federatio
     federation[NODE].tick(0)
     assert federation.states(NODE) == [("flagged", None)]
     federation.hub.put(NODE, "revoked", "", {"revocation": revocation(worlds, grant)})
+    federation.drive(lambda: federation.states(NODE) == [("failed", "not-granted")])
+
+
+def test_another_owner_cannot_revoke_here_though_the_hub_relays_it(federation, orders, worlds):
+    """JFK, a true owner, revokes EWR's grant in its own name, and the hub lays it into EWR's inbox."""
+    documents = orders.Documents()
+    federation.hub.hold.add("flags")
+    federation.hub.order(documents)
+    federation.drive(lambda: all("flags" in federation.hub.rounds(name) for name in federation.names))
+    grant = documents.grants[0].digest
+    federation.hub.put(NODE, "revoked", "", {"revocation": revocation(worlds, grant, "jfk", "jfk-1")})
+    federation[NODE].tick(0)
+    assert federation.states(NODE) == [("flagged", None)]
+    with federation[NODE].context.state.read() as connection:
+        assert not federation[NODE].context.state.is_revoked(connection, grant)
+    federation.hub.put(NODE, "revoked", "", {"revocation": revocation(worlds, grant)})  # the control: its own owner
+    federation.drive(lambda: federation.states(NODE) == [("failed", "not-granted")])
+
+
+def test_a_grant_of_another_owner_is_not_revoked_here_by_mistake(federation, orders, worlds, command):
+    """EWR takes the digest of JFK's grant for its own: told so, instead of believing that something was stopped."""
+    documents = orders.Documents()
+    federation.hub.hold.add("flags")
+    federation.hub.order(documents)
+    federation.drive(lambda: "flags" in federation.hub.rounds(NODE))
+    refused = command(do="revoke", revocation=revocation(worlds, documents.grants[1].digest))
+    assert (refused["code"], "another owner's" in refused["error"]) == ("invalid-spec", True)
+    never = "sha256:" + "ab" * 32
+    assert command(do="revoke", revocation=revocation(worlds, never)) == {"revoked": never, "new": True, "known": False}
+    assert federation.states(NODE) == [("flagged", None)]
+    command(do="revoke", revocation=revocation(worlds, documents.grants[0].digest))
     federation.drive(lambda: federation.states(NODE) == [("failed", "not-granted")])
 
 
