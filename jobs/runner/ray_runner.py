@@ -1,18 +1,22 @@
-"""The only code that gives work to Ray. One warm actor per node; a lost one is replaced and the scan repeated once."""
+"""The only code that gives work to Ray: small steps to one warm worker in one call, larger ones in parts to all."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
 from adapters.source import Input
 from jobs.kinds.base import Limits, LocalStep
 from jobs.permit import CheckedPermit
-from jobs.runner.errors import RunnerLost
+from jobs.runner.errors import RunnerLost, ScanOutOfMemory
+from jobs.runner.pool import WorkerPool
+from jobs.runner.port import ProgressReport
 from jobs.runner.ray_runtime import RayRuntime
+from jobs.runner.spread import LOST, Spread
+from jobs.runner.worker import Split
 
 _TRIES: Final = 2
 _WATCH_S: Final = 3.0
@@ -22,32 +26,43 @@ _LOG: Final = logging.getLogger("unseen.ray")
 
 
 class RayRunner:
-    """Implements ``Runner``. Scans run in an actor's process, never in the node's, which holds keys and ledger.
+    """Implements ``Runner``. Scans run in workers' processes, never in the node's, which holds keys and ledger.
 
-    ``on_loss`` is called once, from a thread of its own, when the runtime is gone for good: Ray's client cannot be
-    trusted to come back in the same process.
+    ``limits``: what one step, or one part, may use in a worker. ``prepare``: what a new worker calls before its first
+    step (``module:function``). ``on_loss`` is called once, from a thread of its own, when the runtime is gone for good:
+    Ray's client cannot be trusted to come back in the same process.
     """
 
     def __init__(
-        self, runtime: RayRuntime, limits: Limits, at_once: int = 4, on_loss: Callable[[], None] | None = None
+        self,
+        runtime: RayRuntime,
+        limits: Limits,
+        at_once: int = 4,
+        on_loss: Callable[[], None] | None = None,
+        prepare: Sequence[str] = (),
     ) -> None:
         self._runtime = runtime
         self._limits = limits
         self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="scan")
         self._pings = ThreadPoolExecutor(1, thread_name_prefix="ray ping")
-        self._actor: Any = None
-        self._at_once = at_once
+        self._workers = WorkerPool(at_once, prepare)
         self._on_loss = on_loss
         self._closed = threading.Event()
 
-    def submit(self, checked: CheckedPermit, step: LocalStep[Any], inputs: Mapping[str, Input]) -> Future[Any]:
-        return self._pool.submit(self._run, step, inputs)
+    def submit(
+        self,
+        checked: CheckedPermit,
+        step: LocalStep[Any],
+        inputs: Mapping[str, Input],
+        progress: ProgressReport | None = None,
+    ) -> Future[Any]:
+        return self._pool.submit(self._run, step, inputs, progress)
 
     def warm(self) -> None:
         """Start the worker process and its imports before the first job needs them, and watch Ray from now on."""
         import ray
 
-        ray.get(self._worker().ready.remote())
+        ray.get(self._workers.first().ready)
         if self._on_loss is not None:
             threading.Thread(target=self._watch, name="ray watch", daemon=True).start()
 
@@ -57,27 +72,28 @@ class RayRunner:
             pool.shutdown(wait=False, cancel_futures=True)
         self._runtime.close()
 
-    def _run(self, step: LocalStep[Any], inputs: Mapping[str, Input]) -> Any:
+    def _run(self, step: LocalStep[Any], inputs: Mapping[str, Input], progress: ProgressReport | None) -> Any:
+        found = self._first(step, inputs)
+        if isinstance(found, Split):
+            return Spread(self._workers, step, found.parts, inputs, self._limits, progress).run()
+        return found
+
+    def _first(self, step: LocalStep[Any], inputs: Mapping[str, Input]) -> Any:
+        """The result of a step of one part, or its number of parts: one call, repeated if the worker is lost."""
         import ray
-        from ray.exceptions import RayError, RayTaskError
+        from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 
         for _ in range(_TRIES):
+            worker = self._workers.first()
             try:
-                return ray.get(self._worker().run.remote(step, dict(inputs), self._limits))
+                return ray.get(worker.actor.run.remote(step, dict(inputs), self._limits))
             except RayTaskError as error:
                 raise error.cause if isinstance(error.cause, Exception) else error from None
-            except (RayError, ConnectionError, RuntimeError, OSError):
-                self._actor = None
+            except OutOfMemoryError:
+                raise ScanOutOfMemory("the machine ran out of memory under this scan: group more coarsely") from None
+            except (RayError, *LOST):
+                self._workers.lost(worker)
         raise RunnerLost("the workers died twice under this scan; nothing left the node. Submit the job again.")
-
-    def _worker(self) -> Any:
-        import ray
-
-        if self._actor is None:
-            actor: Any = ray.remote(_Worker)
-            options = {"num_cpus": 0, "max_restarts": 0, "max_concurrency": self._at_once + 1}
-            self._actor = actor.options(**options).remote()
-        return self._actor
 
     def _watch(self) -> None:
         misses = 0
@@ -92,20 +108,14 @@ class RayRunner:
         try:
             return bool(self._pings.submit(self._ping).result(timeout=_PING_S))
         except Exception:  # whatever Ray raises, or no answer in time: a miss
-            self._actor = None
             return False
 
     def _ping(self) -> bool:
         import ray
 
-        return bool(ray.get(self._worker().ready.remote(), timeout=_PING_S))
-
-
-class _Worker:
-    """Lives in a Ray worker process of the owner's domain. Holds nothing between scans."""
-
-    def ready(self) -> bool:
-        return True
-
-    def run(self, step: LocalStep[Any], inputs: Mapping[str, Input], limits: Limits) -> Any:
-        return step.merge([step.run(part, inputs, limits) for part in range(step.parts(inputs))])
+        worker = self._workers.first()
+        try:
+            return bool(ray.get(worker.actor.ready.remote(), timeout=_PING_S))
+        except Exception:
+            self._workers.lost(worker)
+            raise

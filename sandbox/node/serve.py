@@ -39,6 +39,8 @@ _LOG: Final = logging.getLogger("unseen.node")
 NODE_KEY: Final = "node.key"
 SEALING_KEY: Final = "node-seal.key"
 RECORD_KEY: Final = "record.key"
+_PREPARE: Final = "jobs.kinds.statistics.warm:warm"
+"""What a worker does before its first step: it loads the engine and its compiled code."""
 _RAY_RETRY_S: Final = 5.0
 
 
@@ -78,7 +80,7 @@ def start_runner(config: NodeConfig) -> RayRunner:
             _LOG.error("%s; trying again", lost)
             time.sleep(_RAY_RETRY_S)
     limits = Limits(config.memory_bytes, config.threads)
-    runner = RayRunner(runtime, limits, config.jobs_at_once, on_loss=lambda: start_anew(runtime))
+    runner = RayRunner(runtime, limits, config.jobs_at_once, on_loss=lambda: start_anew(runtime), prepare=(_PREPARE,))
     runner.warm()
     return runner
 
