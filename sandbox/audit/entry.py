@@ -44,6 +44,8 @@ class LogEntry(Document):
 
 RELEASED = "job.released"
 """The event whose leaf a receipt proves; its digests hold the ``Release``'s."""
+JOB_CLOSED = "job.destroyed"
+"""The last event of a job: every participant has said that it destroyed what it held in between."""
 MESSAGE_RECEIVED = "message.received"
 """The hub took a node's message; the actor is ``node:ID``, the first digest is over the message's payload bytes."""
 MESSAGE_REFUSED = "message.refused"

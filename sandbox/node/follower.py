@@ -1,6 +1,7 @@
 """Follows the hub's log: cosigns each checkpoint after a consistency proof, and proves that own messages are in it.
 
-The state is stored before the cosignature is released. Evidence of a second history stops the node for good: it is
+One call for each checkpoint: it brings the last cosignature and takes the next news. The state is stored before the
+cosignature is released. Evidence of a second history stops the node for good: it is
 stored with both checkpoints for the auditor, and from then on, restarted or not, the node accepts no job.
 """
 
@@ -13,17 +14,17 @@ from sqlalchemy import Connection, select, update
 
 from jobs.documents import canonical, parse_json
 from jobs.errors import BadDocument
-from sandbox.audit import Cosigner, LogEntry, SeenLog, Step, verify_inclusion
+from sandbox.audit import MESSAGE_RECEIVED, MESSAGE_REFUSED, Cosigner, LogEntry, SeenLog, Step, verify_inclusion
 from sandbox.errors import BadLogSignature, BadProof, ForeignLog, LogFailure, MalformedNote
 from sandbox.keys.chain import take_newer
-from sandbox.log_link import claimed_size
+from sandbox.log_link import MOST_DIGESTS, Cosignature, Following, News
 from sandbox.node.context import Context
-from sandbox.node.hub_port import HubRefused
 from sandbox.node.state import LOG_FAILURE
 from sandbox.node.tables import outbox
 
 _UNSIGNED: Final = (MalformedNote, BadLogSignature, ForeignLog)
 """Notes that the hub's known key did not sign: anyone in between could make them, so they convict nobody."""
+_SENT: Final = (MESSAGE_RECEIVED, MESSAGE_REFUSED)
 
 
 class LogFollower:
@@ -31,16 +32,16 @@ class LogFollower:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._following = Following()
         self.grown = threading.Condition()
         """Notified after each step: who waits for messages to be in the log looks again."""
         self.trouble: str | None = None
         """Why the last step led nowhere, for the owner; the next good step clears it."""
-        self._cosigned = -1
         with context.state.read() as connection:
             self.failure = _stored_failure(context.state.setting(connection, LOG_FAILURE))
 
     def step(self, wait: float) -> bool:
-        """Take the next checkpoint, if there is one; returns whether the log grew. Raises ``HubAway``, ``HubRefused``.
+        """Take the next news, if there are any; returns whether the log grew. Raises ``HubAway``, ``HubRefused``.
 
         Raises ``LogFailure`` when the log does not hold, and from then on at every call.
         """
@@ -49,74 +50,56 @@ class LogFollower:
         context = self._context
         with context.state.read() as connection:
             seen = context.state.seen_log(connection)
-        # a crash between store and cosignature left this size without ours: ask for it again
-        known = seen.size if self._cosigned == seen.size else max(seen.size - 1, 0)
-        note = context.hub.checkpoint(known, wait)
+            unproven = select(outbox.c.digest).where(~outbox.c.proven).order_by(outbox.c.sequence)
+            asked = list(connection.execute(unproven.limit(MOST_DIGESTS)).scalars())
+        news = self._following.news(context.hub, seen.size, asked, wait)
         try:
-            grown = note is not None and self._cosign(seen, note)
-            self.prove()
+            step = self._advance(seen, news)
+            named = self._named(step.seen, news)
         except _UNSIGNED as failure:
             self.trouble = str(failure)
             raise
         except LogFailure as failure:
             self._stop(failure)
             raise
+        due = self._following.is_due(seen.size, step.seen.size)
+        if due or named:
+            with context.state.write() as connection:
+                context.state.set_seen_log(connection, step.seen)
+                connection.execute(update(outbox).where(outbox.c.digest.in_(named)).values(proven=True))
+        if due:  # the state is stored: now the signature may leave, with the next call
+            self._following.cosign(Cosignature(step.seen.size, step.signature.line))
         self.trouble = None
         with self.grown:
             self.grown.notify_all()
-        return grown
+        return step.seen.size > seen.size
 
-    def prove(self) -> None:
-        """Verify that every message that the hub took is in the log, at the size that was cosigned."""
+    def _advance(self, seen: SeenLog, news: News) -> Step:
+        """Check that the hub signed the note and that its log keeps all that was seen."""
         context = self._context
-        with context.state.read() as connection:
-            seen = context.state.seen_log(connection)
-            waiting = select(outbox.c.sequence, outbox.c.digest).where(~outbox.c.proven)
-            rows = list(connection.execute(waiting))
-        proven = [row.sequence for row in rows if self._is_logged(row.digest, seen)]
-        if proven:
-            with context.state.write() as connection:
-                connection.execute(update(outbox).where(outbox.c.sequence.in_(proven)).values(proven=True))
-
-    def _cosign(self, seen: SeenLog, note: bytes) -> bool:
-        """Advance, store, cosign; returns whether the log grew. A log that stands still is only compared."""
-        context = self._context
-        size = claimed_size(note)
-        proof = context.hub.consistency(seen.size, size) if 0 < seen.size < size else ()
         try:
-            step = self._advance(seen, note, proof)
+            return self._cosigner().advance(seen, news.note, news.consistency, context.clock())
         except BadLogSignature:
             # the authority may have given the hub a new key since this node last heard of a roster
             take_newer(context.state.trusted, context.hub.rosters(), context.state.trust_roster)
-            step = self._advance(seen, note, proof)
-        if step.seen.size == self._cosigned:
-            return False
-        with context.state.write() as connection:
-            context.state.set_seen_log(connection, step.seen)
-        context.hub.cosign(step.seen.size, step.signature.line)
-        self._cosigned = step.seen.size
-        return step.seen.size > seen.size
+            return self._cosigner().advance(seen, news.note, news.consistency, context.clock())
 
-    def _advance(self, seen: SeenLog, note: bytes, proof: tuple[bytes, ...]) -> Step:
+    def _cosigner(self) -> Cosigner:
         context = self._context
-        cosigner = Cosigner(context.config.node, context.key, context.state.origin, context.state.hub_key())
-        return cosigner.advance(seen, note, proof, context.clock())
+        return Cosigner(context.config.node, context.key, context.state.origin, context.state.hub_key())
 
-    def _is_logged(self, digest: str, seen: SeenLog) -> bool:
-        if seen.size == 0:
-            return False
-        try:
-            found = self._context.hub.inclusion(digest, seen.size)
-        except HubRefused:
-            return False  # not within this size yet, or withheld: then no new job runs here
-        verify_inclusion(found.entry, found.index, seen.size, found.proof, seen.root)
-        try:
-            named = LogEntry.read(found.entry).digests
-        except BadDocument:
-            raise BadProof("the hub's log holds an entry that is none") from None
-        if digest not in named:
-            raise BadProof("the hub proved another entry than the one with this node's message")
-        return True
+    def _named(self, seen: SeenLog, news: News) -> list[str]:
+        """Digests of this node's messages that the log, proven to be in the verified tree, says the hub was sent."""
+        found: list[str] = []
+        for item in news.inclusions:
+            verify_inclusion(item.entry, item.index, seen.size, item.proof, seen.root)
+            try:
+                entry = LogEntry.read(item.entry)
+            except BadDocument:
+                raise BadProof("the hub's log holds an entry that is none") from None
+            if entry.event in _SENT and entry.actor == f"node:{self._context.config.node}":
+                found += entry.digests[:1]
+        return found
 
     def _stop(self, failure: LogFailure) -> None:
         self._context.log.critical("the hub's log does not hold: %s", failure)

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from jobs.documents import Envelope
 from sandbox.hub_http import HubAway, HubRefused
-from sandbox.log_link import Inclusion
+from sandbox.log_link import LogPort
 
-__all__ = ["HubAway", "HubPort", "HubRefused", "Inclusion", "Item"]
+__all__ = ["HubAway", "HubPort", "HubRefused", "Item"]
 
 
 @dataclass(frozen=True)
@@ -23,19 +23,9 @@ class Item:
     body: dict[str, Any]
 
 
-class HubPort(Protocol):
+class HubPort(LogPort, Protocol):
     """All methods raise ``HubAway`` or ``HubRefused``."""
 
     def inbox(self, after: int, wait: float) -> list[Item]: ...
 
     def post(self, messages: Sequence[Envelope]) -> None: ...
-
-    def rosters(self) -> list[Any]: ...
-
-    def checkpoint(self, newer_than: int, wait: float) -> bytes | None: ...
-
-    def consistency(self, first: int, second: int) -> tuple[bytes, ...]: ...
-
-    def inclusion(self, digest: str, size: int) -> Inclusion: ...
-
-    def cosign(self, size: int, line: str) -> None: ...

@@ -23,6 +23,7 @@ from sqlalchemy import Connection, CursorResult, Engine, Executable, insert
 from jobs.documents import moment_text
 from jobs.documents.canonical import SALT_BYTES
 from mpc.party import RandomBytes
+from sandbox.audit.entry import JOB_CLOSED
 from sandbox.store.engine import reading, writing
 from sandbox.store.event import LOCAL, Event
 from sandbox.store.notices import Notices
@@ -33,7 +34,10 @@ from sandbox.store.tree import append_leaves, lock_size
 Clock = Callable[[], datetime]
 Follower = Callable[[frozenset[str]], None]
 LOG_TOPIC: Final = "log"
+CLOSED_TOPIC: Final = "log:closed"
+"""A job has come to its end at every participant: the log is worth a checkpoint."""
 PUBLISHED_TOPIC: Final = "published"
+CHECKPOINT_TOPIC: Final = "published:checkpoints"
 ABOUT_THE_LOG: Final = (checkpoints, cosignatures, receipts)
 
 
@@ -78,8 +82,9 @@ class Store:
             raise ValueError("only checkpoints, cosignatures and receipts are written without an event")
         with self._writer, writing(self._engine) as connection:
             connection.execute(statement)
-            self._send(connection, frozenset({PUBLISHED_TOPIC}))
-        self._tell(frozenset({PUBLISHED_TOPIC}))
+            topics = frozenset({PUBLISHED_TOPIC, *([CHECKPOINT_TOPIC] if table is checkpoints else [])})
+            self._send(connection, topics)
+        self._tell(topics)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -140,6 +145,8 @@ class Change:
     def also(self, event: Event) -> int:
         """Add a further event and return the index that its leaf will have."""
         self._events.append(event)
+        if event.kind == JOB_CLOSED:
+            self.wake(CLOSED_TOPIC)
         return self.first_index + len(self._events) - 1
 
     @cached_property

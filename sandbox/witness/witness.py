@@ -5,22 +5,24 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from jobs.documents import Envelope, PublicKey, Roster, SigningKey, Verified
+from jobs.documents import Envelope, Roster, SigningKey, Verified
 from jobs.errors import JobError
-from sandbox.audit import Cosigner
+from sandbox.audit import Cosigner, SeenLog, Step
 from sandbox.errors import BadLogSignature, ForeignLog, LogFailure, LogForked, LogRolledBack, MalformedNote
 from sandbox.hub_http import HubAway, HubRefused
 from sandbox.keys import Trust
 from sandbox.keys.chain import current_roster, take_newer
-from sandbox.log_link import LogLink, claimed_size
+from sandbox.log_link import Cosignature, Following, LogPort, News
 from sandbox.witness.seen import SeenFile
 
 _LOG: Final = logging.getLogger("unseen.witness")
 _POLL_S: Final = 25.0
 _RETRY_S: Final = 0.5
+_ROSTER_LIFE: Final = timedelta(minutes=1)
+"""A newer roster of the authority counts after this time, even if the old hub key still signs."""
 
 
 class Witness:
@@ -31,14 +33,15 @@ class Witness:
         name: str,
         key: SigningKey,
         trust: Trust,
-        hub: LogLink,
+        hub: LogPort,
         seen: SeenFile,
         clock: Callable[[], datetime],
     ) -> None:
         self._name, self._key, self._trust = name, key, trust
         self._hub, self._seen, self._clock = hub, seen, clock
         self._stopping = threading.Event()
-        self._cosigned = -1
+        self._following = Following()
+        self._heard: datetime | None = None
 
     def step(self, wait: float) -> bool:
         """Cosign the next checkpoint; returns whether there was one. Raises ``LogFailure``, ``HubAway``, ``JobError``.
@@ -47,25 +50,32 @@ class Witness:
         """
         self._seen.check_no_evidence()
         seen = self._seen.load()
-        # a crash between store and cosignature left this size without ours: ask for it again
-        known = seen.size if self._cosigned == seen.size else max(seen.size - 1, 0)
-        note = self._hub.checkpoint(known, wait)
-        if note is None:
-            return False
-        size = claimed_size(note)
-        proof = self._hub.consistency(seen.size, size) if 0 < seen.size < size else ()
-        cosigner = Cosigner(self._name, self._key, self._trust.origin, self._hub_key())
+        news = self._following.news(self._hub, seen.size, (), wait)
         try:
-            step = cosigner.advance(seen, note, proof, self._clock())
+            step = self._advance(seen, news)
         except (LogForked, LogRolledBack) as failure:
             self._seen.keep_evidence(failure)
             raise
-        if step.seen.size == self._cosigned:
+        if not self._following.is_due(seen.size, step.seen.size):
             return False
-        self._seen.store(step.seen)
-        self._hub.cosign(step.seen.size, step.signature.line)
-        self._cosigned = step.seen.size
+        self._seen.store(step.seen)  # on the disk: now the signature may leave, with the next call
+        self._following.cosign(Cosignature(step.seen.size, step.signature.line))
         return True
+
+    def _advance(self, seen: SeenLog, news: News) -> Step:
+        if self._heard is None or self._clock() - self._heard > _ROSTER_LIFE:
+            self._hear()
+        try:
+            return self._cosigner().advance(seen, news.note, news.consistency, self._clock())
+        except BadLogSignature:
+            self._hear()  # the authority may have given the hub a new key
+            return self._cosigner().advance(seen, news.note, news.consistency, self._clock())
+
+    def _cosigner(self) -> Cosigner:
+        """The hub's key is that of the newest roster this witness has ever accepted, whatever the hub shows now."""
+        trusted = self._seen.rosters(self._trust)
+        roster = current_roster(trusted, self._clock(), self._trust.oldest_roster)
+        return Cosigner(self._name, self._key, self._trust.origin, roster.document.hub_key())
 
     def serve(self) -> None:
         """Run until ``stop``. Raises ``LogFailure`` when the log does not hold: nothing is cosigned after that."""
@@ -83,8 +93,8 @@ class Witness:
                 _LOG.critical("the log does not hold: %s\n%s", failure, "\n".join(failure.evidence))
                 raise
 
-    def _hub_key(self) -> PublicKey:
-        """The hub's key by the newest roster this witness has ever accepted, whatever the hub shows now."""
+    def _hear(self) -> None:
+        """Take the rosters that the hub distributes, if the pinned root signed them."""
         trusted = self._seen.rosters(self._trust)
 
         def accept(envelope: Envelope) -> Verified[Roster]:
@@ -93,7 +103,7 @@ class Witness:
             return verified
 
         take_newer(trusted, self._hub.rosters(), accept)
-        return current_roster(trusted, self._clock(), self._trust.oldest_roster).document.hub_key()
+        self._heard = self._clock()
 
     def stop(self) -> None:
         self._stopping.set()

@@ -122,7 +122,7 @@ CALLS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("POST", "/datasets", ("owner",)),
     ("GET", "/nodes/node-A/inbox", ("node",)),
     ("POST", "/nodes/node-A/messages", ("node",)),
-    ("POST", "/log/cosignatures", ("node", "witness")),
+    ("POST", "/log/follow", ("node", "witness")),  # as with a cosignature
     ("POST", "/roster", ("authority",)),
     ("POST", "/negative-list", ("authority",)),
     ("GET", "/usage", ("operator", "owner", "auditor", "authority")),
@@ -138,7 +138,7 @@ def test_a_token_opens_the_doors_of_its_role_only(
     options: dict[str, Any] = (
         {"json": {"payload": "e30=", "payloadType": "x", "signatures": []}} if method == "POST" else {}
     )
-    bodies = {"/plans": {"sql": "x"}, "/jobs": {"sql": "x", "commitment": {}}, "/log/cosignatures": {"size": 1, "line": "x"},
+    bodies = {"/plans": {"sql": "x"}, "/jobs": {"sql": "x", "commitment": {}}, "/log/follow": {"size": 0, "cosignature": {"size": 1, "line": "x"}},
               "/datasets": {"dataset": {}, "record": {}}, "/nodes/node-A/messages": {"messages": [{}]}}  # fmt: skip
     if path in bodies:
         options = {"json": bodies[path]}

@@ -447,15 +447,13 @@ class World:
             pass
 
     def cosign(self, name: str, signer: SigningKey, seen: SeenLog) -> SeenLog:
-        found = self.call("GET", "/log/checkpoint", name)
-        proof = []
-        if 0 < seen.size < found["size"]:
-            answer = self.call("GET", f"/log/consistency?first={seen.size}&second={found['size']}", name)
-            proof = [decode_base64(item) for item in answer["proof"]]
+        self.call("GET", "/log/checkpoint", name)  # signs the log as it is now
+        found = self.call("POST", "/log/follow", name, json={"size": seen.size})
+        proof = [decode_base64(item) for item in found["consistency"]]
         cosigner = Cosigner(name, signer, ORIGIN, key("hub").public)
         step = cosigner.advance(seen, found["note"].encode(), proof, self.clock())
-        body = {"size": step.seen.size, "line": step.signature.line}
-        self.call("POST", "/log/cosignatures", name, json=body, status=202)
+        line = {"size": step.seen.size, "line": step.signature.line}
+        self.call("POST", "/log/follow", name, json={"size": step.seen.size, "cosignature": line})
         return step.seen
 
     def cosign_all(self) -> None:

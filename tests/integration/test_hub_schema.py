@@ -64,7 +64,7 @@ def caller_of(path: str) -> str:
     """Someone whose call is not refused for the role alone."""
     if path.endswith(OWNERS_CALLS):
         return "ewr"
-    if path.startswith("/v1/nodes") or path.endswith("cosignatures"):
+    if path.startswith("/v1/nodes") or path.endswith("follow"):
         return "node-ewr"
     if path in ("/v1/roster", "/v1/negative-list"):
         return "authority"

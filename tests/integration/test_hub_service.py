@@ -237,14 +237,18 @@ def test_a_cosignature_by_another_name_or_key_is_refused(world: Any, kit: Any) -
     found = world.call("GET", "/log/checkpoint", "node-ewr")
     seen = kit.SeenLog.nothing(kit.ORIGIN)
     by_jfk = kit.Cosigner("node-jfk", kit.key("node-jfk"), kit.ORIGIN, kit.key("hub").public)
-    line = by_jfk.advance(seen, found["note"].encode(), (), world.clock()).signature.line
-    body = {"size": found["size"], "line": line}
-    assert world.call("POST", "/log/cosignatures", "node-ewr", json=body, status=403)["code"] == "not-permitted"
     forged = kit.Cosigner("node-ewr", kit.key("node-jfk"), kit.ORIGIN, kit.key("hub").public)
-    line = forged.advance(seen, found["note"].encode(), (), world.clock()).signature.line
-    body = {"size": found["size"], "line": line}
-    assert world.call("POST", "/log/cosignatures", "node-ewr", json=body, status=409)["code"] == "malformed-note"
-    assert world.call("POST", "/log/cosignatures", "auditor", json=body, status=403)["code"] == "not-permitted"
+
+    def send(cosigner: Any, who: str, status: int) -> Any:
+        line = cosigner.advance(seen, found["note"].encode(), (), world.clock()).signature.line
+        body = {"size": found["size"], "cosignature": {"size": found["size"], "line": line}}
+        return world.call("POST", "/log/follow", who, json=body, status=status)
+
+    assert send(by_jfk, "node-ewr", 403)["code"] == "not-permitted"
+    assert send(forged, "node-ewr", 409)["code"] == "malformed-note"
+    for who in ("auditor", "acme", "ewr"):
+        assert send(by_jfk, who, 403)["code"] == "not-permitted"
+    assert send(by_jfk, "node-jfk", 200)["size"] == found["size"]  # the control: its own name and key
 
 
 def test_a_long_poll_answers_when_something_comes_and_not_before(world: Any) -> None:
@@ -268,8 +272,11 @@ def test_a_long_poll_answers_when_something_comes_and_not_before(world: Any) -> 
 def test_a_follower_is_told_of_a_larger_log(world: Any) -> None:
     size = world.call("GET", "/log/checkpoint", "auditor")["size"]
     answers: list[Any] = []
-    path = f"/log/checkpoint?newer_than={size}&wait=20"
-    thread = threading.Thread(target=lambda: answers.append(world.call("GET", path, "witness-1")))
+
+    def follow() -> None:
+        answers.append(world.call("POST", "/log/follow?wait=20", "witness-1", json={"size": size}))
+
+    thread = threading.Thread(target=follow)
     thread.start()
     time.sleep(0.2)
     assert answers == []

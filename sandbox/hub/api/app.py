@@ -25,6 +25,7 @@ from sandbox.hub.api.workers import serve_workers
 from sandbox.hub.core.config import HubConfig, check_listen
 from sandbox.hub.core.hub import Hub
 from sandbox.hub.core.version import VERSION
+from sandbox.hub.log.signing import keep_signed
 from sandbox.hub.running.deadlines import tick
 
 _log = logging.getLogger("unseen.hub")
@@ -116,14 +117,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     hub: Hub = app.state.hub
     await run_in_threadpool(warm_up)
     hub.notifier.start()
-    ticker = asyncio.create_task(_ticking(hub))
+    tasks = [asyncio.create_task(_ticking(hub)), asyncio.create_task(keep_signed(hub))]
     try:
         yield
     finally:
         hub.notifier.stop()
-        ticker.cancel()
-        with suppress(asyncio.CancelledError):
-            await ticker
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 async def _ticking(hub: Hub) -> None:

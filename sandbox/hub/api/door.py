@@ -57,12 +57,13 @@ class Door:
             await _refuse(error, scope, receive, send)
             return
         scope[CALLER] = caller
+        given = receive if body is None else replay(body, receive)
         if caller is None or not _waits(scope):
-            await self._app(scope, receive if body is None else replay(body, receive), send)
+            await self._app(scope, given, send)
             return
         try:
             with self._quotas.waiting(caller):
-                await self._while_welcome(scope, receive, send)
+                await self._while_welcome(scope, given, receive, send)
         except SandboxError as error:
             await _refuse(error, scope, receive, send)
 
@@ -95,10 +96,10 @@ class Door:
             most = min(most, self._limits.max_document_bytes)
         return await self._bodies.read(scope, receive, most)
 
-    async def _while_welcome(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _while_welcome(self, scope: Scope, given: Receive, receive: Receive, send: Send) -> None:
         """A long poll ends when its client goes, or when its token ends."""
         shown = Shown(send)
-        work = asyncio.ensure_future(self._app(scope, receive, shown))
+        work = asyncio.ensure_future(self._app(scope, given, shown))
         gone = None if _streams(scope) else asyncio.ensure_future(_gone(receive))  # a stream listens itself
         try:
             while not work.done():

@@ -34,8 +34,10 @@ class HubConfig(BaseModel):
     permit_seconds: Annotated[int, Field(ge=10, le=300)] = 300  # nodes refuse to start a job after this
     job_seconds: Annotated[int, Field(ge=10, le=86_400)] = 600  # a running job fails, typed, after this
     request_days: Annotated[int, Field(ge=1, le=366)] = 30  # a request nobody answers expires
-    checkpoint_quiet_seconds: Annotated[float, Field(ge=0, le=60)] = 0.1  # signed when the log stands still that long,
-    checkpoint_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0  # or this long after it grew, if it never does
+    # A checkpoint is signed at the end of a job,
+    checkpoint_quiet_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0  # or when the log stands still that long,
+    checkpoint_seconds: Annotated[float, Field(ge=0, le=60)] = 2.0  # or this long after it grew,
+    checkpoint_gap_seconds: Annotated[float, Field(ge=0, le=60)] = 0.1  # but never two within this time
     tick_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
     max_wait_seconds: Annotated[float, Field(gt=0, le=120)] = 30.0  # of a long poll
     max_body_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 30)] = 32 << 20  # of a node's post

@@ -23,7 +23,7 @@ from sandbox.store.engine import sqlite_url
 from sandbox.store.event import Actor
 from sandbox.store.migrate import open_store
 from sandbox.store.notices import EVERYTHING
-from sandbox.store.store import LOG_TOPIC, Store
+from sandbox.store.store import CLOSED_TOPIC, LOG_TOPIC, Store
 from sandbox.store.tables import rosters
 
 HUB: Final = Actor("hub", "hub")
@@ -44,12 +44,12 @@ class Hub:
         self.rng = rng
         self.notifier = Notifier()
         self.memo = Memo()
-        self.pace = Pace(config.checkpoint_seconds, config.checkpoint_quiet_seconds)
+        self.pace = Pace(config.checkpoint_seconds, config.checkpoint_quiet_seconds, config.checkpoint_gap_seconds)
         self._trusted: TrustedRoster | None = None
         self._accepted: dict[str, Verified[Roster]] = {}
         self._lock = threading.Lock()
         store.follow(self.notifier.tell)
-        store.follow(lambda topics: self.pace.grow() if topics & {LOG_TOPIC, EVERYTHING} else None)
+        store.follow(self._grow)
         self.load_rosters()
 
     @classmethod
@@ -100,6 +100,10 @@ class Hub:
             known = self._trusted.last.document.version if self._trusted is not None else None
         if newest != known:
             self.load_rosters()
+
+    def _grow(self, topics: frozenset[str]) -> None:
+        if topics & {LOG_TOPIC, EVERYTHING}:
+            self.pace.grow(closed=CLOSED_TOPIC in topics)
 
     def random_id(self, prefix: str) -> str:
         return f"{prefix}-{self.rng(8).hex()}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -64,7 +65,8 @@ class Listener:
     async def wait(self, seconds: float) -> bool:
         """True if woken since the last wait, False when the time is over."""
         try:
-            await asyncio.wait_for(self._event.wait(), seconds)
+            async with asyncio.timeout(seconds):  # ``wait_for`` swallows a cancellation that meets the event
+                await self._event.wait()
         except TimeoutError:
             return False
         self._event.clear()
@@ -72,30 +74,34 @@ class Listener:
 
 
 class Pace:
-    """When a growing log is worth a checkpoint: once it stands still for ``quiet``, or ``interval`` after it grew.
-
-    A job writes a dozen entries in a moment, and each checkpoint makes every follower ask, prove and cosign.
+    """When a growing log is worth a checkpoint: at the end of a job, or once it stands still for ``quiet`` seconds, or
+    ``interval`` after it grew; never two within ``gap``. Each one makes every follower prove, store and cosign.
     """
 
-    def __init__(self, interval: float, quiet: float) -> None:
-        self._interval, self._quiet = interval, quiet
-        self._grew = float("-inf")
-        self._unsigned_since: float | None = None
+    def __init__(self, interval: float, quiet: float, gap: float) -> None:
+        self._interval, self._quiet, self._gap = interval, quiet, gap
+        self._lock = threading.Lock()
+        self._signed = float("-inf")
+        self._grew: float | None = None
+        self._since: float | None = None
+        self._closed = False
 
-    def grow(self) -> None:
-        """The log has grown; may be called from any thread."""
-        self._grew = time.monotonic()
-        if self._unsigned_since is None:
-            self._unsigned_since = self._grew
+    def grow(self, closed: bool = False) -> None:
+        """The log has grown, with ``closed`` by the end of a job; may be called from any thread."""
+        with self._lock:
+            self._grew = time.monotonic()
+            self._since = self._grew if self._since is None else self._since
+            self._closed |= closed
 
-    def mark(self) -> None:
-        """The log was signed."""
-        self._unsigned_since = None
+    def take(self) -> None:
+        """The log is signed from now on: what grows later asks for another checkpoint."""
+        with self._lock:
+            self._signed, self._grew, self._since, self._closed = time.monotonic(), None, None, False
 
-    def seconds_left(self) -> float:
-        """How long until a checkpoint is due; 0 if it is."""
-        since = self._unsigned_since
-        due = self._grew + self._quiet
-        if since is not None:  # None: nothing is known to have grown since the last one, or it grew at that moment
-            due = min(due, since + self._interval)
-        return max(0.0, due - time.monotonic())
+    def seconds_left(self) -> float | None:
+        """How long until a checkpoint is due, 0 if it is; ``None`` if nothing has grown since the last."""
+        with self._lock:
+            if self._grew is None or self._since is None:
+                return None
+            due = self._grew if self._closed else min(self._grew + self._quiet, self._since + self._interval)
+            return max(0.0, max(due, self._signed + self._gap) - time.monotonic())

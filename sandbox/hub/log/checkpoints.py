@@ -76,8 +76,10 @@ def cosigned_note(connection: Connection, size: int) -> Note:
 def accept_cosignature(hub: Hub, caller: Caller, size: int, line: str) -> None:
     """Store a node's or witness's cosignature of a checkpoint; the second of the same name changes nothing.
 
-    Raises ``NotFound``, ``MalformedNote``, ``NotPermitted`` (another's name) or ``BadLogSignature``.
+    Raises ``NotFound``, ``MalformedNote``, ``NotPermitted`` (another role, another's name) or ``BadLogSignature``.
     """
+    if caller.role not in (Role.NODE, Role.WITNESS):
+        raise NotPermitted(f"nodes and witnesses cosign, the token is the {caller.role}'s")
     signature = NoteSignature.parse(line.rstrip("\n"))
     if signature.name != caller.subject:
         raise NotPermitted("a cosignature carries the name of the one who sends it")

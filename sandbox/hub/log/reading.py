@@ -7,7 +7,7 @@ leaf keeps from confirming guesses. A filter, or a digest that is asked for, fin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -78,13 +78,18 @@ def prove_named(hub: Hub, caller: Caller, digest: str, size: int) -> Place:
         return found
 
 
-def places_of(connection: Connection, caller: Caller, digests: tuple[str, ...], size: int) -> list[Place]:
+def places_at(connection: Connection, caller: Caller, where: ColumnElement[bool], size: int, limit: int) -> list[Place]:
+    """The first entries that fit, with their proofs in the tree of ``size``."""
+    return [_place(connection, row, size) for row in _rows(connection, caller, where, limit)]
+
+
+def places_of(connection: Connection, caller: Caller, digests: Sequence[str], size: int) -> list[Place]:
     """For each digest the first readable entry below ``size`` that names it; digests that none names are left out."""
     found = []
     for digest in digests:
         named = select(log_digests.c.index).where(log_digests.c.digest == digest)
         where = log_entries.c.index.in_(named) & (log_entries.c.index < size) & readable(caller)
-        found += [_place(connection, row, size) for row in _rows(connection, caller, where, 1)]
+        found += places_at(connection, caller, where, size, 1)
     return found
 
 

@@ -43,19 +43,29 @@ def test_stopping_wakes_everybody_and_later_news_are_dropped() -> None:
     assert asyncio.run(main()) == (True, False)
 
 
-def test_a_pace_is_due_at_first_and_then_when_the_log_stood_still() -> None:
-    pace = Pace(600, 60)
-    assert pace.seconds_left() == 0
+def test_a_pace_is_due_when_the_log_stood_still() -> None:
+    pace = Pace(600, 60, 0)
+    assert pace.seconds_left() is None
     pace.grow()
-    assert 59 < pace.seconds_left() <= 60
-    pace.mark()
-    assert 59 < pace.seconds_left() <= 60
+    assert 59 < (pace.seconds_left() or 0) <= 60
+    pace.take()
+    assert pace.seconds_left() is None
 
 
 def test_a_pace_does_not_wait_forever_for_a_log_that_never_stands_still() -> None:
-    pace = Pace(60, 600)
+    pace = Pace(60, 600, 0)
     pace.grow()
     pace.grow()
-    assert 59 < pace.seconds_left() <= 60
-    pace.mark()
-    assert pace.seconds_left() > 60
+    assert 59 < (pace.seconds_left() or 0) <= 60
+
+
+def test_the_end_of_a_job_is_signed_at_once_but_never_two_within_the_gap() -> None:
+    pace = Pace(600, 60, 5)
+    pace.grow()
+    pace.grow(closed=True)
+    assert pace.seconds_left() == 0
+    pace.grow()  # what comes behind the end does not put it off
+    assert pace.seconds_left() == 0
+    pace.take()
+    pace.grow(closed=True)
+    assert 4 < (pace.seconds_left() or 0) <= 5

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from sandbox.hub_http import MAX_BYTES, HubAway, HubHttp, HubRefused
-from sandbox.log_link import LogLink, claimed_size
+from sandbox.log_link import Cosignature, Inclusion, LogLink, News
 
 
 @pytest.fixture
@@ -51,49 +51,58 @@ def link(hub):
     made.close()
 
 
-CALLS = {
-    "consistency": lambda link: link.consistency(1, 2),
-    "inclusion": lambda link: link.inclusion("sha256:00", 1),
-    "rosters": lambda link: link.rosters(),
-}
-ODD = [b"", b"null", b"[]", b"7", b"{", b"\xff", b'{"proof": 7}', b'{"proof": [7], "rosters": {}}']
-ODD += [b'{"proof": [], "index": "1", "entry": ""}', b'{"proof": [], "index": 1}', b'{"proof": ["!"], "index": 1}']
+def follow(link, cosignature=None):
+    return link.follow(3, False, ("sha256:00",), 0, cosignature)
 
 
-@pytest.mark.parametrize("call", CALLS)
+GOOD = {"note": "log\n5\nroot\n", "size": 5, "consistency": ["AAAA"],
+        "inclusions": [{"index": 4, "entry": "e30=", "proof": ["BBBB"]}]}  # fmt: skip
+ODD = [b"", b"null", b"[]", b"7", b"{", b"\xff"]
+ODD += [
+    json.dumps({**GOOD, **bent}).encode()
+    for bent in (
+        {"note": 7},
+        {"note": None},
+        {"consistency": 7},
+        {"consistency": [7]},
+        {"consistency": ["!"]},
+        {"inclusions": {}},
+        {"inclusions": [7]},
+        {"inclusions": [{"index": "4", "entry": "e30=", "proof": []}]},
+        {"inclusions": [{"index": True, "entry": "e30=", "proof": []}]},
+        {"inclusions": [{"index": 4, "entry": None, "proof": []}]},
+        {"inclusions": [{"index": 4, "hash": "e30=", "proof": []}]},
+    )
+]
+
+
 @pytest.mark.parametrize("body", ODD)
-def test_an_answer_that_is_none_means_that_the_hub_is_away(hub, link, call, body):
+def test_an_answer_that_is_none_means_that_the_hub_is_away(hub, link, body):
     hub.answer = (200, body)
-    if call == "consistency" and b'"proof": []' in body:
-        assert link.consistency(1, 2) == ()
-        return
-    with pytest.raises(HubAway):
-        CALLS[call](link)
+    for call in (follow, LogLink.rosters):
+        with pytest.raises(HubAway):
+            call(link)
 
 
-@pytest.mark.parametrize("body", [b"null", b"[]", b"{}", b'{"note": 7}', b'{"note": null, "size": 3}'])
-def test_no_checkpoint_is_none(hub, link, body):
-    hub.answer = (200, body)
-    assert link.checkpoint(0, 0) is None
-
-
-def test_a_checkpoint_is_handed_over_whatever_size_it_claims(hub, link):
-    hub.answer = (200, json.dumps({"note": "log\n2\nroot\n", "size": "three"}).encode())
-    assert link.checkpoint(5, 0) == b"log\n2\nroot\n"
+def test_news_are_handed_over_as_they_came(hub, link):
+    hub.answer = (200, json.dumps(GOOD).encode())
+    news = follow(link, Cosignature(3, "line"))
+    assert news == News(b"log\n5\nroot\n", (b"\0\0\0",), (Inclusion(4, b"{}", (b"\x04\x10A",)),))
+    assert hub.asked == ["/v1/log/follow?wait=0"]
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
 def test_try_later(hub, link, status):
     hub.answer = (status, b"{}")
     with pytest.raises(HubAway):
-        link.cosign(1, "line")
+        follow(link)
 
 
 @pytest.mark.parametrize(("body", "code"), [(b'{"code": "not-found", "detail": "no"}', "not-found"), (b"[]", "404")])
 def test_a_refusal_is_typed(hub, link, body, code):
     hub.answer = (404, body)
     with pytest.raises(HubRefused) as refused:
-        link.cosign(1, "line")
+        follow(link)
     assert refused.value.code == code
 
 
@@ -108,13 +117,6 @@ def test_an_answer_beyond_every_limit_is_not_read_to_its_end(hub, link):
     hub.answer = (200, b" " * (MAX_BYTES + 1))
     with pytest.raises(HubAway, match="larger than any"):
         link.rosters()
-
-
-@pytest.mark.parametrize(
-    ("note", "size"), [(b"log\n17\nroot", 17), (b"", 0), (b"log\n-1\nx", 0), (b"log\n" + b"9" * 40 + b"\nx", 0)]
-)
-def test_the_claimed_size_is_only_a_hint(note, size):
-    assert claimed_size(note) == size
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 304])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from sandbox.audit import Checkpoint, append, prove_consistency, root
 from sandbox.errors import BadLogSignature, IntegrityFailure, LogFailure, LogForked, LogRolledBack
 from sandbox.hub_http import HubAway, HubRefused
 from sandbox.keys import Trust
+from sandbox.log_link import News
 from sandbox.witness.seen import SeenFile
 from sandbox.witness.witness import Witness
 
@@ -43,28 +45,27 @@ class Hub:
         self.tree, self.size, self.key = W.Nodes(), 0, W.key("hub")
         self.chain, self.cosigned = [signed()], []
         self.note, self.deaf = None, False
-        self.asked: list[int] = []
+        self.again: list[bool] = []
 
     def grow(self, number=3, salt=b""):
         for index in range(number):
             self.size = append(self.tree, self.size, salt + b"%d" % index)
 
-    def checkpoint(self, newer_than, wait):
-        self.asked.append(newer_than)
+    def follow(self, size, again, digests, wait, cosignature):
+        if self.deaf:
+            raise HubAway("lost")
+        if cosignature is not None:
+            self.cosigned.append(cosignature.size)
+        self.again.append(again)
+        return News(self.shown(), tuple(prove_consistency(self.tree, size, self.size)) if size < self.size else ())
+
+    def shown(self):
         if self.note is not None:
             return self.note
         return Checkpoint(W.ORIGIN, self.size, root(self.tree, self.size)).sign(self.key).encode()
 
-    def consistency(self, first, second):
-        return tuple(prove_consistency(self.tree, first, second)) if second <= self.size else ()
-
     def rosters(self):
         return self.chain
-
-    def cosign(self, size, line):
-        if self.deaf:
-            raise HubAway("lost")
-        self.cosigned.append(size)
 
 
 @pytest.fixture
@@ -79,10 +80,10 @@ def witness(hub, tmp_path):
     return make(hub, tmp_path)
 
 
-def make(hub, folder, oldest=1):
+def make(hub, folder, oldest=1, clock=lambda: W.NOW):
     trust = Trust(root=W.ROOT, origin=W.ORIGIN, oldest_roster=oldest)
     seen = SeenFile(folder / "seen.json", W.ORIGIN)
-    return Witness("witness-1", W.key("witness-1"), trust, hub, seen, lambda: W.NOW)
+    return Witness("witness-1", W.key("witness-1"), trust, hub, seen, clock)
 
 
 def test_a_growing_log_is_cosigned_once_per_size(hub, witness):
@@ -90,18 +91,24 @@ def test_a_growing_log_is_cosigned_once_per_size(hub, witness):
     assert not witness.step(0)
     hub.grow(2)
     assert witness.step(0)
+    assert not witness.step(0)
     assert hub.cosigned == [3, 5]
+    assert hub.again == [False] * 4
 
 
 def test_the_state_is_on_disk_before_the_cosignature_leaves(hub, witness, tmp_path):
+    witness.step(0)
+    assert SeenFile(tmp_path / "seen.json", W.ORIGIN).load().size == 3
     hub.deaf = True
     with pytest.raises(HubAway):
         witness.step(0)
-    assert SeenFile(tmp_path / "seen.json", W.ORIGIN).load().size == 3
+    assert hub.cosigned == []
     hub.deaf = False
-    assert make(hub, tmp_path).step(0)  # the same size again: the same root, so no second history
+    second = make(hub, tmp_path)
+    assert second.step(0)  # the same size again: the same root, so no second history
+    assert hub.again[-1]  # asked so that a hub with nothing new answers at once
+    assert not second.step(0)
     assert hub.cosigned == [3]
-    assert hub.asked[-1] == 2  # asked so that a hub with nothing new answers at once
 
 
 @pytest.mark.parametrize(("size", "error"), [(2, LogRolledBack), (3, LogForked), (4, LogForked)])
@@ -110,15 +117,16 @@ def test_a_second_history_is_refused_for_good(hub, witness, tmp_path, size, erro
     other = Hub()
     other.grow(size, b"other")
     hub.grow(5)
-    hub.note = other.checkpoint(0, 0)
+    hub.note = other.shown()
     with pytest.raises(error):
         witness.step(0)
     hub.note = None
+    hub.cosigned.clear()
     for again in (witness, make(hub, tmp_path)):
         with pytest.raises(LogFailure) as failure:
             again.step(0)
-        assert other.checkpoint(0, 0).decode() in failure.value.evidence
-    assert hub.cosigned == [3]
+        assert other.shown().decode() in failure.value.evidence
+    assert hub.cosigned == []
 
 
 def test_a_note_of_a_stranger_is_refused_and_convicts_nobody(hub, witness):
@@ -142,14 +150,19 @@ def test_an_older_roster_is_not_believed_after_a_newer_one(hub, witness, tmp_pat
         with pytest.raises(BadLogSignature):
             again.step(0)
     hub.key = NEW_HUB
-    assert make(hub, tmp_path).step(0)
+    last = make(hub, tmp_path)
+    assert last.step(0)
+    last.step(0)
     assert hub.cosigned == [3, 4]
 
 
-def test_another_roster_of_the_same_version_is_refused(hub, witness):
+def test_another_roster_of_the_same_version_is_refused(hub, tmp_path):
     from jobs.errors import RosterRollback
 
+    times = [W.NOW]
+    witness = make(hub, tmp_path, clock=lambda: times[-1])
     witness.step(0)
+    times.append(W.NOW + timedelta(minutes=2))  # it looks for a newer roster once a minute
     hub.chain = [signed(hub=HubEntry(id="hub", key=NEW_HUB.public.text))]
     hub.grow(1)
     with pytest.raises(RosterRollback):
@@ -174,7 +187,7 @@ def test_a_damaged_memory_stops_the_witness(hub, witness, tmp_path, content):
     (tmp_path / "seen.json").write_bytes(content)
     with pytest.raises(IntegrityFailure, match=r"seen\.json"):
         witness.step(0)
-    assert hub.cosigned == [3]
+    assert hub.cosigned == []
 
 
 @pytest.mark.parametrize("content", [b"{", b'{"a":1}', b"[1]", b"[null]", b'["text"]', b"7"])
@@ -196,7 +209,7 @@ def test_serve_goes_on_after_an_absent_hub_and_ends_at_a_fork(hub, tmp_path):
     class Moody(Hub):
         calls = 0
 
-        def checkpoint(self, newer_than, wait):
+        def follow(self, *asked):
             self.calls += 1
             if self.calls == 1:
                 raise HubAway("away")
@@ -205,8 +218,8 @@ def test_serve_goes_on_after_an_absent_hub_and_ends_at_a_fork(hub, tmp_path):
             if self.calls == 4:
                 other = Hub()
                 other.grow(2, b"other")
-                return other.checkpoint(0, 0)
-            return super().checkpoint(newer_than, wait)
+                self.note = other.shown()
+            return super().follow(*asked)
 
     moody = Moody()
     moody.grow()

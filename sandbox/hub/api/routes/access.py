@@ -52,7 +52,6 @@ Operator = Annotated[Caller, Depends(_caller(Role.OPERATOR))]
 Owner = Annotated[Caller, Depends(_caller(Role.OWNER))]
 Authority = Annotated[Caller, Depends(_caller(Role.AUTHORITY))]
 Node = Annotated[Caller, Depends(_caller(Role.NODE))]
-Cosigner = Annotated[Caller, Depends(_caller(Role.NODE, Role.WITNESS))]
 Reader = Annotated[Caller, Depends(_caller(Role.OPERATOR, Role.OWNER, Role.AUDITOR, Role.AUTHORITY))]
 Auditor = Annotated[Caller, Depends(_caller(Role.AUDITOR, Role.AUTHORITY))]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Annotated, Any
 
@@ -11,8 +10,9 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
 from jobs.documents.ed25519 import encode_base64
+from jobs.schema import DigestText
 from sandbox.errors import InvalidSpec
-from sandbox.hub.api.routes.access import After, AnyCaller, Cosigner, HubDep, Limit, Wait
+from sandbox.hub.api.routes.access import After, AnyCaller, HubDep, Limit, Wait
 from sandbox.hub.log.checkpoints import (
     accept_cosignature,
     checkpoint_json,
@@ -20,8 +20,9 @@ from sandbox.hub.log.checkpoints import (
     latest,
     sign_checkpoint,
 )
+from sandbox.hub.log.following import look
 from sandbox.hub.log.reading import place_json, prove, prove_named, read_page
-from sandbox.store.store import LOG_TOPIC
+from sandbox.store.store import CHECKPOINT_TOPIC
 
 router = APIRouter(prefix="/log", tags=["log"])
 Size = Annotated[int, Query(ge=0, le=2**53)]
@@ -34,6 +35,16 @@ class Cosignature(BaseModel):
     model_config = ConfigDict(extra="forbid")
     size: Annotated[int, Field(ge=0, le=2**53)]
     line: Annotated[str, Field(min_length=1, max_length=8192)]
+
+
+class Follow(BaseModel):
+    """How far the caller is, and what it looks for."""
+
+    model_config = ConfigDict(extra="forbid")
+    size: Annotated[int, Field(ge=0, le=2**53, description="Entries that the caller has verified")]
+    again: Annotated[bool, Field(description="Answer for this size too: its cosignature may have been lost")] = False
+    digests: Annotated[list[DigestText], Field(max_length=256, description="Messages to prove")] = []
+    cosignature: Cosignature | None = None
 
 
 @router.get("/entries")
@@ -56,23 +67,35 @@ def get_entries(
 async def get_checkpoint(
     hub: HubDep, caller: AnyCaller, newer_than: Annotated[int, Query(ge=-1, le=2**53)] = -1, wait: Wait = 0
 ) -> dict[str, Any]:
-    """The latest signed note with its cosignatures so far. With ``wait``: as soon as the log is larger."""
+    """The latest signed note with its cosignatures so far; without ``wait`` the log is signed as it is now."""
+    if not wait:
+        return checkpoint_json(await run_in_threadpool(sign_checkpoint, hub))
     end = time.monotonic() + min(wait, hub.config.max_wait_seconds)
-    async with hub.notifier.listen(LOG_TOPIC) as listener:
-        found = await run_in_threadpool(latest, hub)
+    async with hub.notifier.listen(CHECKPOINT_TOPIC) as listener:
         while True:
-            # A busy log would be signed at every entry: followers share the checkpoint that is worth it.
-            while wait and found.size <= newer_than and found.log_size > found.size and hub.notifier.running:
-                if not (pause := hub.pace.seconds_left()):
-                    break
-                await asyncio.sleep(pause)
-            if found.log_size > found.size and (not wait or found.size <= newer_than):
-                found = await run_in_threadpool(sign_checkpoint, hub)
-                hub.pace.mark()
+            found = await run_in_threadpool(latest, hub)
             left = end - time.monotonic()
             if found.size > newer_than or left <= 0 or not hub.notifier.running or not await listener.wait(left):
                 return checkpoint_json(found)
-            found = await run_in_threadpool(latest, hub)
+
+
+@router.post("/follow")
+async def post_follow(hub: HubDep, caller: AnyCaller, body: Follow, wait: Wait = 0) -> dict[str, Any]:
+    """Everything that a follower needs for its next step, as soon as there is news or when ``wait`` is over.
+
+    The newest checkpoint, the proof that it keeps the ``size`` entries that the caller has verified, proofs for the
+    ``digests`` asked for and for a node's own messages from ``size`` on. A node or witness sends its cosignature of the
+    checkpoint before along.
+    """
+    if body.cosignature is not None:
+        await run_in_threadpool(accept_cosignature, hub, caller, body.cosignature.size, body.cosignature.line)
+    end = time.monotonic() + min(wait, hub.config.max_wait_seconds)
+    async with hub.notifier.listen(CHECKPOINT_TOPIC) as listener:
+        while True:
+            answer, new = await run_in_threadpool(look, hub, caller, body.size, body.again, body.digests)
+            left = end - time.monotonic()
+            if new or left <= 0 or not hub.notifier.running or not await listener.wait(left):
+                return answer
 
 
 @router.get("/inclusion")
@@ -95,10 +118,3 @@ def get_inclusion(
 def get_consistency(hub: HubDep, caller: AnyCaller, first: Size, second: Size) -> dict[str, Any]:
     """Proof that the log of ``second`` entries keeps the ``first`` ones (RFC 9162)."""
     return {"proof": [encode_base64(value) for value in consistency(hub, first, second)]}
-
-
-@router.post("/cosignatures", status_code=202)
-def post_cosignature(hub: HubDep, caller: Cosigner, body: Cosignature) -> dict[str, Any]:
-    """A node's or witness's word that this checkpoint keeps all it has seen."""
-    accept_cosignature(hub, caller, body.size, body.line)
-    return {"size": body.size}

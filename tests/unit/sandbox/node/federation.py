@@ -31,10 +31,11 @@ from jobs.permit import CheckedPermit
 from mpc.ring import Ring
 from sandbox.audit import Checkpoint, LogEntry, append, prove_consistency, prove_inclusion, root
 from sandbox.keys import Trust
+from sandbox.log_link import Cosignature, Inclusion, News
 from sandbox.messages import Flags, Gated, Key, Values, decode
 from sandbox.node.config import NodeConfig
 from sandbox.node.context import Context
-from sandbox.node.hub_port import HubAway, HubRefused, Inclusion, Item
+from sandbox.node.hub_port import HubAway, HubRefused, Item
 from sandbox.node.loop import Node
 from sandbox.node.post import Outbox
 from sandbox.node.record import Record
@@ -93,12 +94,13 @@ class Hub:
             for envelope in envelopes:
                 self._take(node, envelope)
 
-    def inclusion(self, name: str, size: int) -> Inclusion:
-        with self.lock:
-            for index, leaf in enumerate(self.leaves[:size]):
-                if name in LogEntry.read(leaf).digests:
-                    return Inclusion(index, leaf, tuple(prove_inclusion(self.tree, index, size)))
-        raise HubRefused("not-found", "not in the log")
+    def inclusions(self, names: Sequence[str], size: int) -> tuple[Inclusion, ...]:
+        """Proofs for the digests asked for, as far as the log names them."""
+        return tuple(
+            Inclusion(index, leaf, tuple(prove_inclusion(self.tree, index, size)))
+            for index, leaf in enumerate(self.leaves[:size])
+            if set(names) & set(LogEntry.read(leaf).digests)
+        )
 
     def checkpoint(self) -> bytes:
         with self.lock:
@@ -208,19 +210,16 @@ class Port:
     def rosters(self) -> list[Any]:
         return [roster().sign(key("root-1"), key("root-2")).to_json()]
 
-    def checkpoint(self, newer_than: int, wait: float) -> bytes | None:
+    def follow(
+        self, size: int, again: bool, digests: Sequence[str], wait: float, cosignature: Cosignature | None
+    ) -> News:
         self._hub._reach(self._node)
-        return self._hub.checkpoint()
-
-    def consistency(self, first: int, second: int) -> tuple[bytes, ...]:
-        return tuple(prove_consistency(self._hub.tree, first, second))
-
-    def inclusion(self, digest: str, size: int) -> Inclusion:
-        return self._hub.inclusion(digest, size)
-
-    def cosign(self, size: int, line: str) -> None:
-        self._hub._reach(self._node)
-        self._hub.cosigned.append((self._node, size, line))
+        if cosignature is not None:
+            self._hub.cosigned.append((self._node, cosignature.size, cosignature.line))
+        with self._hub.lock:
+            now = len(self._hub.leaves)
+            proof = tuple(prove_consistency(self._hub.tree, size, now)) if 0 < size < now else ()
+            return News(self._hub.checkpoint(), proof, self._hub.inclusions(digests, now))
 
 
 class LocalRunner:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from jobs.documents import SigningKey
-from sandbox.audit import Checkpoint, LogEntry, Note, NoteKey, verify_cosignature
+from sandbox.audit import Checkpoint, LogEntry, Note, NoteKey, prove_inclusion, verify_cosignature
 from sandbox.audit.note import COSIGNATURE, NoteSignature
 from sandbox.errors import BadLogSignature, BadProof, LogFailure, LogForked, LogRolledBack, MalformedNote
-from sandbox.node.hub_port import HubAway, Inclusion
+from sandbox.log_link import Inclusion
+from sandbox.node.hub_port import HubAway, HubRefused
 from sandbox.node.tables import outbox
 
 NODE = "node-ewr"
@@ -30,6 +31,8 @@ def test_a_growing_log_is_cosigned(federation, worlds):
     assert step(federation)
     grow(federation, worlds)
     assert step(federation)
+    assert [size for _, size, _ in federation.hub.cosigned] == [3]  # a cosignature rides on the next call
+    assert not step(federation)
     assert [size for _, size, _ in federation.hub.cosigned] == [3, 6]
     note = Note.parse(federation.hub.checkpoint()).added(
         NoteSignature.parse(federation.hub.cosigned[-1][2].rstrip("\n"))
@@ -45,23 +48,47 @@ def test_a_log_that_stands_still_is_cosigned_once(federation, worlds):
 
 def test_a_cosignature_that_was_lost_is_made_again(federation, worlds):
     grow(federation, worlds)
-    federation[NODE].context.hub = Deaf(federation[NODE].context.hub)
-    with pytest.raises(HubAway):
-        step(federation)
-    federation.restart(NODE)
-    assert step(federation) is False  # the state was stored before the cosignature got lost
+    step(federation)
+    federation.restart(NODE)  # the state was stored, the cosignature was not sent
+    assert [step(federation), step(federation), step(federation)] == [False, False, False]
     assert [size for _, size, _ in federation.hub.cosigned] == [3]
 
 
-class Deaf:
+def test_a_cosignature_outlives_a_hub_that_is_away(federation, worlds):
+    grow(federation, worlds)
+    step(federation)
+    federation.hub.away.add(NODE)
+    with pytest.raises(HubAway):
+        step(federation)
+    assert federation.hub.cosigned == []
+    federation.hub.away.clear()
+    step(federation)
+    assert [size for _, size, _ in federation.hub.cosigned] == [3]
+
+
+def test_a_cosignature_that_was_refused_is_made_again_for_the_checkpoint_of_then(federation, worlds):
+    grow(federation, worlds)
+    step(federation)
+    good, port = federation[NODE].context.hub, federation[NODE].context
+    port.hub = Refusing(good)
+    with pytest.raises(HubRefused):
+        step(federation)
+    port.hub = good
+    grow(federation, worlds)
+    step(federation)
+    step(federation)
+    assert [size for _, size, _ in federation.hub.cosigned] == [6]
+
+
+class Refusing:
     def __init__(self, port):
         self._port = port
 
     def __getattr__(self, name):
         return getattr(self._port, name)
 
-    def cosign(self, size, line):
-        raise HubAway("lost")
+    def follow(self, *asked):
+        raise HubRefused("not-authenticated", "the token was revoked")
 
 
 def other_log(worlds, size):
@@ -91,7 +118,7 @@ def test_a_second_history_stops_the_node_for_good(federation, orders, worlds, si
     with pytest.raises(LogFailure):
         step(federation)
     assert shown.decode() in node.follower.failure.evidence
-    assert len(federation.hub.cosigned) == 1
+    assert len(federation.hub.cosigned) <= 1
     federation.hub.put(NODE, "permit", "job-1", orders.Documents().body)
     node.tick(0)
     assert federation.outbox(NODE) == ["abort"]
@@ -122,24 +149,11 @@ def test_a_note_that_the_hub_did_not_sign_convicts_nobody(federation, worlds, ho
         "stranger": lambda: Checkpoint(worlds.ORIGIN, 9, bytes(32)).sign(stranger).encode(),
         "foreign origin": lambda: Checkpoint("other/log", 9, bytes(32)).sign(worlds.key("hub")).encode(),
     }[how]
-    federation.hub.tree = worlds.Nodes()
-    federation[NODE].context.hub = NoProof(federation[NODE].context.hub)
     with pytest.raises((MalformedNote, BadLogSignature, LogFailure)):
         step(federation)
     assert federation[NODE].follower.failure is None
     assert federation[NODE].follower.trouble is not None
     assert len(federation.hub.cosigned) == 1
-
-
-class NoProof:
-    def __init__(self, port):
-        self._port = port
-
-    def __getattr__(self, name):
-        return getattr(self._port, name)
-
-    def consistency(self, first, second):
-        return ()
 
 
 def test_a_message_counts_as_logged_only_by_proof(federation, orders):
@@ -150,15 +164,35 @@ def test_a_message_counts_as_logged_only_by_proof(federation, orders):
     assert not any(row.proven for row in federation.rows(NODE, outbox))
 
 
-def test_a_proof_of_another_entry_stops_the_node(federation, orders, worlds):
+def withheld(federation, orders, worlds):
+    """A message that left, and a log that does not name it as this node's."""
     grow(federation, worlds)
     federation.hub.log = False
     federation.hub.order(orders.Documents())
     federation.drive(lambda: "key" in federation.hub.rounds(NODE))
-    hub = federation.hub
-    from sandbox.audit import prove_inclusion
+    return federation.hub, federation.rows(NODE, outbox)[0].digest
 
-    hub.inclusion = lambda name, size: Inclusion(0, hub.leaves[0], tuple(prove_inclusion(hub.tree, 0, size)))
+
+def proof_of(hub, index, size):
+    return Inclusion(index, hub.leaves[index], tuple(prove_inclusion(hub.tree, index, size)))
+
+
+@pytest.mark.parametrize("actor", ["hub", "node:node-jfk"])
+def test_another_entry_proves_no_message(federation, orders, worlds, actor):
+    hub, digest = withheld(federation, orders, worlds)
+    said = {"salt": "00" * 32, "event": "message.received", "at": worlds.NOW, "subject": "x", "digests": (digest,)}
+    hub.add(LogEntry(actor=actor, **said))
+    hub.inclusions = lambda names, size: tuple(proof_of(hub, index, size) for index in range(size))
+    step(federation)
+    assert not any(row.proven for row in federation.rows(NODE, outbox))
+    hub.add(LogEntry(actor=f"node:{NODE}", **said))  # the control: the entry that a hub makes of a message
+    step(federation)
+    assert [row.proven for row in federation.rows(NODE, outbox)] == [True]
+
+
+def test_a_proof_that_does_not_hold_stops_the_node(federation, orders, worlds):
+    hub, _ = withheld(federation, orders, worlds)
+    hub.inclusions = lambda names, size: (Inclusion(1, hub.leaves[0], proof_of(hub, 0, size).proof),)
     with pytest.raises(BadProof):
         step(federation)
     assert federation[NODE].follower.failure is not None
@@ -181,6 +215,7 @@ def test_a_new_hub_key_is_learnt_from_the_authority(federation, worlds):
     old = worlds.roster().sign(worlds.key("root-1"), worlds.key("root-2"))
     port.rosters = lambda: [old.to_json(), envelope.to_json()]
     assert step(federation)
+    step(federation)
     assert federation[NODE].context.state.trusted.last.document.version == 2
     assert [size for _, size, _ in hub.cosigned] == [3, 6]
 
