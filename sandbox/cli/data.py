@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 import yaml
@@ -29,6 +30,9 @@ from sandbox.cli.terminal import show as show_grid
 from sandbox.errors import InvalidSpec
 from sandbox.keys import load_key
 
+if TYPE_CHECKING:
+    from adapters.postgresql import PostgresTable
+
 app = typer.Typer(help="Describe, register and list datasets.", no_args_is_help=True)
 Kind = Literal["parquet", "csv", "arrow", "duckdb"]
 _SUFFIX: dict[str, Kind] = {
@@ -44,7 +48,9 @@ _TO_CORRECT = (
     "unit: whose privacy is at stake; unit_domain is the same word in every dataset about the same individuals",
     "domain and bounds: what may occur at any holder, not only in this file; all holders register the same text",
 )
-FileOrFolder = Annotated[Path, typer.Argument(exists=True, help="A file, or a folder of files.")]
+FileOrFolder = Annotated[
+    Path, typer.Argument(exists=True, help="A file, a folder of files, or a YAML file that names a PostgreSQL table.")
+]
 KindOption = Annotated[str | None, typer.Option("--kind", help="parquet, csv, arrow or duckdb; guessed from the name.")]
 TableOption = Annotated[str | None, typer.Option("--table", help="Table of a DuckDB file.")]
 HiveOption = Annotated[bool, typer.Option("--hive", help="The folder is partitioned as key=value.")]
@@ -62,9 +68,13 @@ def describe(
 ) -> None:
     """Draft the dataset file: types, candidate roles, domains, bounds and unit. Read and correct it before signing."""
     from adapters.open import open_source
+    from sandbox.catalogue.copies import passing_copy
     from sandbox.catalogue.describe import describe as describe_source
 
-    draft = describe_source(open_source(source_of(file, kind, table, hive)), name, unit)
+    with ExitStack() as stack:
+        database = database_of(file, kind)
+        spec = stack.enter_context(passing_copy(database)) if database else source_of(file, kind, table, hive)
+        draft = describe_source(open_source(spec), name, unit)
     value = draft.model_dump(mode="json", exclude_defaults=True)
     text = yaml.safe_dump(
         value, sort_keys=False, allow_unicode=True, default_flow_style=None, width=min(out.width, 100)
@@ -110,6 +120,7 @@ def register(
     as_json: AsJson = False,
 ) -> None:
     """Check the data against the file, commit to the version, sign the record, announce it."""
+    from sandbox.catalogue.copies import kept_copy
     from sandbox.catalogue.register import register as register_version
     from sandbox.keys import Trust
     from sandbox.node.config import load_config
@@ -123,23 +134,27 @@ def register(
     with connect(hub or settings.hub, token_file, settings.trust) as client:
         check_signers(client.roster().document, settings.owner, keys)  # before anything changes at the node
     state = NodeState(settings.state_dir, Trust.load(settings.trust))
-    try:
+    place = SnapshotPlace(settings.snapshots.folder, settings.snapshots.encrypt)
+    with ExitStack() as stack:
+        stack.callback(state.close)
+        database = database_of(file, kind)
+        columns = [column.name for column in declared.columns]
         held, checked = register_version(
             state,
             declared,
-            source_of(file, kind, table, hive),
+            stack.enter_context(kept_copy(database, columns, state, place))
+            if database
+            else source_of(file, kind, table, hive),
             settings.owner,
             settings.node,
             keys,
             now(),
             rows_at_most=rows_at_most,
-            place=SnapshotPlace(settings.snapshots.folder, settings.snapshots.encrypt),
+            place=place,
             label=label,
             data_until=day(data_until),
             cell_budget=cell_budget,
         )
-    finally:
-        state.close()
     with connect(hub or settings.hub, token_file) as client:
         client.register(held.dataset.model_dump(mode="json"), held.record)
     if as_json:
@@ -240,6 +255,15 @@ def read_dataset(file: Path) -> Any:
         raise InvalidSpec(f"{file.name}: {faults(error)}") from None
 
 
+def database_of(file: Path, kind: str | None) -> PostgresTable | None:
+    """The database table that a YAML file describes, None for any other file; raises ``BadSource``."""
+    if kind != "postgresql" and (kind is not None or file.suffix not in (".yaml", ".yml")):
+        return None
+    from adapters.postgresql import load_table
+
+    return load_table(file)
+
+
 def source_of(file: Path, kind: str | None, table: str | None, hive: bool) -> Any:
     """Describe where the data is; the kind is guessed from the name if it is not given."""
     from adapters.source import SourceSpec
@@ -250,7 +274,7 @@ def source_of(file: Path, kind: str | None, table: str | None, hive: bool) -> An
         or next((_SUFFIX[f.suffix] for f in file.rglob("*") if f.suffix in _SUFFIX), None)
     )
     if guess is None:
-        raise InvalidSpec("name the kind of data: --kind parquet, csv, arrow or duckdb")
+        raise InvalidSpec("name the kind of data: --kind parquet, csv, arrow or duckdb; a database is a YAML file")
     return SourceSpec.model_validate(
         {"kind": guess, "path": str(file.resolve()), "table": table, "partitioning": "hive" if hive else None}
     )

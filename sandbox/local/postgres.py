@@ -16,10 +16,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sandbox.errors import Unavailable
 from sandbox.local.layout import free_port
+
+if TYPE_CHECKING:
+    import psycopg
 
 _PLACES: Final = ("/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql*/bin")
 _USERS: Final = ("postgres", "nobody")
@@ -70,16 +73,18 @@ class Server:
 
     def sql(self, *statements: str, database: str = "postgres") -> list[tuple[object, ...]]:
         """Run statements as the server's owner, each by itself; returns the rows of the last one."""
-        import psycopg  # comes with the extra [postgres]
-
         rows: list[tuple[object, ...]] = []
-        with psycopg.connect(
-            host=str(self.socket), port=self.port, user="owner", dbname=database, autocommit=True
-        ) as connection:
+        with self.connect(database) as connection:
             for statement in statements:
                 cursor = connection.execute(statement.encode())
                 rows = cursor.fetchall() if cursor.description else []
         return rows
+
+    def connect(self, database: str = "postgres") -> psycopg.Connection[tuple[Any, ...]]:
+        """A connection as the server's owner, each statement a transaction of its own."""
+        import psycopg  # comes with the extra [postgres]
+
+        return psycopg.connect(host=str(self.socket), port=self.port, user="owner", dbname=database, autocommit=True)
 
     def kill(self) -> None:
         """End the server as a power cut would: nothing is written that was not."""
@@ -104,9 +109,12 @@ class Server:
 
 
 @contextmanager
-def server(settings: Sequence[str] = (), *, tcp: bool = False) -> Iterator[Server]:
-    """Start a server and end it. ``settings``: ``name=value`` as ``postgres -c`` takes them; ``tcp`` adds 127.0.0.1.
+def server(
+    settings: Sequence[str] = (), *, tcp: bool = False, certificate: tuple[Path, Path] | None = None
+) -> Iterator[Server]:
+    """Start a server and end it.
 
+    ``settings``: ``name=value`` as ``postgres -c`` takes them; ``tcp`` adds 127.0.0.1, ``certificate`` (and key) TLS.
     Raises ``Unavailable`` with the reason of ``why_not``, or with what the server said.
     """
     where, reason = binaries(), why_not()
@@ -118,8 +126,11 @@ def server(settings: Sequence[str] = (), *, tcp: bool = False) -> Iterator[Serve
         password = os.urandom(16).hex()
         (folder / "password").write_text(password)
         (folder / "s").mkdir()
+        for source in certificate or ():
+            shutil.copy(source, folder / f"server{source.suffix}")
+            (folder / f"server{source.suffix}").chmod(0o600)
         if user is not None:
-            for path in (folder, folder / "password", folder / "s"):
+            for path in (folder, *folder.iterdir()):
                 os.chown(path, user, -1)
         port = free_port()
         command = [str(where / "initdb"), "-D", str(folder / "data"), "-U", "owner", "-E", "UTF8", "--locale=C"]
@@ -127,6 +138,11 @@ def server(settings: Sequence[str] = (), *, tcp: bool = False) -> Iterator[Serve
         _check(subprocess.run(command, capture_output=True, cwd=folder, user=user, check=False))
         start = [str(where / "postgres"), "-D", str(folder / "data"), "-k", str(folder / "s"), "-p", str(port)]
         start += ["-c", f"listen_addresses={'127.0.0.1' if tcp else ''}"]
+        if certificate:
+            files = {
+                name: folder / f"server{file.suffix}" for name, file in zip(("cert", "key"), certificate, strict=True)
+            }
+            settings = [*settings, "ssl=on", *(f"ssl_{name}_file={file}" for name, file in files.items())]
         start += [part for setting in settings for part in ("-c", setting)]
         running = Server(folder, port, password, _run(start, folder, user), start, user)
         try:

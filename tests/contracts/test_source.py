@@ -17,7 +17,9 @@ import pytest
 
 from adapters.errors import AdapterError, BadSource, SourceChanged, SourceNotFound
 from adapters.open import open_source
+from adapters.postgresql import PostgresTable, copy_table
 from adapters.source import SourceSpec, check_unchanged, take_manifest
+from sandbox.local.postgres import Server
 
 CANARY = "canary-4711"
 TABLE = pa.table(
@@ -84,6 +86,16 @@ def odd_duckdb_file(folder: Path) -> SourceSpec:
     return duckdb_file(folder, 'odd "name"; DROP TABLE t')
 
 
+def postgresql_table(folder: Path, server: Server) -> SourceSpec:
+    """The copy that registration makes and reads from then on."""
+    values = [tuple(row.values()) for row in TABLE.to_pylist()]
+    server.sql("DROP TABLE IF EXISTS t", "CREATE TABLE t (carrier text, delay bigint, year integer)")
+    with server.connect() as connection:
+        connection.cursor().executemany("INSERT INTO t VALUES (%s, %s, %s)", values)
+    table = PostgresTable(host=str(server.socket), port=server.port, database="postgres", user="owner", table="t")
+    return copy_table(table, folder / "t.parquet")
+
+
 KINDS: dict[str, Callable[[Path], SourceSpec]] = {
     "parquet file": parquet_file,
     "parquet folder": parquet_folder,
@@ -107,10 +119,12 @@ class Made:
         return open_source(self.spec).files()[0]
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[*KINDS, "postgresql table"])
 def made(request: pytest.FixtureRequest, tmp_path: Path) -> Made:
     folder = tmp_path / "data"
     folder.mkdir()
+    if request.param == "postgresql table":
+        return Made(postgresql_table(folder, request.getfixturevalue("postgresql")), folder)
     return Made(KINDS[request.param](folder), folder)
 
 
