@@ -75,6 +75,7 @@ def _add_grants(connection: Connection, operators: Sequence[str], count: int) ->
             "id": f"grant-{number}",
             "serial": first + number,
             "operator": operators[number % len(operators)],
+            "plan_digest": _digest(f"plan/{number % 5000}"),
         }
         for number in range(count)
     )

@@ -52,6 +52,7 @@ def federation(
     rows_at_most: int,
     operators: Sequence[str] = ("acme",),
     node_options: Mapping[str, Any] | None = None,
+    hub_options: Mapping[str, Any] | None = None,
 ) -> Iterator[Stage]:
     """Start everything in a new temporary folder, register the flights, hand over, end what was started."""
     with tempfile.TemporaryDirectory(prefix="unseen-bench-") as name:
@@ -66,7 +67,7 @@ def federation(
                 ray_address=ray.address,
                 ray_token_file=ray.token_file.resolve(),
                 node_options=dict(node_options or {}),
-                hub_options={"job_seconds": JOB_S},
+                hub_options={"job_seconds": JOB_S, **(hub_options or {})},
             )
             processes = Processes(places)
             try:

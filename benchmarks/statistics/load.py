@@ -1,6 +1,7 @@
 """100 operators at once, submitting and reading, for a bounded time: throughput, p95, errors, lost and doubled jobs.
 
-Run: ``python -m benchmarks.statistics.load [--operators 100] [--seconds 40]``. Every operator is a thread with its own
+Run: ``python -m benchmarks.statistics.load [--operators 100] [--seconds 40] [--database postgresql [--workers 2]]``,
+the latter on a server of its own. Every operator is a thread with its own
 token and key. Each round it submits a statistic that the owners have not granted, repeats the call with the same
 Idempotency-Key (as after a lost answer), and reads its jobs. Ten of them hold grants and run real joint jobs over the
 three nodes as well. Afterwards the hub's list must hold exactly the jobs that were submitted, each once.
@@ -13,7 +14,8 @@ import statistics
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -24,6 +26,7 @@ from benchmarks.statistics._stage import Stage, federation, granted
 from benchmarks.statistics._trial import JOB, load_note, peak_mib
 from jobs.documents import Envelope
 from sandbox.client import Client, HubRefused
+from sandbox.local.postgres import server
 
 RUNNING = 10
 """Operators that hold grants; the others only ask."""
@@ -57,16 +60,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--operators", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=40.0)
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--workers", type=int, default=1, help="Hub processes; more than one needs PostgreSQL.")
     options = parser.parse_args(arguments)
     names = [f"operator-{number:03}" for number in range(options.operators)]
-    with federation(small(), 200_000, names) as stage:
+    with (
+        store(options.database, options.workers) as hub_options,
+        federation(small(), 200_000, names, hub_options=hub_options) as stage,
+    ):
         signed = prepared(stage, names)
         start = time.perf_counter()
         seen = hammered(stage, names, signed, options.seconds)
         lasted = time.perf_counter() - start
         lost, extra = reconciled(stage, names, seen)
         memory = peak_mib(stage.processes.pid("hub"))
-    report.write("statistics_load", rows(seen, lasted, lost, extra, memory), [load_note(), *NOTES])
+    name = "statistics_load" if options.database == "sqlite" else f"statistics_load_postgresql_{options.workers}"
+    report.write(name, rows(seen, lasted, lost, extra, memory), [load_note(), *NOTES])
+
+
+@contextmanager
+def store(database: str, workers: int) -> Iterator[dict[str, Any]]:
+    """What the hub's configuration says about its store."""
+    if database == "sqlite":
+        yield {"workers": workers}
+        return
+    with server() as running:
+        yield {"database": running.create("hub"), "workers": workers}
 
 
 def prepared(stage: Stage, names: Sequence[str]) -> dict[str, Envelope]:

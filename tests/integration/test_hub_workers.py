@@ -21,6 +21,7 @@ from fastapi.testclient import TestClient
 
 from sandbox.errors import InvalidSpec
 from sandbox.hub.api.app import create_app
+from sandbox.hub.api.workers import listening
 from sandbox.hub.core.config import HubConfig
 from sandbox.hub.core.hub import Hub
 from sandbox.keys.files import create_key
@@ -227,3 +228,9 @@ def test_workers_do_not_outlive_their_supervisor(process: tuple[psutil.Process, 
     _, alive = psutil.wait_procs(children, timeout=30)
     assert alive == []
     assert not answers(url, within=1)
+
+
+def test_answers_of_a_shared_socket_do_not_wait_for_acknowledgements() -> None:
+    """asyncio switches Nagle's algorithm off only for sockets that say they are TCP."""
+    with listening("127.0.0.1", 0) as shared:
+        assert shared.proto == socket.IPPROTO_TCP
