@@ -36,7 +36,7 @@ from sandbox.client import Client, Job
 from sandbox.client.client import Finished
 from sandbox.errors import ReceiptRefused, SandboxError
 from sandbox.local.federation import parquet, read_dataset, read_job
-from sandbox.local.layout import Places
+from sandbox.local.layout import STATUS_LIFE, Places
 from sandbox.verify import verify_receipt
 
 out: Final = Console(highlight=False)
@@ -313,7 +313,9 @@ def keep_running(stage: Stage) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):  # a shell starts background jobs with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
     try:
-        signal.pause()
+        while True:
+            time.sleep(STATUS_LIFE.total_seconds() / 4)  # the authority publishes its status list in time
+            stage.federation.refresh_status()
     except KeyboardInterrupt:
         out.print("ending")
 

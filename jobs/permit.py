@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from jobs.documents import (
     CLOCK_SKEW,
+    Basis,
     Commitment,
     DatasetRecord,
     Envelope,
@@ -22,14 +23,15 @@ from jobs.documents import (
     Permit,
     Roster,
     Verified,
-    check_permit,
+    check_basis,
     verify_commitment,
     verify_dataset_record,
     verify_grant,
     verify_permit,
+    verify_status,
 )
 from jobs.errors import BadDocument, Expired, OutOfScope
-from jobs.kinds.statistics.opening import ALGORITHM, PROTOCOL_VERSION
+from jobs.kinds.statistics.opening import ALGORITHM
 from jobs.kinds.statistics.plan.check import check_plan
 from jobs.kinds.statistics.plan.parameters import check_parameters
 from jobs.kinds.statistics.plan.types import Plan
@@ -46,6 +48,7 @@ class Order:
     grants: tuple[Envelope, ...]
     commitment: Envelope
     records: tuple[Envelope, ...]
+    status: Envelope
     evidence: tuple[Envelope, ...] = ()
     """Further documents that the permit's ``evidence`` names."""
 
@@ -62,6 +65,7 @@ class Order:
                 tuple(map(Envelope.from_json, grants)),
                 Envelope.from_json(body["commitment"]),
                 tuple(map(Envelope.from_json, records)),
+                Envelope.from_json(body["status"]),
                 tuple(map(Envelope.from_json, evidence)),
             )
         except KeyError as error:
@@ -98,20 +102,19 @@ def check_order(
         raise Expired("the permit's time is off by more than 5 minutes: ask for a new one, and check the clocks")
     if node not in permit.document.participants:
         raise OutOfScope("participants", f"node {node} does not take part in this permit")
-    if permit.document.protocol != PROTOCOL_VERSION:
-        raise OutOfScope("protocol", f"this node speaks protocol version {PROTOCOL_VERSION} only")
     if permit.document.algorithm != ALGORITHM:
         raise OutOfScope("algorithm", "this node runs joint statistics only")
     grants = [verify_grant(grant, roster, now) for grant in order.grants]
     commitment: Verified[Commitment] = verify_commitment(order.commitment, roster, now)
     records: list[Verified[DatasetRecord]] = [verify_dataset_record(record, roster) for record in order.records]
-    check_permit(permit, grants, commitment, records, roster, order.evidence)
+    status = verify_status(order.status, roster, now)
+    basis = Basis(permit, tuple(grants), commitment, tuple(records), status, roster, order.evidence)
+    check_basis(basis)
     plan = _plan(permit.document)
     check_plan(plan, tuple(datasets.values()), _declared_rows(permit.document, plan, records))
     versions = _data(permit.document, plan, node)
     owner = roster.document.owner_of(node).id
     own = next(grant for grant in grants if grant.document.owner == owner)
-    _check_no_self_review(own, permit.document, roster)
     parameters = check_parameters(plan, permit.document.parameters)
     return CheckedPermit(permit, plan, parameters, own, versions, _SEAL)
 
@@ -145,10 +148,3 @@ def _declared_rows(permit: Permit, plan: Plan, records: Sequence[Verified[Datase
     declared = {(r.document.node, r.document.dataset, r.document.version): r.document.rows_at_most for r in records}
     uses = [use for use in permit.data if use.dataset == plan.dataset]
     return sum(declared[use.node, use.dataset, use.version] for use in uses)
-
-
-def _check_no_self_review(own: Verified[Grant], permit: Permit, roster: Verified[Roster]) -> None:
-    """Nobody approves its own request: an operator's key may not be among the grant's signers."""
-    operator_keys: Sequence[str] = roster.document.operator(permit.operator).keys
-    if {key.text for key in own.signers} & set(operator_keys):
-        raise OutOfScope("grants", "the operator may not approve its own request")

@@ -24,6 +24,8 @@ from jobs.documents.base import (
 )
 from jobs.documents.canonical import json_digest
 
+PROTOCOL_VERSION: Final = 1
+"""``Permit.protocol``: the walk in docs/architecture.md, its messages and its documents."""
 MAX_JOB: Final = timedelta(hours=24)
 """No permit's deadline lies further from its issue, whoever signs it; a node may demand less."""
 
@@ -57,6 +59,8 @@ class Permit(Document):
     participants: Annotated[tuple[Id, ...], Field(min_length=1, max_length=256)]
     """Ordered node ids; the order fixes the signs of pairwise masks."""
     roster: DigestText
+    status: DigestText
+    """The authority's status list in force at the issue; it outlives the deadline."""
     evidence: dict[Label, DigestText] = Field(default_factory=dict, max_length=64)
     """Condition of a grant -> digest of the document that meets it."""
     output: OutputRule

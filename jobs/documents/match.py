@@ -1,7 +1,6 @@
-"""Does this permit stay within what was granted? Compared field by field, the first difference is named.
+"""Does this permit stay within what was granted and asked for? Compared field by field, the first difference is named.
 
-Run by the hub before it issues, by each node before it runs, and by the offline verifier afterwards: the same code.
-Signatures are verified before (``verify``); use counts and nonces are each node's ledger.
+Pieces of ``basis.check_basis``; the hub also compares single grants with a draft, to say what is missing.
 """
 
 from __future__ import annotations
@@ -12,39 +11,10 @@ from datetime import datetime
 from jobs.documents.approval import Commitment, DataScope, ExactVersion, Grant
 from jobs.documents.base import Verified
 from jobs.documents.data import DatasetRecord
-from jobs.documents.envelope import Envelope
-from jobs.documents.evidence import check_evidence
 from jobs.documents.execution import DataUse, Permit
 from jobs.documents.roster import Roster
 from jobs.documents.verify import check_period
 from jobs.errors import OutOfScope
-
-
-def check_permit(
-    permit: Verified[Permit],
-    grants: Sequence[Verified[Grant]],
-    commitment: Verified[Commitment],
-    records: Sequence[Verified[DatasetRecord]],
-    roster: Verified[Roster],
-    evidence: Sequence[Envelope] = (),
-) -> None:
-    """Raise ``OutOfScope`` unless every owner of a participant granted exactly this, and the operator committed to it.
-
-    ``records`` must hold the dataset record of each data version that the permit names, ``evidence`` each document
-    that its ``evidence`` names.
-    """
-    order = permit.document
-    _same("roster", order.roster, roster.digest)
-    _same("commitment", order.commitment, commitment.digest)
-    if sorted(order.grants) != sorted(grant.digest for grant in grants):
-        raise OutOfScope("grants", "the grants at hand are not those that the permit names")
-    owners = {roster.document.owner_of(node).id for node in order.participants}
-    if sorted(owners) != sorted(grant.document.owner for grant in grants):
-        raise OutOfScope("grants", "every owner of a participant grants once, and nobody else does")
-    _check_commitment(order, commitment.document)
-    for grant in grants:
-        check_grant_covers(grant.document, permit, records, roster)
-    check_evidence(permit, evidence, roster)
 
 
 def check_grant_covers(
@@ -52,11 +22,11 @@ def check_grant_covers(
 ) -> None:
     """Raise ``OutOfScope`` naming the first bound thing in which the permit differs, ``Expired`` outside the period."""
     order = permit.document
-    _same("operator", order.operator, grant.operator)
-    _same("scenario", order.scenario, grant.scenario)
-    _same("commitment", order.commitment, grant.commitment)
-    _same("algorithm", order.algorithm, grant.algorithm)
-    _same("plan_digest", order.plan_digest, grant.plan_digest)
+    check_same("operator", order.operator, grant.operator)
+    check_same("scenario", order.scenario, grant.scenario)
+    check_same("commitment", order.commitment, grant.commitment)
+    check_same("algorithm", order.algorithm, grant.algorithm)
+    check_same("plan_digest", order.plan_digest, grant.plan_digest)
     _check_participants(grant, order, roster.document)
     if missing := sorted(set(grant.requires) - set(order.evidence)):
         raise OutOfScope("evidence", f"the grant requires '{missing[0]}', for which the permit names no evidence")
@@ -72,9 +42,10 @@ def check_grant_covers(
         _check_data(grant, use, order.issued_at, records)
 
 
-def _check_commitment(order: Permit, commitment: Commitment) -> None:
-    _same("operator", order.operator, commitment.operator)
-    _same("scenario", order.scenario, commitment.scenario)
+def check_commitment(order: Permit, commitment: Commitment) -> None:
+    """Raise unless the operator committed to this plan, scenario and data at the permit's time."""
+    check_same("operator", order.operator, commitment.operator)
+    check_same("scenario", order.scenario, commitment.scenario)
     if order.plan_digest not in commitment.plans:
         raise OutOfScope("plan", "the operator's commitment does not name this plan: it never asked for it")
     check_period(commitment.period, order.issued_at, f"commitment {commitment.id}")
@@ -128,6 +99,7 @@ def _check_version(scope: DataScope, use: DataUse, record: DatasetRecord) -> Non
         raise OutOfScope("data", f"this version of {use.dataset} reaches beyond the end of the granted series")
 
 
-def _same(field: str, ours: str, granted: str) -> None:
+def check_same(field: str, ours: str, granted: str) -> None:
+    """Raise ``OutOfScope`` naming the field if the two differ."""
     if ours != granted:
         raise OutOfScope(field, f"{field}: the permit names another one than was granted")

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from jobs.documents.approval import OutputRule
-from jobs.documents.base import Count, DigestText, Document, Id, JsonObject, Label, Moment, Part, Words
+from jobs.documents.base import (
+    Count,
+    DigestText,
+    Document,
+    Id,
+    JsonObject,
+    Label,
+    Moment,
+    Part,
+    Words,
+    check_distinct,
+)
+from jobs.documents.canonical import canonical
 
 Base64 = Annotated[str, StringConstraints(max_length=1 << 20)]
 
@@ -85,6 +97,8 @@ class Receipt(Document):
     records: Annotated[tuple[JsonObject, ...], Field(max_length=1024)]
     """``DatasetRecord`` of every data version that the permit names."""
     permit: JsonObject
+    status: JsonObject
+    """The ``StatusList`` that the permit was issued under."""
     sent: Annotated[tuple[JsonObject, ...], Field(min_length=1, max_length=256)]
     release: JsonObject
     deliveries: Annotated[tuple[JsonObject, ...], Field(max_length=256)]
@@ -98,3 +112,9 @@ class Receipt(Document):
     proof: Annotated[tuple[Base64, ...], Field(max_length=64)]
     checkpoint: Annotated[str, StringConstraints(max_length=1 << 18)]
     """Signed note with the hub's signature and the cosignatures of all participants and a witness."""
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Receipt:
+        for name in ("rosters", "grants", "records", "sent", "deliveries", "vouches", "evidence"):
+            check_distinct([canonical(item).decode() for item in getattr(self, name)], f"envelopes of {name}")
+        return self

@@ -121,6 +121,8 @@ class Roster(Document):
     """Origin line of the transparency log, and the name on the hub's signature line."""
     root: RootKeys
     hub: HubEntry
+    status_key: KeyText
+    """The authority's online key: it signs status lists and nothing else."""
     owners: Annotated[tuple[OwnerEntry, ...], Field(min_length=1, max_length=256)]
     witnesses: Annotated[tuple[WitnessEntry, ...], Field(min_length=1, max_length=64)]
     operators: Annotated[tuple[OperatorEntry, ...], Field(max_length=1024)] = ()
@@ -134,10 +136,11 @@ class Roster(Document):
         check_distinct([self.hub.id, *names], "the hub's id, the log origin, node ids and witness names")
         check_distinct([owner.id for owner in self.owners], "owner ids")
         check_distinct([operator.id for operator in self.operators], "operator ids")
-        keys: list[str] = [*self.root.keys, self.hub.key, *(w.key for w in self.witnesses), *(n.key for n in nodes)]
+        keys: list[str] = [*self.root.keys, self.hub.key, self.status_key]
+        keys += [*(witness.key for witness in self.witnesses), *(node.key for node in nodes)]
         keys += [key for owner in self.owners for key in owner.keys]
         keys += [key for operator in self.operators for key in operator.keys]
-        check_distinct(keys, "keys of root, hub, owners, nodes, witnesses and operators")
+        check_distinct(keys, "keys of root, hub, status lists, owners, nodes, witnesses and operators")
         check_distinct([node.sealing for node in nodes], "sealing keys of nodes")
         return self
 

@@ -38,8 +38,9 @@ class TrustedRoster:
         ``RosterRollback`` (older, or another one of the trusted version).
         """
         envelope = data if isinstance(data, Envelope) else Envelope.parse(data)
-        roster = Roster.open(envelope)
+        # the pinned root first: nobody else can make this machine read a large roster
         signers = verify_threshold(envelope, self._root.public_keys(), self._root.threshold, "roster, trusted root")
+        roster = Roster.open(envelope)
         signers |= verify_threshold(envelope, roster.root.public_keys(), roster.root.threshold, "roster, its own root")
         if self._last is not None:
             self._check_not_back(roster, envelope, self._last)

@@ -2,7 +2,7 @@
 
 Run by hub, nodes, witnesses and the offline verifier alike. Each takes the envelope's bytes (or the parsed envelope)
 and the ``Verified[Roster]`` of a ``TrustedRoster``. All raise ``BadDocument``, ``UnknownSigner`` or ``BadSignature``;
-with ``now`` also ``Expired``. What a permit and its grants say to each other is checked in ``match``.
+with ``now`` also ``Expired``. What they say to each other is checked in ``basis`` and ``ran``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from jobs.documents.envelope import Envelope, verify_threshold
 from jobs.documents.execution import OutboxRecord, Permit, SentRecord
 from jobs.documents.outcome import Delivery, Release, Vouch
 from jobs.documents.roster import Roster
+from jobs.documents.status import StatusList, check_fresh, check_latest
 from jobs.errors import BadDocument, Expired
 
 D = TypeVar("D", bound=Document)
@@ -106,6 +107,17 @@ def verify_denial(data: bytes | Envelope, roster: TrustedBy) -> Verified[Denial]
     """Any one of the owner's keys denies."""
     envelope, denial = _open(data, Denial)
     return _by_owner(envelope, denial, denial.owner, roster, threshold=1)
+
+
+def verify_status(data: bytes | Envelope, roster: TrustedBy, now: datetime | None = None) -> Verified[StatusList]:
+    """The authority's status list, by the roster's status key; with ``now`` fresh, about a roster up to this."""
+    envelope, status = _open(data, StatusList)
+    keys = [PublicKey.parse(roster.document.status_key)]
+    signers = verify_threshold(envelope, keys, 1, f"status list {status.number}")
+    if now is not None:
+        check_fresh(status, now)
+        check_latest(status, roster)
+    return Verified(status, envelope, signers)
 
 
 def check_period(period: Period, now: datetime, what: str) -> None:

@@ -9,11 +9,15 @@ from typing import Annotated
 import typer
 
 from jobs.documents import RootKeys, Roster, TrustedRoster
+from sandbox.cli import status
 from sandbox.cli.context import DEFAULT_HUB, AskPassphrase, HubUrl, TokenFile, connect, new_passphrase
 from sandbox.cli.terminal import say, say_exactly
 from sandbox.keys import Trust, create_key, load_key
 
-app = typer.Typer(help="Root of trust: create it, sign rosters (authority, offline).", no_args_is_help=True)
+app = typer.Typer(
+    help="Root of trust: create it, sign rosters (authority, offline); publish status lists.", no_args_is_help=True
+)
+app.add_typer(status.app, name="status")
 
 
 @app.command()
@@ -39,7 +43,7 @@ def init(
 def key_(
     path: Annotated[Path, typer.Argument(help="File to create (0600).")], ask_passphrase: AskPassphrase = False
 ) -> None:
-    """Make a signing key for an owner, operator, hub or witness and print its public half."""
+    """Make a signing key for an owner, operator, hub, witness or status lists and print its public half."""
     passphrase = new_passphrase(ask_passphrase, path.name)
     say_exactly(create_key(path, secrets.token_bytes, passphrase).public.text)
 

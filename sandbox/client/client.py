@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from jobs.documents import Envelope, Roster, Verified
+from jobs.documents import Envelope, Roster, StatusList, Verified, verify_status
 from sandbox.client.owner import Review
 from sandbox.client.table import Table
 from sandbox.client.views import Job, Preview
@@ -167,6 +167,20 @@ class Client:
     def publish_roster(self, envelope: Envelope) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self._call("POST", "/roster", body=envelope.to_json())
         return found
+
+    def publish_status(self, envelope: Envelope) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._call("POST", "/status", json=envelope.to_json())
+        return found
+
+    def status(self) -> Verified[StatusList] | None:
+        """The newest status list, fresh or not, verified under the roster in force; ``None`` before the first."""
+        try:
+            envelope = Envelope.from_json(self._call("GET", "/status"))
+        except HubRefused as refused:
+            if refused.code == "not-found":
+                return None
+            raise
+        return verify_status(envelope, self.roster())
 
     def rosters(self) -> list[Envelope]:
         return [Envelope.from_json(item) for item in self._call("GET", "/rosters")["rosters"]]

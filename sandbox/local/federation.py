@@ -17,8 +17,9 @@ from sandbox.audit import verify_checkpoint
 from sandbox.catalogue.check import CheckedData
 from sandbox.catalogue.register import register
 from sandbox.client import Client, Job, build_commitment, build_grant
+from sandbox.client.authority import build_status
 from sandbox.keys import Trust, load_key, read_private
-from sandbox.local.layout import Places
+from sandbox.local.layout import STATUS_LIFE, Places
 from sandbox.node.config import load_config
 from sandbox.node.control import ask
 from sandbox.node.snapshots import SnapshotPlace
@@ -50,6 +51,14 @@ class Federation:
 
     def auditor(self) -> Client:
         return self.client(self.places.auditor / "token")
+
+    def refresh_status(self) -> None:
+        """The authority's ``unseen authority status publish``: the next list with the same entries."""
+        with self.client(self.places.root / "authority" / "token") as client:
+            last = client.status()
+            previous = last.document if last else None
+            key = load_key(self.places.status_key)
+            client.publish_status(build_status(client.roster(), key, _now(), STATUS_LIFE, previous))
 
     def register(
         self, owner: str, dataset: Dataset, spec: SourceSpec, *, rows_at_most: int, label: str = "2013"

@@ -15,16 +15,20 @@ import yaml
 
 from jobs.documents import OperatorEntry, OwnerEntry, RootKeys, Roster, WitnessEntry
 from jobs.documents.roster import HubEntry
+from sandbox.client.authority import build_status
 from sandbox.hub.core.config import HubConfig
 from sandbox.hub.core.hub import Hub, open_key
 from sandbox.hub.people.rosters import accept_roster
 from sandbox.hub.people.tokens import Role, issue_token
+from sandbox.hub.requests.standing import publish_status
 from sandbox.keys import Trust, certify_node, create_key
 from sandbox.node.serve import prepare
 from sandbox.store.event import Actor
 
 ORIGIN: Final = "unseen.local/log"
 _YEAR: Final = timedelta(days=365)
+STATUS_LIFE: Final = timedelta(days=2)
+"""A local federation's list; ``Federation.refresh_status`` follows it with the next one."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,10 @@ class Places:
     @property
     def auditor(self) -> Path:
         return self.root / "auditor"
+
+    @property
+    def status_key(self) -> Path:
+        return self.root / "authority" / "status.key"
 
     def owner(self, name: str) -> Path:
         return self.root / "owners" / name
@@ -99,6 +107,7 @@ def lay_out(
         _owner(places, name, now, node_options or {}, ray_address, ray_token_file, (signers or {}).get(name, (1, 1)))
         for name in owners
     )
+    status_key = create_key(places.status_key, secrets.token_bytes)
     witness = create_key(places.witness / "witness.key", secrets.token_bytes)
     roster = Roster(
         version=1,
@@ -107,13 +116,16 @@ def lay_out(
         origin=ORIGIN,
         root=pinned,
         hub=HubEntry(id="hub", key=open_key(hub_config).public.text),
+        status_key=status_key.public.text,
         owners=entries,
         witnesses=(WitnessEntry(name="witness", key=witness.public.text),),
         operators=tuple(_operator(places, name) for name in operators),
     )
     hub = Hub.open(hub_config)
     try:
-        accept_roster(hub, roster.sign(authority), Actor("authority", "authority"))
+        by = Actor("authority", "authority")
+        accepted = accept_roster(hub, roster.sign(authority), by)
+        publish_status(hub, build_status(accepted, status_key, now, STATUS_LIFE), by)
         _tokens(hub, places)
     finally:
         hub.store.close()

@@ -183,6 +183,7 @@ class Node:
         if "roster" in item.body:
             context.state.trust_roster(Envelope.from_json(item.body["roster"]))
         now = context.clock()
+        context.state.take_status(order.status, now)
         accepted = check(order, context.state, context.config, context.state.roster(now), now)
         self._wait_for_log()
         return accepted

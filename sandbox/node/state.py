@@ -13,7 +13,18 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from adapters.snapshot.ref import SnapshotRef
 from adapters.source import Manifest, SourceSpec
-from jobs.documents import Envelope, PublicKey, Roster, TrustedRoster, Verified, canonical, parse_json
+from jobs.documents import (
+    Envelope,
+    PublicKey,
+    Roster,
+    StatusList,
+    TrustedRoster,
+    Verified,
+    canonical,
+    check_numbers,
+    parse_json,
+    verify_status,
+)
 from jobs.schema import Dataset
 from sandbox.audit import SeenLog
 from sandbox.keys import Trust
@@ -24,6 +35,8 @@ from sandbox.store.engine import open_engine, reading, sqlite_url, writing
 
 LOG_FAILURE = "log_failure"
 """Setting that holds the first evidence against the hub's log; while it is there nothing new leaves the node."""
+STATUS = "status"
+"""Setting that holds the newest status list that this node has taken."""
 OPEN_STATES = ("accepted", "flagged", "sent")
 
 
@@ -79,6 +92,21 @@ class NodeState:
             known = select(rosters.c.version).where(rosters.c.version == verified.document.version)
             if connection.execute(known).first() is None:
                 connection.execute(insert(rosters).values(row))
+        return verified
+
+    def take_status(self, data: Envelope, now: datetime) -> Verified[StatusList]:
+        """Accept the authority's status list if it is fresh, about the trusted roster, and no step back; keep it.
+
+        Raises ``Expired`` or ``RosterRollback`` (a lower number, another list of the same, a roster that is not the
+        latest), or what a bad list is refused for; then nothing changed.
+        """
+        verified = verify_status(data, self.roster(now), now)
+        with self.write() as connection:
+            seen = self.setting(connection, STATUS)
+            if seen is not None:
+                last = Envelope.parse(seen)
+                check_numbers(verified, StatusList.open(last).number, last.digest)
+            self.set_setting(connection, STATUS, data.encode())
         return verified
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from jobs.documents import (
     Commitment,
@@ -16,19 +17,24 @@ from jobs.documents import (
     Grant,
     Permit,
     Roster,
+    StatusList,
     Verified,
     check_grant_covers,
+    is_own_review,
+    objections,
 )
 from jobs.documents.verify import check_period
 from jobs.errors import Expired, OutOfScope
 from jobs.kinds.statistics.plan.types import Plan
 from jobs.schema import Dataset, Grade
-from sandbox.policy.negative import NegativeList
+
+NO_STATUS: Final = "no-status-list"
+"""Code of the reason that the authority alone can remove."""
 
 
 @dataclass(frozen=True)
 class Reason:
-    """``code`` for programs, ``text`` for people; ``owner`` who can change it, ``entry`` of the negative list."""
+    """``code`` for programs, ``text`` for people; ``owner`` who can change it, ``entry`` of the status list."""
 
     code: str
     text: str
@@ -82,23 +88,29 @@ def decide(
     case: Case,
     datasets: Sequence[Dataset],
     grants: Sequence[Use],
-    negative_list: NegativeList,
+    status: StatusList | None,
     now: datetime,
     *,
     replay: bool = False,
 ) -> Decision:
-    """Decide on one request. With ``replay`` the cached release would be shown again, which uses no run."""
-    if forbidden := tuple(_forbidden(plan, case, datasets, negative_list, now)):
+    """Decide on one request. With ``replay`` the cached release would be shown again, which uses no run.
+
+    ``status``: the authority's list in force; without a fresh one nothing runs, and the request waits.
+    """
+    if forbidden := tuple(_forbidden(plan, case, datasets, status, now)):
         return Denied(forbidden)
-    found = [_choose(owner, case, grants, now, replay) for owner in owners_of(case)]
-    if missing := tuple(item for item in found if isinstance(item, Reason)):
-        return NeedsApproval(missing)
+    found = [_choose(owner, case, grants, status, now, replay) for owner in owners_of(case)]
+    missing = [item for item in found if isinstance(item, Reason)]
+    if status is None:
+        missing.append(Reason(NO_STATUS, "there is no fresh status list of the authority: it has to publish one"))
+    if missing:
+        return NeedsApproval(tuple(missing))
     return Allowed(tuple(item for item in found if not isinstance(item, Reason)))
 
 
 def missing_grant(owner: str, case: Case, grants: Sequence[Use], now: datetime) -> Reason | None:
     """Why this owner's grants do not cover the request; None if one does."""
-    found = _choose(owner, case, grants, now, replay=False)
+    found = _choose(owner, case, grants, None, now, replay=False)
     return found if isinstance(found, Reason) else None
 
 
@@ -109,15 +121,10 @@ def owners_of(case: Case) -> tuple[str, ...]:
 
 
 def _forbidden(
-    plan: Plan, case: Case, datasets: Sequence[Dataset], negative_list: NegativeList, now: datetime
+    plan: Plan, case: Case, datasets: Sequence[Dataset], status: StatusList | None, now: datetime
 ) -> list[Reason]:
-    order, touched = case.order.document, plan.columns_touched()
-    scenario = case.commitment.document.scenario if case.commitment else None
-    found = [
-        Reason("negative-listed", negative_list.cite(entry), entry=entry.id)
-        for entry in negative_list.entries
-        if entry.matches(touched, scenario, order.operator)
-    ]
+    against = objections(status, case.order.document, case.roster.document) if status else ()
+    found = [Reason(objection.code, objection.text, entry=objection.entry) for objection in against]
     for dataset in datasets:
         if Grade.CORE in (dataset.grade, *(column.grade for column in dataset.columns)):
             found.append(Reason("core-data", f"{dataset.name} is graded core: it is not processed here"))
@@ -125,7 +132,7 @@ def _forbidden(
             found.append(
                 Reason("not-open", f"{dataset.name} is not open to authorised operation: {dataset.legal_basis}")
             )
-    return [*found, *_outside_commitment(case, touched, now)]
+    return [*found, *_outside_commitment(case, plan.columns_touched(), now)]
 
 
 def _outside_commitment(case: Case, touched: dict[str, tuple[str, ...]], now: datetime) -> list[Reason]:
@@ -143,24 +150,28 @@ def _outside_commitment(case: Case, touched: dict[str, tuple[str, ...]], now: da
     return found
 
 
-def _choose(owner: str, case: Case, grants: Sequence[Use], now: datetime, replay: bool) -> Verified[Grant] | Reason:
+def _choose(
+    owner: str, case: Case, grants: Sequence[Use], status: StatusList | None, now: datetime, replay: bool
+) -> Verified[Grant] | Reason:
     """The owner's first grant that fits, else the reason why its latest one does not."""
     why = Reason("no-grant", f"{owner} has not granted this plan to this operator", owner)
     for use in grants:
         if use.grant.document.owner != owner:
             continue
-        refusal = _unfit(use, case, now, replay)
+        refusal = _unfit(use, case, status, now, replay)
         if refusal is None:
             return use.grant
         why = refusal
     return why
 
 
-def _unfit(use: Use, case: Case, now: datetime, replay: bool) -> Reason | None:
+def _unfit(use: Use, case: Case, status: StatusList | None, now: datetime, replay: bool) -> Reason | None:
     grant = use.grant.document
     if use.revoked:
         return Reason("grant-revoked", f"{grant.owner} has revoked grant {grant.id}", grant.owner)
-    if own_review(use.grant, case.roster, case.order.document.operator):
+    if status is not None and (entry := status.stops("grant", use.grant.digest)) is not None:
+        return Reason(entry.code, entry.cite(status.number), grant.owner, entry.subject)
+    if is_own_review(use.grant, case.roster.document, case.order.document.operator):
         return Reason("self-review", f"grant {grant.id} is signed by the operator that asks for it", grant.owner)
     try:
         check_period(grant.period, now, f"grant {grant.id}")
@@ -172,9 +183,3 @@ def _unfit(use: Use, case: Case, now: datetime, replay: bool) -> Reason | None:
     if use.runs >= grant.runs and not replay:
         return Reason("grant-used-up", f"all {grant.runs} run(s) of grant {grant.id} are used", grant.owner)
     return None
-
-
-def own_review(grant: Verified[Grant], roster: Verified[Roster], operator: str) -> bool:
-    """Self-review: the operator that asks is the owner that grants, or one of its keys is among the signers."""
-    keys = set(roster.document.operator(operator).keys)
-    return grant.document.owner == operator or any(key.text in keys for key in grant.signers)

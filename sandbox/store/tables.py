@@ -155,12 +155,13 @@ records: Final = Table(  # every data version ever announced, by the owner's sig
     Column("envelope", LargeBinary, nullable=False),
     UniqueConstraint("dataset", "node", "sequence"),  # the highest sequence is the current version
 )
-negative_lists: Final = Table(
-    "negative_lists",
+status_lists: Final = Table(
+    "status_lists",
     metadata,
-    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
     _digest("digest"),
-    Column("document", Text, nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    _at("at"),
 )
 
 # --- jobs --------------------------------------------------------------------------------------------------------

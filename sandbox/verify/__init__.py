@@ -5,8 +5,8 @@
     print(*verified.checks, sep="\\n")
 
 A receipt that does not hold raises ``ReceiptRefused``: ``step`` is one of receipt, roster, commitment, grant, record,
-permit, scope, sent, release, delivery, vouch, entry, checkpoint, inclusion, cosignature, witness, time, output; the
-text says why.
+permit, status, scope, sent, release, delivery, vouch, entry, checkpoint, inclusion, cosignature, witness, time or
+output; the text says why.
 
     entries = verify_entries(map(read_item, exported), checkpoint)  # an auditor: all entries, none edited
     reconcile(verified_outbox_record.document, entries).agrees      # a node's own record against the log

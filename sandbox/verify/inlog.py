@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from jobs.documents import CLOCK_SKEW, Permit, PublicKey, Receipt, Release, Roster, Verified
 from jobs.documents.ed25519 import decode_base64
@@ -17,6 +18,9 @@ from sandbox.errors import BadLogSignature, ReceiptRefused
 from sandbox.keys.trust import Trust
 from sandbox.verify.step import step
 
+RELEASED_BY: Final = "hub:hub"
+"""Only the hub itself releases: no other actor's entry counts."""
+
 
 @dataclass(frozen=True)
 class Cosigned:
@@ -27,12 +31,16 @@ class Cosigned:
     latest: datetime
 
 
-def verify_entry(receipt: Receipt, release: Verified[Release]) -> tuple[LogEntry, bytes]:
-    """Return the log entry and its exact bytes; raises ``ReceiptRefused`` unless it records this release."""
+def verify_entry(receipt: Receipt, release: Verified[Release], permit: Verified[Permit]) -> tuple[LogEntry, bytes]:
+    """Return the log entry and its exact bytes; raises ``ReceiptRefused`` unless it is the hub's, of this release."""
     leaf = decode_base64(receipt.entry)
     entry = LogEntry.read(leaf)
     if entry.event != RELEASED or release.digest not in entry.digests:
         raise ReceiptRefused("entry", "the log entry in the receipt does not record this release")
+    if (entry.actor, entry.subject) != (RELEASED_BY, permit.document.job) or permit.digest not in entry.digests:
+        raise ReceiptRefused("entry", "the log entry is not the hub's own, of this job and permit")
+    if abs(entry.at - release.document.released_at) > CLOCK_SKEW:
+        raise ReceiptRefused("entry", "the log entry is of another time than the release")
     return entry, leaf
 
 

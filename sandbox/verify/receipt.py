@@ -12,6 +12,8 @@ from datetime import datetime
 
 from jobs.documents import (
     CLOCK_SKEW,
+    Basis,
+    CheckWalk,
     Commitment,
     DatasetRecord,
     Delivery,
@@ -23,10 +25,13 @@ from jobs.documents import (
     Release,
     Roster,
     SentRecord,
+    StatusList,
     Verified,
     Vouch,
     canonical,
-    check_permit,
+    check_basis,
+    check_release,
+    check_sent,
     parse_json,
     verify_commitment,
     verify_dataset_record,
@@ -35,6 +40,7 @@ from jobs.documents import (
     verify_permit,
     verify_release,
     verify_sent_record,
+    verify_status,
     verify_vouch,
 )
 from sandbox.audit.checkpoint import Checkpoint
@@ -43,7 +49,6 @@ from sandbox.errors import ReceiptRefused
 from sandbox.keys.trust import Trust
 from sandbox.verify.inlog import Cosigned, verify_cosigned, verify_entry, verify_logged
 from sandbox.verify.output import check_deliveries, verify_output
-from sandbox.verify.release import check_release, check_sent
 from sandbox.verify.step import step
 from sandbox.verify.vouched import check_vouches, say_vouched
 
@@ -59,6 +64,7 @@ class VerifiedReceipt:
     grants: tuple[Verified[Grant], ...]
     records: tuple[Verified[DatasetRecord], ...]
     permit: Verified[Permit]
+    status: Verified[StatusList]
     sent: tuple[Verified[SentRecord], ...]
     release: Verified[Release]
     deliveries: tuple[Verified[Delivery], ...]
@@ -80,7 +86,8 @@ class VerifiedReceipt:
             f"operator {permit.operator} committed to scenario '{permit.scenario}'",
             f"{len(self.grants)} owner(s) granted exactly this plan, data, parameters and participants",
             f"the hub issued permit {permit.id} within those grants",
-            f"{len(self.sent)} node(s) signed what they sent under it",
+            f"status list {self.status.document.number} of the authority had nothing against it",
+            f"{len(self.sent)} node(s) signed what they sent under it, and that they were told the same",
             f"the hub released {release.id}: {release.verdict.released_cells} cells, "
             f"{release.verdict.suppressed_cells} suppressed; {compared}",
             say_vouched(self.vouches, permit),
@@ -96,11 +103,14 @@ def verify_receipt(
     now: datetime | None = None,
     content: bytes | None = None,
     salt: bytes | None = None,
+    *,
+    check_walk: CheckWalk | None = None,
 ) -> VerifiedReceipt:
     """Return what the receipt proves, or raise ``ReceiptRefused`` with the step that failed and why in words.
 
     With ``content`` (the released table's bytes, as downloaded) and its 32-byte ``salt`` the output is compared with
     the committed one. With ``now`` nothing may be dated in the future. Any JSON spelling of the receipt is read.
+    ``check_walk`` is the kind's own check of what each node says it sent.
     """
     with step("receipt"):
         if len(data) > MAX_BYTES:
@@ -116,12 +126,15 @@ def verify_receipt(
     with step("permit"):
         permit = verify_permit(Envelope.from_json(receipt.permit), roster)
         _check_roster_period(permit.document.issued_at, roster.document)
+    with step("status"):
+        status = verify_status(Envelope.from_json(receipt.status), roster)
     with step("scope"):
         evidence = tuple(map(Envelope.from_json, receipt.evidence))
-        check_permit(permit, grants, commitment, records, roster, evidence)
+        basis = Basis(permit, grants, commitment, records, status, roster, evidence)
+        check_basis(basis)
     with step("sent"):
         sent = tuple(verify_sent_record(Envelope.from_json(item), roster) for item in receipt.sent)
-        check_sent(sent, permit)
+        check_sent(sent, permit, roster.document, check_walk)
     with step("release"):
         release = verify_release(Envelope.from_json(receipt.release), roster)
         check_release(release.document, permit, sent)
@@ -132,7 +145,7 @@ def verify_receipt(
         vouches = tuple(verify_vouch(Envelope.from_json(item), roster) for item in receipt.vouches)
         check_vouches(vouches, permit, release)
     with step("entry"):
-        entry, leaf = verify_entry(receipt, release)
+        entry, leaf = verify_entry(receipt, release, permit)
     checkpoint, note = verify_logged(receipt, leaf, roster, trust)
     cosigned = verify_cosigned(note, permit.document, release.document, roster.document, trust)
     _check_not_future(now, release.document.released_at, cosigned.latest)
@@ -144,6 +157,7 @@ def verify_receipt(
         grants=grants,
         records=records,
         permit=permit,
+        status=status,
         sent=sent,
         release=release,
         deliveries=deliveries,

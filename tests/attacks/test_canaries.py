@@ -123,7 +123,7 @@ def test_no_answer_of_the_api_holds_one(used: Ground) -> None:
     """Every readable path, for every role, for every job."""
     jobs = [job for (job,) in used.hub_rows("select id from jobs")]
     paths = ["/health", "/rosters", "/datasets", "/datasets/trips", "/jobs", "/requests", "/grants", "/usage",
-             "/negative-list", "/log/entries?limit=1000", "/openapi.json"]  # fmt: skip
+             "/status", "/log/entries?limit=1000", "/openapi.json"]  # fmt: skip
     for job in jobs:
         below = ("", "/release", "/release.csv", "/release.arrow", "/receipt", "/messages")
         paths += [f"/jobs/{job}{part}" for part in below]

@@ -346,9 +346,9 @@ def test_nobody_writes_another_address_into_the_log(tmp_path: Path) -> None:
     def logged(proxies: tuple[str, ...], folder: Path) -> str:
         with live_hub(folder, proxies=proxies) as made:
             made.issue(Role.AUTHORITY, "authority")
-            listed, forged = {"version": 2, "entries": []}, {"X-Forwarded-For": "203.0.113.7"}
-            assert made.call("POST", "/negative-list", "authority", json=listed, headers=forged).status_code == 201
-            found = made.call("GET", "/log/entries?kind=negative-list.published", "auditor").json()["items"]
+            published, forged = made.roster().to_json(), {"X-Forwarded-For": "203.0.113.7"}
+            assert made.call("POST", "/roster", "authority", json=published, headers=forged).status_code == 201
+            found = made.call("GET", "/log/entries?kind=roster.accepted", "auditor").json()["items"]
             return str(found[-1]["origin"]["address"])
 
     assert logged((), tmp_path / "plain") == "127.0.0.1"

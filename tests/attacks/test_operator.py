@@ -124,7 +124,7 @@ CALLS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("POST", "/nodes/node-A/messages", ("node",)),
     ("POST", "/log/follow", ("node", "witness")),  # as with a cosignature
     ("POST", "/roster", ("authority",)),
-    ("POST", "/negative-list", ("authority",)),
+    ("POST", "/status", ("authority",)),
     ("GET", "/usage", ("operator", "owner", "auditor", "authority")),
 )
 ROLES = ("operator", "owner", "node", "auditor", "witness", "authority")

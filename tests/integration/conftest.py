@@ -39,6 +39,7 @@ from jobs.documents import (
     SentMessage,
     SentRecord,
     SigningKey,
+    StatusList,
     Terms,
     WitnessEntry,
     digest,
@@ -216,7 +217,7 @@ class Run:
         size, named = len(envelope.payload), digest(envelope.payload)
         self.sent.append(
             SentMessage(
-                sequence=0, round=round, receiver="hub", size=size, digest=named,
+                sequence=0, round=round, receiver="hub-1", size=size, digest=named,
                 sent_at=self.node.world.clock(),
             )
         )  # fmt: skip
@@ -281,6 +282,7 @@ class World:
             self.witness_seen = SeenLog.nothing(ORIGIN)
             self._issue_tokens()
             self.call("POST", "/roster", "authority", json=self.roster_envelope().to_json(), status=201)
+            self.publish_status(1)
         return self
 
     def stop(self) -> None:
@@ -319,6 +321,7 @@ class World:
             origin=ORIGIN,
             root=RootKeys(keys=(key("root").public.text,), threshold=1),
             hub=HubEntry(id="hub-1", key=key("hub").public.text),
+            status_key=key("status").public.text,
             owners=tuple(owners),
             witnesses=(WitnessEntry(name="witness-1", key=key("witness-1").public.text),),
             operators=(
@@ -329,6 +332,20 @@ class World:
 
     def roster_envelope(self, version: int = 1) -> Envelope:
         return self.roster(version).sign(key("root"))
+
+    def publish_status(self, number: int, status: int = 201, **changed: Any) -> Any:
+        """The authority's list, good for a week."""
+        roster = self.hub.roster()
+        now = self.clock()
+        made = StatusList(
+            number=number,
+            issued=now,
+            expires=now + timedelta(days=7),
+            roster=roster.digest,
+            roster_version=roster.document.version,
+        )
+        envelope = made.model_copy(update=changed).sign(key("status"))
+        return self.call("POST", "/status", "authority", json=envelope.to_json(), status=status)
 
     def call(self, method: str, path: str, who: str | None, status: int = 200, **options: Any) -> Any:
         headers = options.pop("headers", {}) | ({"Authorization": f"Bearer {self.tokens[who]}"} if who else {})

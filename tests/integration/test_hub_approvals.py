@@ -136,6 +136,7 @@ def test_an_expired_grant_does_not_count(world: Any) -> None:
     job = world.submit()["id"]
     world.grant("ewr", job)
     world.clock.now += timedelta(days=31)
+    world.publish_status(2)
     later = world.submit(key="later")
     assert {r["owner"]: r["code"] for r in later["reasons"]}["ewr"] == "grant-expired"
 

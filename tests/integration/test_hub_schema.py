@@ -66,6 +66,6 @@ def caller_of(path: str) -> str:
         return "ewr"
     if path.startswith("/v1/nodes") or path.endswith("follow"):
         return "node-ewr"
-    if path in ("/v1/roster", "/v1/negative-list"):
+    if path in ("/v1/roster", "/v1/status"):
         return "authority"
     return "auditor" if path.endswith("/messages") else "acme"

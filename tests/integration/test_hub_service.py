@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jobs.documents import Envelope, Period
+from jobs.documents import Envelope, ForbiddenUse, Period
 from jobs.documents.ed25519 import decode_base64
 from sandbox.audit import Checkpoint, LogEntry, Note, verify_consistency, verify_inclusion
 from sandbox.hub.people.tokens import Role, issue_token, list_tokens, revoke_token
@@ -47,6 +47,7 @@ def test_the_same_question_is_answered_again_from_the_release_without_a_run(worl
 def test_a_replay_needs_a_grant_that_is_valid_now(world: Any) -> None:
     world.released_job()
     world.clock.now += timedelta(days=31)
+    world.publish_status(2)
     later = world.submit()
     assert later["state"] == "needs_approval"
     assert {reason["code"] for reason in later["reasons"]} == {"grant-expired"}
@@ -91,19 +92,15 @@ def test_a_commitment_binds_operator_datasets_and_period(world: Any, kit: Any) -
 
 def test_the_negative_list_refuses_by_entry(world: Any) -> None:
     world.register_all()
-    entry = {"id": "N-7", "dataset": "flights", "column": "delay", "ground": "listed", "reason": "under dispute"}
-    listed = {"version": 2, "entries": [{**entry, "scenario": None, "operator": None}]}
-    world.call("POST", "/negative-list", "authority", json=listed, status=201)
+    entry = ForbiddenUse(id="N-7", dataset="flights", column="delay", ground="listed", reason="under dispute")
+    world.publish_status(2, forbidden=(entry,))
     job = world.submit()
     assert job["state"] == "denied"
     assert job["reasons"][0]["entry"] == "N-7"
     assert "under dispute" in job["reasons"][0]["text"]
     assert world.submit(sql="SELECT carrier, COUNT(*) AS n FROM flights GROUP BY carrier")["state"] == "needs_approval"
-    world.call("POST", "/negative-list", "authority", json=listed, status=201)  # the same again
-    older = {"version": 1, "entries": []}
-    assert world.call("POST", "/negative-list", "authority", json=older, status=409)["code"] == "conflicting"
-    whole = {"version": 3, "entries": [{"id": "N-8", "dataset": "flights", "ground": "dispute", "reason": "stop"}]}
-    world.call("POST", "/negative-list", "authority", json=whole, status=201)
+    whole = ForbiddenUse(id="N-8", dataset="flights", ground="dispute", reason="stop")
+    world.publish_status(3, forbidden=(whole,))
     assert world.register("ewr", sequence=2, status=403)["code"] == "negative-listed"
 
 

@@ -110,7 +110,7 @@ def test_each_party_reads_its_own_jobs_and_public_kinds(world: Any) -> None:
         assert [item["index"] for item in items(world, "rival", filters) if item["index"] in of_job] == []
     assert [item["entry"]["event"] for item in items(world, "rival", "&kind=roster.accepted")] == ["roster.accepted"]
     kinds = {item["entry"]["event"] for item in items(world, "rival") if "entry" in item}
-    assert kinds == {"roster.accepted", "dataset.registered"}
+    assert kinds == {"roster.accepted", "status-list.published", "dataset.registered"}
     assert all(item["entry"]["event"] != "token.issued" for item in items(world, "ewr") if "entry" in item)
 
 

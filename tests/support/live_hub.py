@@ -17,7 +17,7 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from jobs.documents import RootKeys, SigningKey
+from jobs.documents import Envelope, HubEntry, OwnerEntry, RootKeys, Roster, SigningKey, WitnessEntry
 from sandbox.hub.api.app import create_app, make_server
 from sandbox.hub.core.config import HubConfig
 from sandbox.hub.core.front_door import FrontDoor
@@ -29,6 +29,7 @@ from sandbox.store.event import Actor
 from sandbox.store.migrate import open_store
 
 CLI = Actor("hub", "cli")
+ROOT_KEY = SigningKey.from_seed(b"\x01" * 32)
 
 
 @dataclass
@@ -47,6 +48,22 @@ class LiveHub:
         end = datetime.now(UTC) + life
         self.tokens[subject] = issue_token(self.hub.store, role, subject, CLI, secrets.token_bytes, end)
         return self.tokens[subject]
+
+    def roster(self) -> Envelope:
+        """A first roster that this hub takes: one owner without nodes, one witness."""
+        now = datetime.now(UTC)
+        publics = [SigningKey.from_seed(bytes((n,)) * 32).public.text for n in range(3, 6)]
+        return Roster(
+            version=1,
+            issued=now - timedelta(hours=1),
+            expires=now + timedelta(days=1),
+            origin=self.hub.trust.origin,
+            root=self.hub.trust.root,
+            hub=HubEntry(id="hub", key=self.hub.key.public.text),
+            status_key=publics[0],
+            owners=(OwnerEntry(id="owner", name="Owner", keys=(publics[1],), threshold=1, nodes=()),),
+            witnesses=(WitnessEntry(name="witness", key=publics[2]),),
+        ).sign(ROOT_KEY)
 
     def header(self, who: str | None) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.tokens[who].secret}"} if who else {}
@@ -75,9 +92,7 @@ def live_hub(
     )
     folder.mkdir(parents=True, exist_ok=True)
     store = open_store(sqlite_url(folder / "hub.sqlite"), lambda: datetime.now(UTC))
-    trust = Trust(
-        root=RootKeys(keys=(SigningKey.from_seed(b"\x01" * 32).public.text,), threshold=1), origin="log.example"
-    )
+    trust = Trust(root=RootKeys(keys=(ROOT_KEY.public.text,), threshold=1), origin="log.example")
     hub = Hub(settings, store, SigningKey.from_seed(b"\x02" * 32), trust)
     app = create_app(settings, hub)
     if wrap is not None:

@@ -20,8 +20,6 @@ from jobs.documents import json_digest
 from jobs.kinds.statistics.plan.types import Plan
 from jobs.schema import Digest
 
-PROTOCOL_VERSION: Final = 1
-"""``Permit.protocol``: the walk in docs/architecture.md."""
 ALGORITHM: Final[Digest] = json_digest({"algorithm": "joint-statistic", "version": 1})
 """``Grant.algorithm`` and ``Permit.algorithm`` of SQL statistics: the algorithm is ours, the plan is the operator's."""
 

@@ -23,7 +23,7 @@ from sandbox.store.origins import OriginReader
 from sandbox.store.tables import job_nodes, jobs, log_digests, log_entries
 from sandbox.store.tree import StoredNodes, read_size
 
-PUBLIC: Final = ("roster.accepted", "negative-list.published", "status-list.published", "dataset.registered")
+PUBLIC: Final = ("roster.accepted", "status-list.published", "dataset.registered")
 _SEES_ALL: Final = (Role.AUDITOR, Role.AUTHORITY)
 _WINDOW: Final = 20_000
 """Entries that one filtered page looks at, at most, for a caller who may not read all: its cost has a bound."""

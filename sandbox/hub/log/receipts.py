@@ -26,6 +26,7 @@ from sandbox.store.tables import (
     records,
     releases,
     rosters,
+    status_lists,
 )
 from sandbox.store.tree import StoredNodes
 from sandbox.verify.assemble import assemble_receipt
@@ -96,6 +97,7 @@ def _assemble(
         [Envelope.parse(bytes(by_digest[digest])) for digest in order.grants],
         _records(connection, order, roster),
         permit.envelope,
+        _status(connection, order),
         Held.of(connection, row.id).envelopes(connection, "sent", order.participants),
         Envelope.parse(bytes(release.envelope)),
         [Envelope.parse(bytes(data)) for data in connection.execute(given).scalars()],
@@ -104,6 +106,11 @@ def _assemble(
         prove_inclusion(StoredNodes(connection), release.entry, size),
         note,
     )
+
+
+def _status(connection: Connection, order: Permit) -> Envelope:
+    query = select(status_lists.c.envelope).where(status_lists.c.digest == order.status)
+    return Envelope.parse(bytes(connection.execute(query).scalar_one()))
 
 
 def _records(connection: Connection, order: Permit, roster: Verified[Roster]) -> list[Envelope]:

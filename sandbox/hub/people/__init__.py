@@ -1,1 +1,1 @@
-"""Who is who at the hub: tokens, rosters, the negative list."""
+"""Who is who at the hub: tokens, rosters, the status lists."""

@@ -10,6 +10,7 @@ from jobs.documents import (
     Grant,
     Revocation,
     Verified,
+    is_own_review,
     moment_text,
     verify_denial,
     verify_grant,
@@ -22,7 +23,6 @@ from sandbox.hub.people.tokens import Caller
 from sandbox.hub.requests.permits import settle
 from sandbox.hub.running.closing import end_in
 from sandbox.hub.running.jobstate import inbox_topic, job_row, participants, put
-from sandbox.policy.decide import own_review
 from sandbox.policy.states import Cause, State
 from sandbox.policy.states import Event as Step
 from sandbox.store.event import Event
@@ -39,7 +39,7 @@ def accept_grant(hub: Hub, caller: Caller, envelope: Envelope) -> tuple[Verified
     verified = verify_grant(envelope, roster, hub.store.now())
     grant = verified.document
     _check_own(grant.owner, caller)
-    if own_review(verified, roster, grant.operator):
+    if is_own_review(verified, roster.document, grant.operator):
         raise NotGranted(f"self-review: {grant.operator} asked for this and may not be among those who sign it")
     facts = {"operator": grant.operator, "owner": grant.owner, "runs": grant.runs, "plan": grant.plan_digest}
     event = Event("grant.accepted", caller.actor, subject=grant.id, digests=(verified.digest,), facts=facts)

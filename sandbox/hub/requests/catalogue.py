@@ -8,13 +8,22 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import Connection, func, insert, select, update
 
-from jobs.documents import DatasetRecord, Envelope, Roster, Verified, json_digest, moment_text, verify_dataset_record
+from jobs.documents import (
+    DatasetRecord,
+    Envelope,
+    Roster,
+    StatusList,
+    Verified,
+    json_digest,
+    moment_text,
+    verify_dataset_record,
+)
 from jobs.documents.base import faults
 from jobs.schema import CatalogueView, Dataset, Grade, Holding
 from sandbox.errors import InvalidSpec, NegativeListed, NotFound
 from sandbox.hub.core.errors import Conflicting, NotPermitted
 from sandbox.hub.core.hub import Hub
-from sandbox.hub.people.negative import current_list
+from sandbox.hub.people.status import current_status
 from sandbox.hub.people.tokens import Caller
 from sandbox.store.event import Event
 from sandbox.store.tables import datasets, records
@@ -40,9 +49,9 @@ def register(hub: Hub, caller: Caller, dataset_json: dict[str, Any], envelope: E
         if _is_stored(connection, verified):
             return verified
     with hub.store.change(event) as change:
-        for entry in (listed := current_list(change.connection)).entries:
-            if entry.whole_dataset and entry.dataset == dataset.name:
-                raise NegativeListed(listed.cite(entry))
+        status = current_status(hub, change.connection, roster, change.now)
+        if status is not None:
+            _check_not_forbidden(status.document, dataset.name)
         _check_newer(change.connection, record)
         _store_dataset(change.connection, dataset, record, moment_text(change.now))
         row = {
@@ -57,6 +66,12 @@ def register(hub: Hub, caller: Caller, dataset_json: dict[str, Any], envelope: E
         change.execute(insert(records).values(row))
         change.wake("catalogue")
     return verified
+
+
+def _check_not_forbidden(status: StatusList, dataset: str) -> None:
+    for use in status.forbidden:
+        if use.whole_dataset and use.dataset == dataset:
+            raise NegativeListed(use.cite(status.number))
 
 
 def catalogue_view(hub: Hub, connection: Connection, roster: Verified[Roster]) -> CatalogueView:

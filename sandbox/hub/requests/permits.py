@@ -7,12 +7,21 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from jobs.documents import Envelope, Grant, Verified, canonical, check_permit, moment_text, verify_grant, verify_permit
+from jobs.documents import (
+    Basis,
+    Envelope,
+    Grant,
+    Verified,
+    canonical,
+    check_basis,
+    moment_text,
+    verify_grant,
+    verify_permit,
+)
 from jobs.errors import JobError
 from jobs.schema import Digest
 from sandbox.errors import Rejected
 from sandbox.hub.core.hub import HUB, Hub
-from sandbox.hub.people.negative import current_list
 from sandbox.hub.requests.replay import cached_release
 from sandbox.hub.requests.request import Request, Setting, build_case, replay_key, stored_request
 from sandbox.hub.running.jobstate import job_row, move, put, set_progress
@@ -64,7 +73,8 @@ def decide_request(
     used = {*request.plan.columns_touched()}
     datasets = [dataset for dataset in setting.view.datasets if dataset.name in used]
     held = held_grants(hub, connection, request, setting)
-    return decide(request.plan, case, datasets, held, current_list(connection), setting.now, replay=replay)
+    status = setting.status.document if setting.status else None
+    return decide(request.plan, case, datasets, held, status, setting.now, replay=replay)
 
 
 def held_grants(hub: Hub, connection: Connection, request: Request, setting: Setting) -> list[Use]:
@@ -100,7 +110,10 @@ def _issue(
     envelope = draft.model_copy(update={"grants": tuple(grant.digest for grant in chosen)}).sign(hub.key)
     verified = hub.memo.verified(verify_permit, envelope.encode(), setting.roster)
     permit = verified.document
-    check_permit(verified, chosen, request.committed, records, setting.roster)
+    if setting.status is None:
+        raise ValueError("a permit was decided without a status list")
+    basis = Basis(verified, tuple(chosen), request.committed, records, setting.status, setting.roster)
+    check_basis(basis)
     digests = (verified.digest, *(grant.digest for grant in chosen))
     move(
         change,
@@ -122,6 +135,7 @@ def _issue(
         "grants": [grant.envelope.to_json() for grant in chosen],
         "commitment": request.committed.envelope.to_json(),
         "records": [record.envelope.to_json() for record in records],
+        "status": setting.status.envelope.to_json(),
         "evidence": [],
         "roster": _roster_envelope(change.connection, setting.roster.digest).to_json(),
     }

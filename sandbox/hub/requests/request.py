@@ -16,22 +16,25 @@ from sqlalchemy import Connection, Row
 
 from jobs.disclosure.profile import load_profile
 from jobs.documents import (
+    PROTOCOL_VERSION,
     Commitment,
     DatasetRecord,
     DataUse,
     OutputRule,
     Permit,
     Roster,
+    StatusList,
     Verified,
     json_digest,
     parse_json,
     verify_commitment,
 )
-from jobs.kinds.statistics.opening import ALGORITHM, PROTOCOL_VERSION
+from jobs.kinds.statistics.opening import ALGORITHM
 from jobs.kinds.statistics.plan.types import Plan
 from jobs.schema import CatalogueView, Digest, Scalar
 from sandbox.errors import InvalidSpec
 from sandbox.hub.core.hub import Hub
+from sandbox.hub.people.status import current_status
 from sandbox.hub.requests.catalogue import catalogue_view, current_records
 from sandbox.policy.decide import Case
 
@@ -67,9 +70,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Setting:
-    """The catalogue and roster at the moment of a decision."""
+    """The catalogue, roster and status list at the moment of a decision."""
 
     roster: Verified[Roster]
+    status: Verified[StatusList] | None
     view: CatalogueView
     records: tuple[Verified[DatasetRecord], ...]
     now: datetime
@@ -78,7 +82,8 @@ class Setting:
     def at(cls, hub: Hub, connection: Connection, now: datetime) -> Setting:
         roster = hub.roster()
         records = tuple(current_records(hub, connection, roster))
-        return cls(roster, catalogue_view(hub, connection, roster), records, now)
+        status = current_status(hub, connection, roster, now)
+        return cls(roster, status, catalogue_view(hub, connection, roster), records, now)
 
 
 def build_case(hub: Hub, request: Request, setting: Setting) -> Case:
@@ -97,6 +102,8 @@ def draft_permit(hub: Hub, request: Request, setting: Setting) -> Permit:
     commitment = request.commitment
     issued = setting.now.replace(microsecond=0)
     deadline = issued + timedelta(seconds=hub.config.job_seconds)
+    if setting.status is not None:
+        deadline = min(deadline, setting.status.document.expires)  # no run outlives the list that allows it
     return Permit(
         id=hub.random_id("permit"),
         nonce=hub.rng(32).hex(),
@@ -113,6 +120,7 @@ def draft_permit(hub: Hub, request: Request, setting: Setting) -> Permit:
         grants=(request.plan_digest,),
         participants=participants,
         roster=setting.roster.digest,
+        status=setting.status.digest if setting.status else request.plan_digest,
         output=output_rule(request.plan.profile),
         issued_at=issued,
         expires_at=min(issued + timedelta(seconds=hub.config.permit_seconds), deadline),

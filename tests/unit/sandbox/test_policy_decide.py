@@ -13,6 +13,7 @@ from jobs.documents import (
     DatasetRecord,
     DataUse,
     ExactVersion,
+    ForbiddenUse,
     Grant,
     HubEntry,
     OperatorEntry,
@@ -26,22 +27,23 @@ from jobs.documents import (
     SealingKey,
     SealingPublic,
     SigningKey,
+    StatusEntry,
+    StatusList,
     Terms,
     Verified,
     WitnessEntry,
     digest,
+    is_own_review,
 )
 from jobs.kinds.statistics.opening import ALGORITHM
 from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.schema import CatalogueView, Dataset, Holding
 from sandbox.keys.certify import certify_node
-from sandbox.policy.decide import Allowed, Case, Denied, NeedsApproval, Use, decide, own_review
-from sandbox.policy.negative import Entry, NegativeList
+from sandbox.policy.decide import Allowed, Case, Denied, NeedsApproval, Use, decide
 
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
 LATER = NOW + timedelta(days=30)
 OWNERS = ("a", "b")
-NOTHING_LISTED = NegativeList(version=1)
 OUTPUT = OutputRule(form="aggregate", profile="standard", version=1, digest=digest(b"profile"))
 TERMS = Terms(
     mode="", volume="", conditions="", prohibited_uses="", security_duties="", confidentiality="", revenue_share="",
@@ -77,7 +79,7 @@ def roster() -> Verified[Roster]:
         owners.append(OwnerEntry(id=owner, name=owner, keys=(key(owner).public.text,), threshold=1, nodes=(node,)))
     made = Roster(
         version=1, issued=NOW, expires=LATER, origin="log", root=RootKeys(keys=(key("root").public.text,), threshold=1),
-        hub=HubEntry(id="hub", key=key("hub").public.text), owners=tuple(owners),
+        hub=HubEntry(id="hub", key=key("hub").public.text), status_key=key("status").public.text, owners=tuple(owners),
         witnesses=(WitnessEntry(name="w", key=key("w").public.text),),
         operators=(OperatorEntry(id="acme", name="acme", keys=(key("acme").public.text,)),),
     )  # fmt: skip
@@ -85,6 +87,14 @@ def roster() -> Verified[Roster]:
 
 
 ROSTER = roster()
+
+
+def status(**changed: Any) -> StatusList:
+    plain: dict[str, Any] = {"number": 1, "issued": NOW, "expires": NOW + timedelta(days=1)}
+    return StatusList(**(plain | {"roster": ROSTER.digest, "roster_version": 1} | changed))
+
+
+NOTHING_LISTED = status()
 NODES = ("node-a", "node-b")
 PARTICIPANTS = tuple(Participant(node=f"node-{o}", owner=o, key=key(f"node-{o}").public.text) for o in OWNERS)
 HELD = tuple(
@@ -119,6 +129,7 @@ def case(**changed: Any) -> Case:
         id="p", nonce="0" * 64, job="j", protocol=1, operator="acme", scenario="test", commitment=COMMITMENT.digest,
         algorithm=ALGORITHM, plan_digest=PLAN.digest(), plan=PLAN.model_dump(mode="json"),
         parameters={}, grants=(digest(b"g"),), participants=NODES, roster=ROSTER.digest, output=OUTPUT,
+        status=digest(b"status"),
         data=tuple(
             DataUse(node=f"node-{o}", dataset="data", columns=columns, version=digest(o.encode())) for o in OWNERS
         ),
@@ -140,7 +151,7 @@ def grant(owner: str, *signers: str, **changed: Any) -> Verified[Grant]:
 
 
 def ask(
-    *uses: Use, listed: NegativeList = NOTHING_LISTED, at: datetime = NOW, of: Case | None = None, **more: Any
+    *uses: Use, listed: StatusList | None = NOTHING_LISTED, at: datetime = NOW, of: Case | None = None, **more: Any
 ) -> Any:
     return decide(PLAN, of or case(), more.pop("datasets", (dataset(),)), uses, listed, at, **more)
 
@@ -193,11 +204,11 @@ def test_a_replay_needs_no_free_run_but_a_valid_grant() -> None:
 
 def test_what_is_forbidden_is_denied_whatever_owners_signed() -> None:
     everything = (Use(grant("a"), 0), Use(grant("b"), 0))
-    entry = Entry(id="N-1", dataset="data", column="kind", ground="dispute", reason="in court")
-    decision = ask(*everything, listed=NegativeList(version=3, entries=(entry,)))
+    entry = ForbiddenUse(id="N-1", dataset="data", column="kind", ground="dispute", reason="in court")
+    decision = ask(*everything, listed=status(number=3, forbidden=(entry,)))
     assert isinstance(decision, Denied)
     assert decision.reasons[0].entry == "N-1"
-    assert "version 3, entry N-1" in decision.reasons[0].text
+    assert "status list 3, entry N-1" in decision.reasons[0].text
     for changed, code in (({"grade": "core"}, "core-data"), ({"open_attribute": "not_open"}, "not-open")):
         decision = ask(*everything, datasets=(dataset(**changed),))
         assert codes(decision) == [(code, None)]
@@ -212,7 +223,33 @@ def test_one_owner_is_asked_for_its_own_grant_and_no_others() -> None:
 
 
 def test_the_owner_that_asks_does_not_review_itself() -> None:
-    assert own_review(grant("a", "a", "acme"), ROSTER, "acme")
-    assert not own_review(grant("a"), ROSTER, "acme")
+    assert is_own_review(grant("a", "a", "acme"), ROSTER.document, "acme")
+    assert not is_own_review(grant("a"), ROSTER.document, "acme")
     same = ROSTER.document.model_copy(update={"operators": (OperatorEntry(id="a", name="a"),)})
-    assert own_review(grant("a"), verified(same, "root"), "a")
+    assert is_own_review(grant("a"), same, "a")
+
+
+def test_without_a_fresh_list_nothing_runs_but_owners_are_asked() -> None:
+    granted = (Use(grant("a"), 0), Use(grant("b"), 0))
+    decision = ask(*granted, listed=None)
+    assert isinstance(decision, NeedsApproval)
+    assert codes(decision) == [("no-status-list", None)]
+    assert codes(ask(granted[0], listed=None)) == [("no-grant", "b"), ("no-status-list", None)]
+
+
+@pytest.mark.parametrize(("kind", "subject"), [("operator", "acme"), ("owner", "b"), ("node", "node-a")])
+def test_who_is_stopped_is_denied(kind: Any, subject: str) -> None:
+    stop = StatusEntry(kind=kind, subject=subject, state="suspended", since=NOW, reason="complaint 12")
+    decision = ask(Use(grant("a"), 0), Use(grant("b"), 0), listed=status(stopped=(stop,)))
+    assert isinstance(decision, Denied)
+    assert codes(decision) == [(f"{kind}-suspended", None)]
+    assert "complaint 12" in decision.reasons[0].text
+
+
+def test_a_stopped_grant_does_not_count_and_its_owner_is_asked_again() -> None:
+    stopped = grant("a")
+    stop = StatusEntry(kind="grant", subject=stopped.digest, state="revoked", since=NOW, reason="appeal")
+    listed = status(stopped=(stop,))
+    assert codes(ask(Use(stopped, 0), Use(grant("b"), 0), listed=listed)) == [("grant-revoked", "a")]
+    fresh = Use(grant("a", id="g-2"), 0)
+    assert isinstance(ask(Use(stopped, 0), fresh, Use(grant("b"), 0), listed=listed), Allowed)

@@ -73,7 +73,7 @@ def permit_for(plan: Plan, *nodes: str) -> Verified[Permit]:
         commitment=digest(b"c"), algorithm=ALGORITHM, plan_digest=plan.digest(),
         plan=plan.model_dump(mode="json"), parameters={}, grants=(digest(b"g"),), participants=nodes,
         data=tuple(DataUse(node=n, dataset="data", columns=touched, version=digest(b"v")) for n in nodes),
-        roster=digest(b"r"), output=OutputRule(form="aggregate", profile="standard", version=1, digest=digest(b"p")),
+        roster=digest(b"r"), status=digest(b"s"), output=OutputRule(form="aggregate", profile="standard", version=1, digest=digest(b"p")),
         issued_at=START, expires_at=START + timedelta(minutes=5), deadline=START + timedelta(minutes=10),
     )  # fmt: skip
     return Verified(permit, permit.sign(key), frozenset((key.public,)))

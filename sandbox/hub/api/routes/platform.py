@@ -1,10 +1,10 @@
-"""Health, rosters, catalogue, negative list, usage."""
+"""Health, rosters, status lists, catalogue, usage."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Path
+from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 from sqlalchemy import func, select
 
@@ -22,11 +22,11 @@ from sandbox.hub.api.routes.access import (
 )
 from sandbox.hub.core.hub import stored_rosters
 from sandbox.hub.core.version import VERSION
-from sandbox.hub.people.negative import current_list, publish_list
 from sandbox.hub.people.rosters import accept_roster, latest_roster
+from sandbox.hub.people.status import latest_status
 from sandbox.hub.people.tokens import Role
 from sandbox.hub.requests.catalogue import catalogue_view, describe, register
-from sandbox.policy.negative import NegativeList
+from sandbox.hub.requests.standing import publish_status
 from sandbox.store.tables import usage
 from sandbox.store.tree import read_size
 
@@ -103,18 +103,18 @@ def get_dataset(hub: HubDep, caller: AnyCaller, name: DatasetName) -> dict[str, 
         return describe(hub, connection, name)
 
 
-@router.get("/negative-list", tags=["platform"])
-def get_negative_list(hub: HubDep) -> NegativeList:
-    """The list in force; refusals cite its entries."""
+@router.get("/status", tags=["platform"])
+def get_status(hub: HubDep) -> Any:
+    """The newest status list's envelope, fresh or not. The roster's status key signed it; refusals cite its entries."""
     with hub.store.read() as connection:
-        return current_list(connection)
+        return latest_status(connection).to_json()
 
 
-@router.post("/negative-list", status_code=201, tags=["platform"])
-def post_negative_list(hub: HubDep, caller: Authority, body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
-    """Put a newer version in force."""
-    listed = publish_list(hub, caller, body)
-    return {"version": listed.version, "digest": listed.digest}
+@router.post("/status", status_code=201, tags=["platform"])
+def post_status(hub: HubDep, caller: Authority, body: EnvelopeJson) -> dict[str, Any]:
+    """Put a newer list in force: what it stops ends, what waited for a fresh one goes on."""
+    published = publish_status(hub, envelope(body), caller.actor)
+    return {"number": published.document.number, "digest": published.digest}
 
 
 @router.get("/usage", tags=["platform"])

@@ -141,11 +141,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("level", "index", name="pk_log_nodes"),
     )
     op.create_table(
-        "negative_lists",
-        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        "status_lists",
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("digest", sa.String(length=71), nullable=False),
-        sa.Column("document", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("version", name="pk_negative_lists"),
+        sa.Column("envelope", sa.LargeBinary(), nullable=False),
+        sa.Column("at", sa.String(length=27), nullable=False),
+        sa.PrimaryKeyConstraint("number", name="pk_status_lists"),
     )
     op.create_table(
         "rosters",

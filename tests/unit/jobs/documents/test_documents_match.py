@@ -5,18 +5,20 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jobs.documents import (
+    Basis,
     DataScope,
     ExactVersion,
     ParameterRule,
     Period,
     VersionSeries,
     WitnessEntry,
-    check_permit,
+    check_basis,
     digest,
     verify_commitment,
     verify_dataset_record,
     verify_grant,
     verify_permit,
+    verify_status,
 )
 from jobs.errors import BadDocument, BadSignature, Expired, OutOfScope, UnknownSigner
 
@@ -28,7 +30,9 @@ def check(world, now=None):
     permit = verify_permit(world.permit, roster, now)
     grants = [verify_grant(item, roster, now) for item in world.grants]
     commitment = verify_commitment(world.commitment, roster, now)
-    check_permit(permit, grants, commitment, [verify_dataset_record(r, roster) for r in world.records], roster)
+    records = tuple(verify_dataset_record(record, roster) for record in world.records)
+    status = verify_status(world.status, roster)
+    check_basis(Basis(permit, tuple(grants), commitment, records, status, roster))
 
 
 def test_the_unbent_world_passes(worlds):

@@ -22,6 +22,7 @@ from jobs.documents import (
     Revocation,
     Roster,
     SentRecord,
+    StatusList,
     Vouch,
     canonical,
     digest,
@@ -61,6 +62,7 @@ def documents(world, worlds):
         NodeCertificate.open(Envelope.from_json(Roster.open(world.roster).owners[0].nodes[0].certificate)),
         OutboxRecord(node="node-ewr", owner="ewr", issued=worlds.NOW, first=1, last=3, entries=entries),
         Delivery.open(world.deliveries[0]),
+        StatusList.open(world.status),
         Vouch(node="node-ewr", permit=world.permit.digest, release=world.release.digest),
     ]
 

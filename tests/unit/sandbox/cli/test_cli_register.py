@@ -22,13 +22,13 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> list[SigningKey]:
     folder = tmp_path_factory.mktemp("keys")
-    return [create_key(folder / f"{n}.key", lambda size, n=n: bytes([n + 1]) * size) for n in range(7)]
+    return [create_key(folder / f"{n}.key", lambda size, n=n: bytes([n + 1]) * size) for n in range(8)]
 
 
 @pytest.fixture(scope="module")
 def roster(keys: list[SigningKey]) -> Roster:
     """EWR has one key, LGA signs with two of three."""
-    root, hub, *mine = [key.public.text for key in keys]
+    root, hub, status, *mine = [key.public.text for key in keys]
     return Roster(
         version=1,
         issued=NOW,
@@ -36,6 +36,7 @@ def roster(keys: list[SigningKey]) -> Roster:
         origin="unseen.test/log",
         root=RootKeys(keys=(root,), threshold=1),
         hub=HubEntry(id="hub", key=hub),
+        status_key=status,
         owners=(
             OwnerEntry(id="EWR", name="EWR", keys=(mine[0],), threshold=1, nodes=()),
             OwnerEntry(id="LGA", name="LGA", keys=tuple(mine[1:4]), threshold=2, nodes=()),
@@ -46,11 +47,11 @@ def roster(keys: list[SigningKey]) -> Roster:
 
 
 def test_the_owners_own_keys_pass(roster: Roster, keys: list[SigningKey]) -> None:
-    check_signers(roster, "EWR", [keys[2]])
-    check_signers(roster, "LGA", [keys[5], keys[3]])
+    check_signers(roster, "EWR", [keys[3]])
+    check_signers(roster, "LGA", [keys[6], keys[4]])
 
 
-@pytest.mark.parametrize(("owner", "given"), [("EWR", [3]), ("LGA", [3]), ("LGA", [3, 3]), ("LGA", [2, 3])])
+@pytest.mark.parametrize(("owner", "given"), [("EWR", [4]), ("LGA", [4]), ("LGA", [4, 4]), ("LGA", [3, 4])])
 def test_too_few_or_foreign_keys_are_refused(
     roster: Roster, keys: list[SigningKey], owner: str, given: list[int]
 ) -> None:
@@ -61,7 +62,7 @@ def test_too_few_or_foreign_keys_are_refused(
 
 def test_an_unknown_owner_is_refused(roster: Roster, keys: list[SigningKey]) -> None:
     with pytest.raises(JobError):
-        check_signers(roster, "SFO", [keys[2]])
+        check_signers(roster, "SFO", [keys[3]])
 
 
 def test_a_draft_that_nobody_read_is_refused() -> None:

@@ -12,6 +12,7 @@ from unseen_test_world import DAY, NODES, NOW, OWNERS, SALT, TERMS, Bend, key, o
 
 from jobs.disclosure.profile import load_profile
 from jobs.documents import (
+    PROTOCOL_VERSION,
     Commitment,
     DataScope,
     DatasetRecord,
@@ -23,12 +24,14 @@ from jobs.documents import (
     ParameterRule,
     Period,
     Permit,
+    Roster,
     SigningKey,
+    StatusList,
     digest,
     json_digest,
     salted_commitment,
 )
-from jobs.kinds.statistics.opening import ALGORITHM, PROTOCOL_VERSION
+from jobs.kinds.statistics.opening import ALGORITHM
 from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.kinds.statistics.plan.types import Plan
 from jobs.permit import Order
@@ -93,6 +96,7 @@ class Documents:
         self.commitment = self._made("commitment", self._commitment(), key("operator"))
         self.records = [self._made(f"record:{o}", record(o), *owner_keys(o)) for o in self.owners]
         self.grants = [self._made(f"grant:{o}", self._grant(o), *owner_keys(o)) for o in self.owners]
+        self.status = self._made("status", self._status(), key("status"))
         self.permit = self._made("permit", self._permit(), key("hub"))
 
     @property
@@ -103,6 +107,7 @@ class Documents:
             "grants": [item.to_json() for item in self.grants],
             "commitment": self.commitment.to_json(),
             "records": [item.to_json() for item in self.records],
+            "status": self.status.to_json(),
             "evidence": [],
             "roster": self.roster.to_json(),
         }
@@ -138,9 +143,15 @@ class Documents:
             data=tuple(DataUse(node=f"node-{o}", dataset="flights", columns=self._columns(), version=version(o))
                        for o in self.owners),
             grants=tuple(item.digest for item in self.grants), participants=self.nodes, roster=self.roster.digest,
-            output=RULE, issued_at=self.at, expires_at=self.at + timedelta(minutes=4),
+            status=self.status.digest, output=RULE, issued_at=self.at, expires_at=self.at + timedelta(minutes=4),
             deadline=self.at + timedelta(minutes=30),
         )  # fmt: skip
+
+    def _status(self) -> StatusList:
+        version = Roster.open(self.roster).version
+        return StatusList(
+            number=7, issued=NOW - DAY, expires=NOW + DAY, roster=self.roster.digest, roster_version=version
+        )
 
     def _commitment(self) -> Commitment:
         return Commitment(

@@ -9,12 +9,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.documents import Envelope, RootKeys, SigningKey, canonical, digest
+from jobs.documents import (
+    Envelope,
+    ForbiddenUse,
+    RootKeys,
+    SigningKey,
+    StatusEntry,
+    canonical,
+    digest,
+)
 from sandbox.audit import Checkpoint, Cosigner, SeenLog
 from sandbox.errors import ReceiptRefused
 from sandbox.verify import VerifiedReceipt, verify_receipt
 
 OTHER = digest(b"another")
+SUSPENDED = StatusEntry(
+    kind="operator", subject="op-1", state="suspended", since=datetime(2026, 11, 1, tzinfo=UTC), reason="complaint"
+)
+FORBIDDEN = ForbiddenUse(id="N-1", dataset="flights", column="carrier", ground="dispute", reason="in court")
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
 
 
@@ -35,7 +47,7 @@ def test_an_honest_receipt_passes_and_says_what_it_proves(worlds, honest):
     assert verified.output.media_type == "text/csv"
     assert verified.cosigned.participants == worlds.NODES
     assert verified.cosigned.witnesses == ("witness-1",)
-    assert len(verified.checks) == 9
+    assert len(verified.checks) == 10
     assert "not proven: that the hub computed the numbers from what the nodes sent" in verified.checks
     assert "11 cells, 1 suppressed; its content matches" in "\n".join(verified.checks)
     assert "not given" in "\n".join(verify_receipt(honest.receipt(), honest.trust).checks)
@@ -69,6 +81,16 @@ BENDS = [
     ("permit", {"grants": (OTHER,)}, "scope", "grants"),
     ("permit", {"roster": OTHER}, "permit", "another roster"),
     ("permit", {"participants": ("node-jfk", "node-ewr", "node-lga")}, "scope", "participants"),
+    ("permit", {"protocol": 2}, "scope", "protocol version 1"),
+    ("permit", {"status": OTHER}, "scope", "another status list"),
+    ("permit", {"deadline": NOW + timedelta(hours=25)}, "permit", "24 hours"),
+    ("permit", {"evidence": {"certificate": OTHER}}, "scope", "further documents"),
+    ("status", {"roster_version": 2}, "scope", "not the latest"),
+    ("status", {"roster": OTHER}, "scope", "two different rosters"),
+    ("status", {"issued": NOW - timedelta(days=2), "expires": NOW}, "scope", "expired"),
+    ("status", {"expires": NOW + timedelta(minutes=30)}, "scope", "runs longer"),
+    ("status", {"stopped": (SUSPENDED,)}, "scope", "operator op-1 is suspended"),
+    ("status", {"forbidden": (FORBIDDEN,)}, "scope", "entry N-1"),
     ("sent:node-lga", {"permit": OTHER}, "sent", "another permit"),
     ("sent:node-lga", {"nonce": "cd" * 32}, "sent", "another permit"),
     ("sent:node-lga", {"messages": ()}, "sent", "nothing"),
@@ -86,6 +108,9 @@ BENDS = [
     ("release", {"sent": (OTHER,)}, "release", "another sent messages"),
     ("entry", {"event": "job.submitted"}, "entry", "does not record"),
     ("entry", {"digests": (OTHER,)}, "entry", "does not record"),
+    ("entry", {"actor": "operator:op-1"}, "entry", "hub's own"),
+    ("entry", {"subject": "job-2"}, "entry", "of this job"),
+    ("entry", {"at": NOW + timedelta(hours=1)}, "entry", "another time"),
 ]
 
 
@@ -119,6 +144,7 @@ def test_a_release_whose_verdict_did_not_pass_or_used_another_profile(worlds):
         ("permit", ("ewr-1",), "permit"),
         ("sent:node-jfk", ("node-ewr",), "sent"),
         ("sent:node-jfk", ("jfk-1",), "sent"),
+        ("status", ("hub",), "status"),
         ("release", ("node-ewr",), "release"),
         ("checkpoint", ("witness-1",), "checkpoint"),
     ],
@@ -128,8 +154,8 @@ def test_a_wrong_signer_is_refused(worlds, name, keys, step):
     refused(world.receipt(), world.trust, step)
 
 
-FIELDS = ["rosters", "commitment", "grants", "records", "permit", "sent", "release"]
-STEPS = {"rosters": "roster", "grants": "grant", "records": "record"}
+FIELDS = ["rosters", "commitment", "grants", "records", "permit", "status", "sent", "release", "deliveries"]
+STEPS = {"rosters": "roster", "grants": "grant", "records": "record", "deliveries": "delivery"}
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -153,11 +179,14 @@ def test_documents_left_out_doubled_or_swapped(honest):
     for field, bend, step in (
         ("rosters", lambda x: [], "receipt"),
         ("grants", lambda x: x[:2], "scope"),
-        ("grants", lambda x: [*x, x[0]], "scope"),
+        ("grants", lambda x: [*x, x[0]], "receipt"),
         ("records", lambda x: x[1:], "scope"),
         ("sent", lambda x: x[:2], "sent"),
         ("sent", lambda x: [x[1], x[0], x[2]], "sent"),
-        ("sent", lambda x: [x[0], x[0], x[2]], "sent"),
+        ("sent", lambda x: [x[0], x[0], x[2]], "receipt"),
+        ("rosters", lambda x: [*x, x[0]], "receipt"),
+        ("records", lambda x: [*x, x[0]], "receipt"),
+        ("deliveries", lambda x: [*x, x[0]], "receipt"),
     ):
         plain = json.loads(honest.receipt())
         plain[field] = bend(plain[field])

@@ -39,6 +39,7 @@ from jobs.documents import (
     SentMessage,
     SentRecord,
     SigningKey,
+    StatusList,
     Terms,
     Verdict,
     WitnessEntry,
@@ -118,6 +119,7 @@ class World:
         self.commitment = self.made("commitment", _commitment(), key("operator"))
         self.records = [self.made(f"record:{o}", record(o), *owner_keys(o)) for o in OWNERS]
         self.grants = [self.made(f"grant:{o}", self.grant(o), *owner_keys(o)) for o in OWNERS]
+        self.status = self.made("status", self._status(), key("status"))
         self.permit = self.made("permit", self._permit(), key("hub"))
         self.sent = [self.made(f"sent:{node}", self._sent(node), key(node)) for node in NODES]
         self.release = self.made("release", self._release(), key("hub"))
@@ -141,6 +143,12 @@ class World:
             participants=participants(NODES), terms=TERMS,
         )  # fmt: skip
 
+    def _status(self) -> StatusList:
+        roster = Roster.open(self.roster)
+        return StatusList(
+            number=7, issued=NOW - DAY, expires=NOW + DAY, roster=self.roster.digest, roster_version=roster.version
+        )
+
     def _permit(self) -> Permit:
         return Permit(
             id="permit-1", nonce="ab" * 32, job="job-1", protocol=1, operator="op-1", scenario="punctuality",
@@ -152,7 +160,7 @@ class World:
                 for o in OWNERS
             ),
             grants=tuple(item.digest for item in self.grants), participants=NODES, roster=self.roster.digest,
-            output=RULE, issued_at=NOW, expires_at=NOW + timedelta(minutes=10), deadline=NOW + timedelta(hours=1),
+            status=self.status.digest, output=RULE, issued_at=NOW, expires_at=NOW + timedelta(minutes=10), deadline=NOW + timedelta(hours=1),
         )  # fmt: skip
 
     def _sent(self, node: str) -> SentRecord:
@@ -188,7 +196,12 @@ class World:
 
     def _entry(self) -> LogEntry:
         return LogEntry(
-            salt="00" * 32, event=RELEASED, at=NOW, actor="hub", subject="job-1", digests=(self.release.digest,)
+            salt="00" * 32,
+            event=RELEASED,
+            at=NOW,
+            actor="hub:hub",
+            subject="job-1",
+            digests=(self.release.digest, self.permit.digest),
         )
 
     def _log(self) -> None:
@@ -208,7 +221,8 @@ class World:
 
     def receipt(self) -> bytes:
         return assemble_receipt(
-            [self.roster], self.commitment, self.grants, self.records, self.permit, self.sent, self.release,
+            [self.roster], self.commitment, self.grants, self.records, self.permit, self.status, self.sent,
+            self.release,
             self.deliveries, self.leaf, self.index, self.proof, self.note, vouches=self.vouches,
         )  # fmt: skip
 
@@ -235,7 +249,7 @@ def roster(**fields: Any) -> Roster:
     )  # fmt: skip
     plain: dict[str, Any] = {
         "version": 1, "issued": start, "expires": end, "origin": ORIGIN, "root": ROOT,
-        "hub": HubEntry(id="hub", key=key("hub").public.text), "owners": owners,
+        "hub": HubEntry(id="hub", key=key("hub").public.text), "status_key": key("status").public.text, "owners": owners,
         "witnesses": (WitnessEntry(name="witness-1", key=key("witness-1").public.text),
                       WitnessEntry(name="witness-2", key=key("witness-2").public.text)),
         "operators": (OperatorEntry(id="op-1", name="Operator", keys=(key("operator").public.text,)),

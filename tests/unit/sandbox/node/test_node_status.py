@@ -1,0 +1,96 @@
+"""No fresh status list, no run: what a node refuses, whatever the hub says, and that its memory of lists survives."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from jobs.documents import ForbiddenUse, StatusEntry, digest
+from sandbox.node.tables import jobs, ledger, outbox
+
+NODE = "node-ewr"
+
+
+def refused_with(federation, body):
+    federation.hub.put(NODE, "permit", "job-x", body)
+    federation[NODE].tick(0)
+    [*_, abort] = federation.hub.messages(NODE, "abort")
+    return abort.code
+
+
+def change(**fields):
+    return lambda document: document.model_copy(update=fields)
+
+
+def stopped(worlds, kind, subject):
+    entry = StatusEntry(kind=kind, subject=subject, state="suspended", since=worlds.NOW, reason="complaint")
+    return change(stopped=(entry,))
+
+
+def bends(worlds):
+    now, listed = worlds.NOW, ForbiddenUse(id="N", dataset="flights", column="delay", ground="dispute", reason="court")
+    return {
+        "expired": (change(issued=now - 2 * worlds.DAY, expires=now), "expired"),
+        "not yet valid": (change(issued=now + timedelta(minutes=6)), "expired"),
+        "ends before the run may": (change(expires=now + timedelta(minutes=20)), "out-of-scope"),
+        "about a newer roster": (change(roster_version=2), "roster-rollback"),
+        "about another roster": (change(roster=digest(b"other")), "roster-rollback"),
+        "stops the operator": (stopped(worlds, "operator", "op-1"), "out-of-scope"),
+        "stops an owner": (stopped(worlds, "owner", "lga"), "out-of-scope"),
+        "stops another node": (stopped(worlds, "node", "node-jfk"), "out-of-scope"),
+        "forbids a column": (change(forbidden=(listed,)), "out-of-scope"),
+    }
+
+
+@pytest.mark.parametrize("name", [
+    "expired", "not yet valid", "ends before the run may", "about a newer roster", "about another roster",
+    "stops the operator", "stops an owner", "stops another node", "forbids a column",
+])  # fmt: skip
+def test_an_order_under_a_list_that_does_not_allow_it_is_refused(federation, orders, worlds, name):
+    bend, code = bends(worlds)[name]
+    assert refused_with(federation, orders.Documents(bend={"status": bend}).body) == code
+    assert federation.rows(NODE, jobs) == []
+    assert federation.rows(NODE, ledger) == []
+    assert {row.round for row in federation.rows(NODE, outbox)} == {"abort"}
+
+
+def test_a_stop_of_something_else_stops_nothing(federation, orders, worlds):
+    """The control of the test above: the same order under a list that names others runs."""
+    federation.hub.order(orders.Documents(bend={"status": stopped(worlds, "operator", "op-token")}))
+    federation[NODE].tick(0)
+    assert federation.states(NODE) == [("accepted", None)]
+
+
+def test_a_list_by_another_key_or_another_than_the_permits_is_refused(federation, orders, worlds):
+    forged = orders.Documents(signer={"status": (worlds.key("hub"),)})
+    assert refused_with(federation, forged.body) == "bad-signature"
+    honest = orders.Documents(nonce="cd" * 32, job="job-2")
+    newer = orders.Documents(bend={"status": change(number=8)}).status
+    swapped = {**honest.body, "status": newer.to_json()}
+    assert refused_with(federation, swapped) == "out-of-scope"
+
+
+def test_an_order_without_a_list_is_no_order(federation, orders):
+    body = orders.Documents().body
+    del body["status"]
+    federation.hub.put(NODE, "permit", "job-x", body)
+    federation[NODE].tick(0)
+    assert federation.rows(NODE, jobs) == []
+    assert federation.rows(NODE, outbox) == []
+
+
+def test_numbers_never_go_back_also_after_a_restart(federation, orders):
+    """A hub that shows an old, still fresh list hides what a newer one says."""
+    newer = orders.Documents(bend={"status": change(number=8)})
+    federation.hub.order(newer)
+    federation[NODE].tick(0)
+    older = orders.Documents(nonce="cd" * 32, job="job-2", bend={"status": change(number=7)})
+    assert refused_with(federation, older.body) == "roster-rollback"
+    federation.restart(NODE)
+    again = orders.Documents(nonce="ef" * 32, job="job-3", bend={"status": change(number=7)})
+    assert refused_with(federation, again.body) == "roster-rollback"
+    other = orders.Documents(
+        nonce="0f" * 32, job="job-4", bend={"status": lambda s: change(number=8, expires=s.expires + timedelta(1))(s)}
+    )
+    assert refused_with(federation, other.body) == "roster-rollback"
