@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -30,9 +31,8 @@ from examples import insider
 from examples.prepare_flights import prepare
 from examples.stage import DATA, HERE, ROOT, Stage, raise_curtain, register_all
 from sandbox.cli.render import reason_text, show_reasons, show_table, show_words
-from sandbox.cli.review import words_of
 from sandbox.cli.terminal import say
-from sandbox.client import Client, Job
+from sandbox.client import Client, Job, draft_grant, said
 from sandbox.client.client import Finished
 from sandbox.errors import ReceiptRefused, SandboxError
 from sandbox.local.federation import parquet, read_dataset, read_job
@@ -104,7 +104,9 @@ def approve(stage: Stage, job: Job) -> dict[str, Any]:
     heading("3. each owner reads the plan on its own machine, and signs with its own key")
     with stage.federation.owner("EWR") as client:
         review = next(review for review in client.reviews() if review.job == job.id)
-        show_words(words_of(client, review).text(), "What EWR would sign")
+        now = datetime.now(UTC).replace(microsecond=0)
+        grant = draft_grant(review, "EWR", now, now + timedelta(days=30), runs=2)
+        show_words(said(grant.payload(), review).text(), "What EWR would sign")
     grants = {}
     for owner in stage.places.owners:
         grants[owner] = stage.federation.approve(owner, job.id, runs=2)
@@ -302,7 +304,8 @@ def keep_running(stage: Stage) -> None:
     say(f"   . {ROOT}/acme.env\n   unseen job explain examples/jobs/delay-by-carrier.yaml")
     say("   unseen job submit examples/jobs/delay-by-carrier.yaml        [dim]it prints JOB[/]")
     say(f"2. every owner ({', '.join(places.owners)}) reads and signs")
-    say(f"   . {ROOT}/{first}.env\n   unseen review list\n   unseen review show JOB\n   unseen review approve JOB")
+    say(f"   . {ROOT}/{first}.env\n   unseen review list")
+    say("   unseen review approve JOB                                    [dim]it shows what you sign, and asks[/]")
     say("3. the operator fetches table and receipt, and anybody verifies")
     say(f"   . {ROOT}/acme.env\n   unseen job watch JOB\n   unseen job release JOB")
     say("   unseen job receipt JOB\n   unseen verify receipt.json")

@@ -1,12 +1,20 @@
-"""The owner's commands: read a request on your own machine, sign or deny it with your own key."""
+"""The owner's commands: read a request on your own machine, sign or deny it with your own key.
+
+What is shown is rendered from the bytes of the grant, and exactly these bytes are signed: ``show``, ``approve`` and
+``cosign`` go through ``sandbox.client.said``. The hub supplies envelopes and declarations, each checked before it is
+shown.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from jobs.documents import Envelope, Grant, VersionSeries
+from jobs.errors import OutOfScope
 from sandbox.cli.context import (
     DEFAULT_HUB,
     AsJson,
@@ -20,59 +28,69 @@ from sandbox.cli.context import (
     now,
 )
 from sandbox.cli.render import command, show_next, show_words
-from sandbox.cli.terminal import say, say_json
-from sandbox.client import Client, Review, build_denial, build_grant
-from sandbox.errors import NotFound
+from sandbox.cli.terminal import confirmed, say, say_json
+from sandbox.client import Client, GrantWords, Review, Unreadable, build_denial, draft_grant, said, sign_said
+from sandbox.errors import InvalidSpec, NotFound
 from sandbox.keys import load_key
 
 app = typer.Typer(help="Review requests; sign or deny them (owner).", no_args_is_help=True)
 JobId = Annotated[str, typer.Argument(help="Job id.")]
 Owner = Annotated[str, typer.Option("--owner", envvar="UNSEEN_OWNER", help="Your owner id in the roster.")]
+Runs = Annotated[int, typer.Option(min=1, help="How many runs this grant allows.")]
+Until = Annotated[str, typer.Option(help="The grant ends: 2026-12-31 or 30d.")]
+SeriesUntil = Annotated[
+    str | None, typer.Option(help="Grant later data versions too, up to this day, instead of this version only.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask: for scripts that decided before.")]
+_TITLE = "What you sign (授权内容)"
 
 
 @app.command("list")
 def list_(
     hub: HubUrl = DEFAULT_HUB, token_file: TokenFile = None, trust: TrustFile = None, as_json: AsJson = False
 ) -> None:
-    """What waits for you."""
+    """What waits for you, and what the hub relays that must not be signed."""
     with connect(hub, token_file, need_trust(trust)) as client:
-        reviews = client.reviews()
+        found = client.examine()
     if as_json:
-        say_json([{"job": review.job, "operator": review.operator, "plan": review.plan.digest()} for review in reviews])
+        say_json([_listed(item) for item in found])
         return
-    if not reviews:
+    if not found:
         say("nothing waits for you: a request shows up here when an operator submits a job over your data")
         show_next("unseen node sent  (what has left your node so far)")
-    for review in reviews:
-        say(
-            "{job}  operator {operator}  scenario '{scenario}'  plan {plan}…",
-            job=review.job,
-            operator=review.operator,
-            scenario=review.commitment.document.scenario,
-            plan=review.plan.digest()[:19],
-        )
-    show_next(*[command("unseen review show", review.job) for review in reviews])
+    for item in found:
+        if isinstance(item, Unreadable):
+            say("{job}  [bold red]do not sign[/]  {why}", job=item.job, why=str(item.error))
+        else:
+            say(
+                "{job}  operator {operator}  scenario '{scenario}'  plan {plan}…",
+                job=item.job,
+                operator=item.operator,
+                scenario=item.commitment.document.scenario,
+                plan=item.plan.digest()[:19],
+            )
+    show_next(*[command("unseen review show", item.job) for item in found if isinstance(item, Review)])
 
 
 @app.command()
 def show(
     job_id: JobId,
+    owner: Owner,
+    runs: Runs = 1,
+    until: Until = "30d",
+    series_until: SeriesUntil = None,
     hub: HubUrl = DEFAULT_HUB,
     token_file: TokenFile = None,
     trust: TrustFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """The plan in words, rendered here from the bytes you would sign; never by the hub."""
+    """The grant that 'approve' with the same options would sign, in words, rendered here from its bytes."""
     with connect(hub, token_file, need_trust(trust)) as client:
-        review = _find(client, job_id)
-        words = words_of(client, review)
+        _, words = _words(client, job_id, owner, runs, until, series_until)
     if as_json:
-        say_json(words.model_dump(mode="json"))
+        say_json(words.to_json())
         return
-    show_words(words.text(), "What you would sign (计划说明)")
-    document = review.commitment.document
-    say("operator [bold]{operator}[/] commits to: {purpose}", operator=review.operator, purpose=document.purpose)
-    say("disposal (期满处置): {disposal}", disposal=document.disposal)
+    show_words(words.text(), _TITLE)
     show_next(command("unseen review approve", job_id), command("unseen review deny", job_id) + ' --reason "..."')
 
 
@@ -81,11 +99,13 @@ def approve(
     job_id: JobId,
     owner: Owner,
     key: KeyFile,
-    runs: Annotated[int, typer.Option(min=1, help="How many runs this grant allows.")] = 1,
-    until: Annotated[str, typer.Option(help="The grant ends: 2026-12-31 or 30d.")] = "30d",
-    series_until: Annotated[
-        str | None, typer.Option(help="Grant later data versions too, up to this day, instead of this version only.")
+    runs: Runs = 1,
+    until: Until = "30d",
+    series_until: SeriesUntil = None,
+    plan: Annotated[
+        str | None, typer.Option(help="Digest of the plan that you have read: any other is refused.")
     ] = None,
+    yes: Yes = False,
     to: Annotated[
         Path | None, typer.Option("--out", help="Write the signed grant for co-signers instead of sending it.")
     ] = None,
@@ -93,42 +113,54 @@ def approve(
     token_file: TokenFile = None,
     trust: TrustFile = None,
 ) -> None:
-    """Sign a grant for exactly this request, on this machine, and send it."""
+    """Show a grant for exactly this request in words, ask, sign the bytes that were shown, and send them."""
     with connect(hub, token_file, need_trust(trust)) as client:
-        review = _find(client, job_id)
-        series = _series(client, review, day(series_until)) if series_until else None
-        grant = build_grant(review, owner, [load_key(key)], now(), day(until), runs, series=series)
+        review, words = _words(client, job_id, owner, runs, until, series_until)
+        grant = words.grant
+        if plan is not None and plan != grant.plan_digest:
+            raise OutOfScope("plan_digest", f"request {job_id} is for plan {grant.plan_digest}, not the one you named")
+        _confirm(words, yes)
+        signed = sign_said(words, review, [load_key(key)])
         if to is not None:
-            to.write_bytes(grant.encode())
+            to.write_bytes(signed.encode())
             say("signed grant written to {file}", file=to)
             show_next(f"another signer of {owner}: {command('unseen review cosign', to)}")
             return
-        client.grant(grant)
+        client.grant(signed)
         waiting = [item.job for item in client.reviews()]
     say(
         "granted {runs} run(s) to operator [bold]{operator}[/], until {end:%Y-%m-%d %H:%M} UTC",
-        runs=runs,
-        operator=review.operator,
-        end=day(until),
+        runs=grant.runs,
+        operator=grant.operator,
+        end=grant.period.end,
     )
-    say("grant {digest}", digest=grant.digest)
+    say("grant {digest}", digest=signed.digest)
     show_next(*[command("unseen review show", job) for job in waiting])
-    say("[dim]to take it back:[/] unseen node revoke {digest}", whole=True, digest=grant.digest)
+    say("[dim]to take it back:[/] unseen node revoke {digest}", whole=True, digest=signed.digest)
 
 
 @app.command()
 def cosign(
     file: Annotated[Path, typer.Argument(exists=True, help="A grant that another signer of this owner has signed.")],
     key: KeyFile,
+    yes: Yes = False,
     hub: HubUrl = DEFAULT_HUB,
     token_file: TokenFile = None,
+    trust: TrustFile = None,
 ) -> None:
-    """Add your signature to a grant (m of n signers) and send it."""
-    from jobs.documents import Envelope
-
-    envelope = Envelope.parse(file.read_bytes()).signed_by(load_key(key))
-    file.write_bytes(envelope.encode())
-    with connect(hub, token_file) as client:
+    """Show the grant in the file in words, ask, add your signature (m of n signers) and send it."""
+    envelope = Envelope.parse(file.read_bytes())
+    grant = Grant.open(envelope)
+    with connect(hub, token_file, need_trust(trust)) as client:
+        bound = (grant.plan_digest, grant.commitment)
+        found = (item for item in client.reviews() if (item.plan.digest(), item.commitment.digest) == bound)
+        review = next(found, None)
+        if review is None:
+            raise NotFound("no request that waits for you is the one that this grant is for")
+        words = said(envelope.payload, review)
+        _confirm(words, yes)
+        envelope = sign_said(words, review, [load_key(key)], onto=envelope)
+        file.write_bytes(envelope.encode())
         client.grant(envelope)
     say("grant {digest} sent with {count} signatures", digest=envelope.digest, count=len(envelope.signatures))
 
@@ -150,37 +182,48 @@ def deny(
     say("denied")
 
 
-def words_of(client: Client, review: Review) -> Any:
-    """The plan in words, from this owner's own reading of plan and datasets."""
-    from jobs.kinds.statistics.plan.words import explain
-
-    names = review.plan.columns_touched()
-    datasets = tuple(_dataset(client, name) for name in names)
-    return explain(review.plan, datasets)
-
-
-def _dataset(client: Client, name: str) -> Any:
-    from jobs.schema import Dataset
-
-    return Dataset.model_validate(client.dataset(name)["dataset"])
+def _words(
+    client: Client, job_id: str, owner: str, runs: int, until: str, series_until: str | None
+) -> tuple[Review, GrantWords]:
+    """The grant of these options, drafted, written as bytes, and said from them."""
+    review = _find(client, job_id)
+    series = _series(review, owner, day(series_until)) if series_until else None
+    grant = draft_grant(review, owner, now(), day(until), runs, series=series)
+    return review, said(grant.payload(), review)
 
 
-def _series(client: Client, review: Review, until: Any) -> dict[str, Any]:
-    """Every later version with the same schema and frequency, for each dataset of the plan."""
-    from jobs.documents import VersionSeries
-    from sandbox.catalogue.register import schema_digest
+def _confirm(words: GrantWords, yes: bool) -> None:
+    """Show what would be signed; raises ``NotConfirmed`` unless somebody answers yes, or the call says ``--yes``."""
+    show_words(words.text(), _TITLE)
+    if not yes and not confirmed("Sign exactly this?"):
+        raise NotConfirmed("nothing was signed")
 
-    datasets = [_dataset(client, name) for name in review.plan.columns_touched()]
+
+class NotConfirmed(InvalidSpec):
+    code = "not-confirmed"
+    advice = "Answer y to sign, or give --yes in a script that has decided before."
+
+
+def _series(review: Review, owner: str, until: datetime) -> dict[str, VersionSeries]:
+    """Every later version with the schema and frequency of the owner's own records, for each dataset of the plan."""
     return {
-        dataset.name: VersionSeries(
-            schema_digest=schema_digest(dataset), frequency=dataset.update_frequency, until=until
+        record.document.dataset: VersionSeries(
+            schema_digest=record.document.schema_digest, frequency=record.document.frequency, until=until
         )
-        for dataset in datasets
+        for record in review.own_records(owner)
     }
 
 
+def _listed(item: Review | Unreadable) -> dict[str, Any]:
+    if isinstance(item, Unreadable):
+        return {"job": item.job, "refused": str(item.error)}
+    return {"job": item.job, "operator": item.operator, "plan": item.plan.digest()}
+
+
 def _find(client: Client, job_id: str) -> Review:
-    for review in client.reviews():
-        if review.job == job_id:
-            return review
+    for item in client.examine():
+        if item.job == job_id and isinstance(item, Unreadable):
+            raise item.error
+        if item.job == job_id and isinstance(item, Review):
+            return item
     raise NotFound(f"no request {job_id} waits for you: it is answered or over, or was never asked of you")

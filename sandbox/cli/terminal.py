@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
+import typer
 from rich.cells import cell_len
 from rich.console import Console
 from rich.panel import Panel
@@ -124,6 +125,14 @@ def row(grid: Grid, *cells: object, dim: str | None = None) -> None:
 
 def show(grid: Grid) -> None:
     out.print(grid)
+
+
+def confirmed(question: str) -> bool:
+    """Ask the person at the keyboard; whoever is not there (the end of the input) has not agreed."""
+    try:
+        return typer.confirm(question, default=False)
+    except typer.Abort:
+        return False
 
 
 @contextmanager

@@ -8,22 +8,29 @@ receipt = hub.receipt(job.id)        # verify it offline with sandbox.verify
 """
 
 from sandbox.client.client import Client
+from sandbox.client.grant_words import GrantWords, said
 from sandbox.client.operator import build_commitment
-from sandbox.client.owner import Review, build_denial, build_grant, build_revocation
+from sandbox.client.owner import build_denial, build_grant, build_revocation, draft_grant, sign_said
+from sandbox.client.review import Review, Unreadable
 from sandbox.client.table import Table
 from sandbox.client.views import Job, Preview
 from sandbox.hub_http import HubAway, HubRefused
 
 __all__ = [
     "Client",
+    "GrantWords",
     "HubAway",
     "HubRefused",
     "Job",
     "Preview",
     "Review",
     "Table",
+    "Unreadable",
     "build_commitment",
     "build_denial",
     "build_grant",
     "build_revocation",
+    "draft_grant",
+    "said",
+    "sign_said",
 ]

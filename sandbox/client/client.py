@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from jobs.documents import Envelope, Roster, StatusList, Verified, verify_status
-from sandbox.client.owner import Review
+from sandbox.client.review import Review, Unreadable, examine
 from sandbox.client.table import Table
 from sandbox.client.views import Job, Preview
 from sandbox.hub_http import HubAway, HubHttp, HubRefused
@@ -128,10 +128,20 @@ class Client:
         """What waits for this owner, as the hub relays it; nothing of it is believed before ``review``."""
         return list(self._pages("/requests"))
 
+    def examine(self) -> list[Review | Unreadable]:
+        """What waits for this owner: verified under the pinned root, or why it must not be signed."""
+        declared: dict[str, Any] = {}
+
+        def look_up(name: str) -> Any:
+            if name not in declared:
+                declared[name] = self.dataset(name)["dataset"]
+            return declared[name]
+
+        return examine(self.requests(), self.roster(), datetime.now(UTC), look_up)
+
     def reviews(self) -> list[Review]:
-        """What waits for this owner, verified against the pinned root."""
-        roster, now = self.roster(), datetime.now(UTC)
-        return [Review.read(item, roster, now) for item in self.requests()]
+        """What waits for this owner and may be signed."""
+        return [item for item in self.examine() if isinstance(item, Review)]
 
     def grant(self, envelope: Envelope) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self._call("POST", "/grants", body=envelope.to_json())

@@ -1,39 +1,31 @@
-"""The owner's side of an approval: rendered and signed on the owner's machine, from the bytes that it signs."""
+"""What an owner signs: drafted from a verified review, said in words, and signed as the very bytes that were said."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from jobs.documents import (
-    Commitment,
     DataScope,
-    DataUse,
     Denial,
     Envelope,
     ExactVersion,
     Grant,
-    OutputRule,
     ParameterRule,
-    Participant,
     Period,
     Revocation,
-    Roster,
     Terms,
-    Verified,
     VersionSeries,
-    canonical,
-    verify_commitment,
 )
 from jobs.documents.ed25519 import SigningKey
-from jobs.errors import OutOfScope
+from jobs.errors import BadDocument, UnknownSigner
 from jobs.kinds.statistics.opening import ALGORITHM
-from jobs.kinds.statistics.plan.types import Plan
+from jobs.kinds.statistics.plan.errors import InvalidParameter
+from jobs.kinds.statistics.plan.parameters import check_parameters
 from jobs.schema import Digest, Scalar
-from sandbox.client.views import job_id
+from sandbox.client.grant_words import GrantWords, said
+from sandbox.client.review import Review
 
 STANDARD_TERMS = Terms(
     mode="Statistics over masked parts, or of one part that its owner's node rounds; raw data stays at the node.",
@@ -50,48 +42,44 @@ STANDARD_TERMS = Terms(
 )
 
 
-@dataclass(frozen=True)
-class Review:
-    """One request as the owner's own machine understands it: verified commitment, plan, own data, roster."""
+def draft_grant(
+    review: Review,
+    owner: str,
+    now: datetime,
+    end: datetime,
+    runs: int,
+    *,
+    allowed: Mapping[str, Sequence[Scalar]] | None = None,
+    series: Mapping[str, VersionSeries] | None = None,
+    terms: Terms = STANDARD_TERMS,
+) -> Grant:
+    """The owner's grant for exactly this request, to be said in words (``grant_words``) and then signed.
 
-    job: str
-    operator: str
-    plan: Plan
-    parameters: Mapping[str, Scalar]
-    commitment: Verified[Commitment]
-    data: tuple[DataUse, ...]
-    """What this owner's nodes would read: dataset, columns, version."""
-    participants: tuple[str, ...]
-    output: OutputRule
-    roster: Verified[Roster]
-
-    @classmethod
-    def read(cls, value: Mapping[str, Any], roster: Verified[Roster], now: datetime) -> Review:
-        """Check what the hub relays; raises a ``JobError``. The plan is parsed anew, its digest computed here."""
-        plan = Plan.model_validate(value["plan"])
-        commitment = verify_commitment(Envelope.from_json(value["commitment"]), roster, now)
-        data = tuple(DataUse.model_validate_json(canonical(item)) for item in value["data"])
-        if plan.holders != len(value["participants"]):
-            raise OutOfScope("participants", "the plan adds another number of parts than the request has participants")
-        return cls(
-            job=job_id(value["id"]),
-            operator=commitment.document.operator,
-            plan=plan,
-            parameters=dict(value.get("parameters") or {}),
-            commitment=commitment,
-            data=data,
-            participants=tuple(value["participants"]),
-            output=OutputRule.model_validate(value["output"]),
-            roster=roster,
-        )
-
-    def bound_participants(self) -> tuple[Participant, ...]:
-        """The participants with owner and key as the owner's own roster names them; raises ``UnknownSigner``."""
-        roster = self.roster.document
-        return tuple(
-            Participant(node=node, owner=roster.owner_of(node).id, key=roster.node(node).key)
-            for node in self.participants
-        )
+    ``allowed`` widens parameters beyond the values asked for; ``series`` grants, by dataset, every version of a
+    schema and frequency up to a date, instead of the present version alone (a choice to make knowingly).
+    """
+    commitment = review.commitment.document
+    return Grant(
+        id=f"grant-{secrets.token_hex(6)}",
+        owner=owner,
+        issued=now,
+        operator=review.operator,
+        commitment=review.commitment.digest,
+        scenario=commitment.scenario,
+        purpose=commitment.purpose,
+        algorithm=ALGORITHM,
+        plan_digest=review.plan.digest(),
+        parameters=_rules(review, allowed or {}),
+        data=tuple(
+            DataScope(dataset=name, columns=columns, version=_version(review, owner, name, series or {}))
+            for name, columns in review.plan.columns_touched().items()
+        ),
+        period=Period(start=now, end=end),
+        runs=runs,
+        output=review.output,
+        participants=review.bound_participants(),
+        terms=terms,
+    )
 
 
 def build_grant(
@@ -106,34 +94,24 @@ def build_grant(
     series: Mapping[str, VersionSeries] | None = None,
     terms: Terms = STANDARD_TERMS,
 ) -> Envelope:
-    """Return the owner's grant for exactly this request, signed on this machine.
+    """Draft and sign in one step, for programs that show nobody anything; see ``draft_grant``."""
+    grant = draft_grant(review, owner, now, end, runs, allowed=allowed, series=series, terms=terms)
+    return sign_said(said(grant.payload(), review), review, keys)
 
-    ``allowed`` widens parameters beyond the values asked for; ``series`` grants, by dataset, every version of a
-    schema and frequency up to a date, instead of the present version alone (a choice to make knowingly).
+
+def sign_said(words: GrantWords, review: Review, keys: Sequence[SigningKey], onto: Envelope | None = None) -> Envelope:
+    """Sign exactly the bytes that were said, ``onto`` an envelope of the same bytes if others signed before.
+
+    Raises ``UnknownSigner`` for a key that is not the owner's in the roster, ``BadDocument`` for other bytes.
     """
-    parameters = {name: tuple((allowed or {}).get(name, (value,))) for name, value in review.parameters.items()}
-    grant = Grant(
-        id=f"grant-{secrets.token_hex(6)}",
-        owner=owner,
-        issued=now,
-        operator=review.operator,
-        commitment=review.commitment.digest,
-        scenario=review.commitment.document.scenario,
-        purpose=review.commitment.document.purpose,
-        algorithm=ALGORITHM,
-        plan_digest=review.plan.digest(),
-        parameters=tuple(ParameterRule(name=name, allowed=values) for name, values in sorted(parameters.items())),
-        data=tuple(
-            DataScope(dataset=name, columns=columns, version=_version(review, name, series or {}))
-            for name, columns in review.plan.columns_touched().items()
-        ),
-        period=Period(start=now, end=end),
-        runs=runs,
-        output=review.output,
-        participants=review.bound_participants(),
-        terms=terms,
-    )
-    return grant.sign(*keys)
+    envelope = onto or Envelope(Grant.payload_type(), words.payload, ())
+    if (envelope.payload_type, envelope.payload) != (Grant.payload_type(), words.payload):
+        raise BadDocument("the envelope holds another grant than the one that was shown")
+    owner = words.grant.owner
+    known = set(review.roster.document.owner(owner).keys)
+    if any(key.public.text not in known for key in keys):
+        raise UnknownSigner(f"this key is none of {owner}'s keys in the roster: name the owner's own with --key")
+    return envelope.signed_by(*keys)
 
 
 def build_denial(
@@ -158,10 +136,21 @@ def build_revocation(owner: str, grant: Digest, keys: Sequence[SigningKey], now:
     ).sign(*keys)
 
 
-def _version(review: Review, name: str, series: Mapping[str, VersionSeries]) -> ExactVersion | VersionSeries:
+def _rules(review: Review, allowed: Mapping[str, Sequence[Scalar]]) -> tuple[ParameterRule, ...]:
+    """One rule for each parameter; raises ``InvalidParameter`` for a value that no run could have."""
+    if unknown := sorted(set(allowed) - set(review.parameters)):
+        raise InvalidParameter(f"the plan has no parameter :{unknown[0][:64]}")
+    rules = []
+    for name, asked in sorted(review.parameters.items()):
+        values = allowed.get(name, (asked,))
+        canonical = [check_parameters(review.plan, {**review.parameters, name: value})[name] for value in values]
+        rules.append(ParameterRule(name=name, allowed=tuple(canonical)))
+    return tuple(rules)
+
+
+def _version(
+    review: Review, owner: str, name: str, series: Mapping[str, VersionSeries]
+) -> ExactVersion | VersionSeries:
     if name in series:
         return series[name]
-    versions = {use.version for use in review.data if use.dataset == name}
-    if len(versions) != 1:
-        raise OutOfScope("data", f"the request names no single version of {name} that this owner holds")
-    return ExactVersion(commitment=versions.pop())
+    return ExactVersion(commitment=review.version(owner, name))

@@ -43,7 +43,7 @@ def story(airports: Airports, tmp_path_factory: pytest.TempPathFactory) -> Story
         owner = airports.owner(name)
         seen[f"waiting {name}"] = owner.json("review", "list")
         seen[f"words {name}"] = owner.json("review", "show", told.job)
-        seen[f"approved {name}"] = owner("review", "approve", told.job, "--runs", "2").out
+        seen[f"approved {name}"] = owner("review", "approve", told.job, "--runs", "2", "--yes").out
     sign_by_two(told)
     seen["watched"] = acme.json("job", "watch", told.job)
     acme("job", "release", told.job, "--out", folder / "release.csv", "--salt-out", folder / "salt")
@@ -56,10 +56,10 @@ def story(airports: Airports, tmp_path_factory: pytest.TempPathFactory) -> Story
 def sign_by_two(story: Story) -> None:
     """At LGA one signature is not enough; the signed grant goes from hand to hand."""
     lga, file = story.airports.owner("LGA"), story.folder / "grant.json"
-    story.seen["alone"] = lga("review", "approve", story.job, code=1)
-    lga("review", "approve", story.job, "--runs", "2", "--out", file)
+    story.seen["alone"] = lga("review", "approve", story.job, "--yes", code=1)
+    lga("review", "approve", story.job, "--runs", "2", "--yes", "--out", file)
     second = story.airports.places.owner_keys("LGA")[1]
-    story.seen["cosigned"] = lga("review", "cosign", file, "--key", second).out
+    story.seen["cosigned"] = lga("review", "cosign", file, "--yes", "--key", second).out
 
 
 def test_explaining_says_what_is_read_and_what_is_missing(story: Story) -> None:

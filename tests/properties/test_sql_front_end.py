@@ -14,6 +14,7 @@ from jobs.kinds.statistics.plan.check import check_plan
 from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.kinds.statistics.plan.errors import PlanError
 from jobs.kinds.statistics.plan.scope import Scope
+from jobs.kinds.statistics.plan.statement import statement
 from jobs.kinds.statistics.plan.types import Plan
 from jobs.kinds.statistics.plan.words import explain
 from jobs.schema import CatalogueView
@@ -153,6 +154,8 @@ def decided(sql: str) -> Plan | None:
     received = Plan.model_validate_json(plan.model_dump_json())
     check_plan(received, CATALOGUE.datasets)
     assert explain(received, CATALOGUE).text()
+    shown = "\n".join(statement(received))
+    assert compile_sql(shown, CATALOGUE).digest() == plan.digest(), shown
     return plan
 
 

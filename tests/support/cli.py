@@ -30,12 +30,12 @@ class Person:
 
     settings: dict[str, str] = field(default_factory=dict)
 
-    def __call__(self, *arguments: str | Path, code: int = 0) -> Ran:
-        """Run and insist on the exit code."""
+    def __call__(self, *arguments: str | Path, code: int = 0, typed: str = "") -> Ran:
+        """Run, answer questions with what is ``typed``, and insist on the exit code."""
         environment = {**os.environ, **self.settings, "COLUMNS": "200"}
         program = [sys.executable, "-m", "sandbox.cli", *map(str, arguments)]
         done = subprocess.run(
-            program, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180, check=False
+            program, env=environment, capture_output=True, text=True, timeout=180, check=False, input=typed
         )
         assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
         return Ran(done.returncode, done.stdout, done.stderr)

@@ -148,6 +148,8 @@ class _Statement:
         keys = []
         if using:
             for item in using:
+                if not isinstance(item, exp.Identifier | exp.Column):
+                    raise self.source.refuse(node, "USING lists names of columns")
                 name = exp.Column(this=item.copy() if isinstance(item, exp.Identifier) else item.this.copy())
                 with self.source.at(node):
                     col = left.column(name)

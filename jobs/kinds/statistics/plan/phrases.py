@@ -20,6 +20,7 @@ from jobs.kinds.statistics.plan.expr import (
     Par,
     RowExpr,
 )
+from jobs.kinds.statistics.plan.statement import text_sql
 from jobs.kinds.statistics.plan.types import Aggregate, Plan
 
 FUNCTIONS = {
@@ -40,7 +41,7 @@ def phrase(expr: RowExpr, plan: Plan) -> str:
     """An expression in words; columns of joined datasets carry the dataset's name."""
     match expr:
         case Lit():
-            return f"'{expr.value}'" if expr.type == "string" else expr.value
+            return text_sql(expr.value) if expr.type == "string" else expr.value
         case Par():
             return f":{expr.name}"
         case Col():
@@ -61,8 +62,7 @@ def phrase(expr: RowExpr, plan: Plan) -> str:
             values = [phrase(value, plan) for value in expr.values]
             if len(values) == 1:
                 return f"{phrase(expr.arg, plan)} is {values[0]}"
-            shown = ", ".join(values[:12]) + (f", ... ({len(values)} values)" if len(values) > 12 else "")
-            return f"{phrase(expr.arg, plan)} is one of {shown or 'no values'}"
+            return f"{phrase(expr.arg, plan)} is one of {', '.join(values) or 'no values'}"
         case IsNull():
             return f"{phrase(expr.arg, plan)} is missing"
         case Not():

@@ -10,7 +10,7 @@ from itertools import product
 from math import prod
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, model_validator
 
 from jobs import legible
 from jobs.documents.canonical import json_digest
@@ -163,6 +163,12 @@ class Plan(Model):
     """How many parts are added; a permit must name exactly as many participants."""
     ring_bits: Literal[64, 128]
     profile: ProfileId
+
+    @model_validator(mode="after")
+    def _reads_what_it_joins(self) -> Plan:
+        if any(planned.column.table > len(self.joins) for planned in self.columns):
+            raise ValueError("columns name a table that the plan does not join")
+        return self
 
     @property
     def cells(self) -> int:

@@ -1,6 +1,7 @@
 """A plan in words: what an owner reads before signing. Rendered by whoever decides, from the plan's own bytes.
 
-English, with the Chinese term where the regulations have one. Pure: two readers of one plan see the same text.
+English, with the Chinese term where the regulations have one. Pure: two readers of one plan see the same text. One fact
+a line: plans and declarations hold legible text without newlines only, so no value in it can begin another.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from jobs.kinds.statistics.plan.cost import Cost, estimate
 from jobs.kinds.statistics.plan.expr import Col, columns_of
 from jobs.kinds.statistics.plan.grade import combined_grade
 from jobs.kinds.statistics.plan.phrases import column, phrase, statistic
-from jobs.kinds.statistics.plan.types import Plan
+from jobs.kinds.statistics.plan.statement import statement, text_sql
+from jobs.kinds.statistics.plan.types import Dimension, Parameter, Plan
 from jobs.schema import CatalogueView, Dataset, Model, Role
 
 _ROLE_WORDS = {
@@ -40,6 +42,8 @@ class PlanWords(Model):
     """All that a reviewer should know about a plan; ``text`` puts it on one page."""
 
     summary: str
+    statement: tuple[str, ...]
+    """SQL, written anew from the plan; lines."""
     statistics: tuple[str, ...]
     groups: tuple[str, ...]
     rows_known: tuple[str, ...]
@@ -52,14 +56,16 @@ class PlanWords(Model):
     numbers: int
     grade: str
     grade_reason: str
-    parts: str
+    parts: tuple[str, ...]
+    """Who contributes, and what hub and others learn of it."""
     units: str
     cost: Cost
     digest: str
 
     def text(self) -> str:
         """Plain text, one fact per line."""
-        lines = [self.summary, f"plan {self.digest}", ""]
+        lines = [self.summary, f"plan {self.digest}", "Statement, written here from the plan:"]
+        lines += [f"  {line}" for line in self.statement]
         for title, items in (
             ("Statistics", self.statistics),
             ("For each", self.groups),
@@ -72,13 +78,15 @@ class PlanWords(Model):
             lines += [f"{title}:", *(f"  - {item}" for item in items)] if items else []
         lines.append("Columns touched:")
         for c in self.columns:
-            lines.append(f"  - {c.dataset}.{c.column} [{c.role}; {c.grade}] {', '.join(c.uses)}")
+            title = f" {text_sql(c.title)}" if c.title else ""
+            lines.append(f"  - {c.dataset}.{c.column}{title} [{c.role}; {c.grade}] {', '.join(c.uses)}")
             lines.append(f"      reveals {c.reveals}, to {c.to}")
         lines += [
             f"Cells: {self.cells:,}, numbers: {self.numbers:,}",
             f"Privacy units: {self.units}",
             f"Combined grade (分类分级): {self.grade_reason}",
-            f"Parts: {self.parts}",
+            "Parts, and what others learn of yours:",
+            *(f"  - {item}" for item in self.parts),
             f"Cost: at most {self.cost.rows_at_most:,} rows over all owners, {self.cost.columns_read} columns, about "
             f"{self.cost.seconds_about} s; each node sends at most "
             f"{self.cost.flag_bytes_per_node + self.cost.value_bytes_per_node:,} bytes",
@@ -90,17 +98,18 @@ def explain(plan: Plan, datasets: CatalogueView | Iterable[Dataset]) -> PlanWord
     """The plan in words. ``datasets`` must hold every dataset of the plan; raises ``KeyError`` otherwise."""
     known = {d.name: d for d in (datasets.datasets if isinstance(datasets, CatalogueView) else datasets)}
     grade, reason = combined_grade(plan, known)
-    groups = tuple(f"{d.name}: {phrase(d.expr, plan)} ({len(d.domain)} values)" for d in plan.dimensions)
+    groups = tuple(_group(d, plan) for d in plan.dimensions)
     statistics = tuple(statistic(a, plan) for a in plan.aggregates)
     return PlanWords(
         summary=f"{len(statistics)} statistic{'s' * (len(statistics) > 1)} of {plan.dataset}"
         + (f", for each of {plan.cells} cells" if plan.dimensions else ", over all rows"),
+        statement=statement(plan),
         statistics=statistics,
         groups=groups,
         rows_known=tuple(phrase(c, plan) for c in plan.where.known),
         rows_sensitive=tuple(phrase(c, plan) for c in plan.where.sensitive),
         joins=tuple(_join(plan, number) for number in range(1, len(plan.joins) + 1)),
-        parameters=tuple(f":{p.name}, a {p.type}" + _allowed(p.allowed, p.low, p.high) for p in plan.parameters),
+        parameters=tuple(_parameter(p) for p in plan.parameters),
         after_release=_after(plan),
         columns=_columns(plan, known),
         cells=plan.cells,
@@ -108,12 +117,7 @@ def explain(plan: Plan, datasets: CatalogueView | Iterable[Dataset]) -> PlanWord
         grade=grade.value,
         grade_reason=reason,
         parts=_parts(plan.holders),
-        units=", ".join(
-            f"{column(u.column, plan)} ({u.unit_domain}), rows without one: {u.nulls}d"
-            if u.nulls == "exclude"
-            else f"{column(u.column, plan)} ({u.unit_domain})"
-            for u in plan.unit_columns
-        ),
+        units=_units(plan),
         cost=estimate(plan),
         digest=plan.digest(),
     )
@@ -126,10 +130,28 @@ def _join(plan: Plan, number: int) -> str:
     return f"{join.dataset} on {on}; {kept}"
 
 
-def _allowed(allowed: tuple[object, ...] | None, low: str | None, high: str | None) -> str:
-    if allowed is not None:
-        return f", one of {len(allowed)} declared values"
-    return f", from {low} to {high}" if low is not None else ""
+def _group(dimension: Dimension, plan: Plan) -> str:
+    """A grouping with its values, which follow from statement and declarations: a long list is named by its ends."""
+    values = ["missing" if v is None else text_sql(v) if isinstance(v, str) else str(v) for v in dimension.domain]
+    listed = ", ".join(values) if len(values) <= 24 else f"{', '.join(values[:12])}, ..., {', '.join(values[-2:])}"
+    return f"{text_sql(dimension.name)}: {phrase(dimension.expr, plan)}; {len(values)} values: {listed}"
+
+
+def _parameter(parameter: Parameter) -> str:
+    text = f":{parameter.name}, a {parameter.type}"
+    if parameter.allowed is not None:
+        return f"{text}, one of {len(parameter.allowed)} declared values"
+    return text if parameter.low is None else f"{text}, from {parameter.low} to {parameter.high}"
+
+
+def _units(plan: Plan) -> str:
+    whose = "in your part alone" if plan.holders == 1 else "in every owner's part"
+    named = [
+        f"{column(unit.column, plan)} tells them apart (domain {unit.unit_domain}"
+        + (", rows without one are left out)" if unit.nulls == "exclude" else ")")
+        for unit in plan.unit_columns
+    ]
+    return f"{'; '.join(named)}. The rules count them {whose}"
 
 
 def _after(plan: Plan) -> tuple[str, ...]:
@@ -139,22 +161,29 @@ def _after(plan: Plan) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _parts(holders: int) -> str:
+def _parts(holders: int) -> tuple[str, ...]:
+    """Who learns what, today: README says the same."""
     if holders == 1:
         return (
-            "one owner contributes, so no mask can hide its numbers. Its own node applies all rules and rounds: exact "
-            "totals never leave it, and the hub (平台) sees which cells pass, and their rounded numbers."
+            "you alone contribute, so there is nothing to mask: your own node applies all rules and rounds",
+            "exact totals never leave your node; the hub (平台) sees which cells pass and their rounded numbers, and "
+            "not whether a withheld cell is small or empty",
+            "the hub alone computes the released table from them",
         )
     common = (
-        f"{holders} owners contribute. Each part alone must satisfy minimum group and dominance, and is masked, so the "
-        "hub (平台) sees only the sum of all parts."
+        f"{holders} owners contribute; each part alone must satisfy minimum group and dominance, and is masked",
+        "the hub (平台) sees sums of all parts only, and computes the released numbers alone: no node recomputes them",
+        "of each cell and statistic the hub sees two flags, whether some part breaks a rule and whether some part is "
+        "large enough: it tells empty, small and mixed cells apart, and by asking single nodes to open a failed cell "
+        "it finds out whose part failed",
     )
     if holders == 2:
         return (
-            f"{common} With two owners, masking hides a part from the hub only: whoever knows one part and the "
-            "released total knows the other, so each owner learns the other's numbers, up to rounding."
+            *common,
+            "with two owners, masking hides a part from the hub only: whoever knows one part and the released total "
+            "knows the other, so each owner learns the other's numbers, up to rounding",
         )
-    return f"{common} All other owners together could subtract their parts and learn yours, up to rounding."
+    return (*common, "all other owners together could subtract their parts and learn yours, up to rounding")
 
 
 def _columns(plan: Plan, datasets: dict[str, Dataset]) -> tuple[ColumnWords, ...]:
@@ -179,6 +208,7 @@ def _columns(plan: Plan, datasets: dict[str, Dataset]) -> tuple[ColumnWords, ...
     return tuple(found)
 
 
+_HUB = "the hub (平台), as"
 _OPERATOR = "the operator (授权运营), where the rules pass"
 
 
@@ -204,10 +234,8 @@ def _uses(plan: Plan, col: Col) -> tuple[list[str], str, str]:
         if aggregate.column == col:
             uses.append("aggregated")
             revealed.append(statistic(aggregate, plan))
+    if not revealed and plan.holders == 1:
+        return uses, "nothing but whether a cell has enough individuals", f"{_HUB} one bit per number"
     if not revealed:
-        return (
-            uses,
-            "nothing but whether a cell has enough individuals",
-            "the hub (平台), as one bit per cell and statistic",
-        )
+        return uses, "nothing but whether a cell is empty, small or large enough", f"{_HUB} two flags per number"
     return list(dict.fromkeys(uses)), "; ".join(dict.fromkeys(revealed)), _OPERATOR
