@@ -19,6 +19,8 @@ from jobs.schema import Digest
 
 SALT_BYTES: Final = 32
 MAX_DEPTH: Final = 32
+MAX_VALUES: Final = 1_000_000
+"""In one document: reading costs microseconds a value, and what a stranger signed is read before its key is known."""
 _EXACT: Final = 2**53 - 1
 _COMMITMENT: Final = b"unseen salted commitment v1\n"
 
@@ -37,6 +39,7 @@ def parse_canonical(data: bytes) -> Any:
 
     Two spellings of one document would have two digests, so duplicate keys, spaces, floats and escapes are refused.
     """
+    check_values(data, MAX_VALUES)
     value = parse_json(data)
     if canonical(value) != data:
         raise BadDocument("the document is not canonical JSON (RFC 8785)")
@@ -55,6 +58,12 @@ def parse_json(data: bytes) -> Any:
         raise BadDocument("not a JSON document") from None
     _check_exact(value, MAX_DEPTH)
     return value
+
+
+def check_values(data: bytes, at_most: int) -> None:
+    """Raise ``BadDocument`` for JSON of more values than that, before any is read: commas, wherever they stand."""
+    if data.count(b",") >= at_most:
+        raise BadDocument(f"a document of at most {at_most} values is read here")
 
 
 def digest(data: bytes) -> Digest:

@@ -43,6 +43,7 @@ from jobs.documents import (
     verify_status,
     verify_vouch,
 )
+from jobs.documents.canonical import check_values
 from sandbox.audit.checkpoint import Checkpoint
 from sandbox.audit.entry import LogEntry
 from sandbox.errors import ReceiptRefused
@@ -53,6 +54,8 @@ from sandbox.verify.step import step
 from sandbox.verify.vouched import check_vouches, say_vouched
 
 MAX_BYTES = 16 << 20
+MAX_VALUES = 200_000
+"""Of the receipt itself: the documents in it are base64 text, and have bounds of their own."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,7 @@ def verify_receipt(
     with step("receipt"):
         if len(data) > MAX_BYTES:
             raise ReceiptRefused("receipt", f"a receipt has at most {MAX_BYTES} bytes")
+        check_values(data, MAX_VALUES)
         receipt = Receipt.parse(canonical(parse_json(data)))
     roster = _verify_roster(receipt, trust)
     with step("commitment"):
