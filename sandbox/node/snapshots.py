@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from sandbox.node.state import Held, NodeState
 
 _LOG: Final = logging.getLogger("unseen.node")
 _FOLDER: Final = "snapshots"
+_writing: Final = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,23 @@ def inputs(state: NodeState, held: Mapping[str, Held]) -> dict[str, Input]:
 def _whole(state: NodeState, held: Held) -> SnapshotRef | None:
     if held.snapshot is None:
         return None
-    try:
-        check_present(held.snapshot)
+    if _is_present(held, held.snapshot):
         return held.snapshot
+    with _writing:  # of several jobs that find it gone, one writes it
+        with state.read() as connection:
+            now = state.snapshot(connection, held.version) or held.snapshot
+        if _is_present(held, now):
+            return now
+        # by name: what writes snapshots brings compiled kernels along, which a node at rest does not need
+        storing = importlib.import_module("sandbox.node.storing")
+        made: SnapshotRef = storing.write_again(state, held, now)
+        return made
+
+
+def _is_present(held: Held, ref: SnapshotRef) -> bool:
+    try:
+        check_present(ref)
+        return True
     except SnapshotDamaged as damaged:
         _LOG.error("snapshot of %s: %s; it is written anew", held.dataset.name, damaged)
-    # by name: what writes snapshots brings compiled kernels along, which a node at rest does not need
-    storing = importlib.import_module("sandbox.node.storing")
-    made: SnapshotRef = storing.write_again(state, held, held.snapshot)
-    return made
+        return False

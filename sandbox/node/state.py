@@ -151,6 +151,11 @@ class NodeState:
         }
         connection.execute(insert(datasets).values(row))
 
+    def snapshot(self, connection: Connection, version: str) -> SnapshotRef | None:
+        """A version's snapshot as it was last written."""
+        row = connection.execute(select(datasets.c.snapshot).where(datasets.c.version == version)).one()
+        return _snapshot(row.snapshot, self.setting(connection, "snapshot_key"))
+
     def set_snapshot(self, connection: Connection, version: str, snapshot: SnapshotRef) -> None:
         """The same version's snapshot, written anew."""
         values = {"snapshot": _snapshot_row(snapshot)}

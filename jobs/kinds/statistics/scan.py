@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
+from adapters.errors import SnapshotDamaged
 from adapters.open import open_source
 from adapters.snapshot.index import Index
+from adapters.snapshot.present import condemn_if_damaged
 from adapters.snapshot.read import Snapshot, SnapshotRows
 from adapters.source import Input, check_unchanged
 from jobs.kinds.base import Limits
@@ -38,10 +40,16 @@ def scan(
     plan: Plan, parameters: Mapping[str, Scalar], inputs: Mapping[str, Input], limits: Limits, part: int, of: int
 ) -> LocalResult:
     """One piece of ``of``. Raises ``SourceChanged``, ``SnapshotDamaged``, ``AdapterError`` or ``JobError``."""
-    index = _index(plan, inputs)
-    if index is not None and decide_way(plan, index.unit).name == "ordered":
-        return _ordered(plan, parameters, inputs, limits, range(index.parts) if of == 1 else [part])
-    return _rows(plan, parameters, inputs, limits)
+    try:
+        index = _index(plan, inputs)
+        if index is not None and decide_way(plan, index.unit).name == "ordered":
+            return _ordered(plan, parameters, inputs, limits, range(index.parts) if of == 1 else [part])
+        return _rows(plan, parameters, inputs, limits)
+    except SnapshotDamaged:
+        for item in inputs.values():
+            if item.snapshot is not None:
+                condemn_if_damaged(item.snapshot)
+        raise
 
 
 def _index(plan: Plan, inputs: Mapping[str, Input]) -> Index | None:
