@@ -142,6 +142,12 @@ class OutboxEntry(Part):
     number: Count
     permit: DigestText
     message: SentMessage
+    binding: bool
+    """The point of no return: the owner's values, masked or rounded."""
+    refused: Label | None
+    """The hub's code, if it did not take the message."""
+    transcript: DigestText | None
+    """What the node had been told when it signed this; null for messages that do not depend on it."""
 
 
 class OutboxRecord(Document):

@@ -44,6 +44,8 @@ class LogEntry(Document):
 
 RELEASED = "job.released"
 """The event whose leaf a receipt proves; its digests hold the ``Release``'s."""
+JOB_PERMITTED = "job.permitted"
+"""The hub issued a permit: the first digest is the permit's, the others are those of its grants."""
 JOB_CLOSED = "job.destroyed"
 """The last event of a job: every participant has said that it destroyed what it held in between."""
 MESSAGE_RECEIVED = "message.received"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from jobs.documents import Envelope, verify_outbox_record
-from sandbox.audit import verify_checkpoint
+from jobs.documents import Envelope, OutboxRecord, verify_outbox_record
+from sandbox.audit import LogEntry, verify_checkpoint
 from sandbox.cli.context import (
     DEFAULT_HUB,
     AsJson,
@@ -22,7 +23,7 @@ from sandbox.cli.context import (
 from sandbox.cli.render import command, moment, show_next
 from sandbox.cli.terminal import framed, listing, row, say, say_json, show, styled
 from sandbox.errors import IntegrityFailure
-from sandbox.verify import join_pages, read_item, verify_entries
+from sandbox.verify import compare_transcripts, count_runs, join_pages, read_item, verify_entries
 from sandbox.verify import reconcile as reconcile_record
 
 app = typer.Typer(help="Read, verify and reconcile the job log (auditor).", no_args_is_help=True)
@@ -100,30 +101,66 @@ def reconcile(
     token_file: TokenFile = None,
     trust: TrustFile = None,
 ) -> None:
-    """Compare what each node says it sent with what the log says it received, message by message."""
+    """Compare each node's own account with the log, the nodes with each other, and run counts with the hub's.
+
+    Exit code 1 unless all agree: a message that is missing on one side, values that the hub refused after they had left
+    their owner, nodes that were told different things, a grant used more or less often than the hub says.
+    """
     with connect(hub, token_file, need_trust(trust)) as client:
         roster = client.roster()
+        grants = client.grants()  # first: a run that begins meanwhile is in the log then
         note = client.log_get("checkpoint")["note"].encode()
         checkpoint, _ = verify_checkpoint(note, roster.document.origin, roster.document.hub_key())
         leaves = [read_item(entry) for entry in client.log_entries()]
     entries = verify_entries(leaves[: checkpoint.size], checkpoint)
-    agreed = True
     envelopes = [Envelope.from_json(json.loads(path.read_text())) for path in records]
-    for record in join_pages(verify_outbox_record(envelope, roster).document for envelope in envelopes):
-        result = reconcile_record(record, entries)
-        agreed &= result.agrees
-        mark = styled("agrees", "green") if result.agrees else styled("differs", "bold red")
-        say("{node}: {count} messages, {mark}", node=record.node, count=len(record.entries), mark=mark)
-        for item in result.not_logged:
-            say("  - sent as no. {number} ({round}) but not in the log", number=item.number, round=item.message.round)
-        for entry in result.not_sent:
-            say(
-                "  - in the log as {subject} at {at:%H:%M:%S} but not in the node's record",
-                subject=entry.subject,
-                at=entry.at,
-            )
-    if not agreed:
-        raise IntegrityFailure("a node's own record and the hub's log do not agree")
+    joined = join_pages(verify_outbox_record(envelope, roster).document for envelope in envelopes)
+    agreed = [show_reconciled(record, entries, grants) for record in joined]
+    told = compare_transcripts(joined)
+    for item in told:
+        say(
+            "[bold red]told differently[/]: {nodes} signed {round} no. {number} of {permit} after different relays",
+            nodes=", ".join(sorted(item.transcripts)),
+            round=item.round,
+            number=item.sequence,
+            permit=item.permit,
+        )
+    if told or not all(agreed):
+        raise IntegrityFailure("the nodes' own records and what the hub says do not agree")
+
+
+def show_reconciled(record: OutboxRecord, entries: Sequence[LogEntry], grants: Sequence[Mapping[str, Any]]) -> bool:
+    """One node's lines; returns whether nothing needs an explanation."""
+    result = reconcile_record(record, entries)
+    runs = [count for count in count_runs(record, entries, grants) if not count.agrees]
+    agrees = result.agrees and not runs
+    mark = styled("agrees", "green") if agrees else styled("differs", "bold red")
+    say("{node}: {count} messages, {mark}", node=record.node, count=len(record.entries), mark=mark)
+    for item in result.not_logged:
+        say("  - sent as no. {number} ({round}) but not in the log", number=item.number, round=item.message.round)
+    for item in result.refused:
+        say(
+            "  - [bold red]values left[/] as no. {number} ({round}) and the hub refused them",
+            number=item.number,
+            round=item.message.round,
+        )
+    for entry in result.not_sent:
+        say(
+            "  - in the log as {subject} at {at:%H:%M:%S} but not in the node's record",
+            subject=entry.subject,
+            at=entry.at,
+        )
+    for count in runs:
+        say(
+            "  - grant {grant}: the hub counts {hub} run(s), the node sent values in {bound} of {permits}",
+            grant=count.grant,
+            hub=count.hub,
+            bound=count.bound,
+            permits=count.permits,
+        )
+    if result.late:
+        say("  {count} message(s) came after their job had ended, as the log says too", count=len(result.late))
+    return agrees
 
 
 def usage(hub: HubUrl = DEFAULT_HUB, token_file: TokenFile = None, as_json: AsJson = False) -> None:

@@ -131,6 +131,8 @@ class Federation:
             yield f"{verified.node}: {result.matched} sent messages are in the log, byte for byte"
             for item in result.not_logged:
                 yield f"  no. {item.number}, a signed {item.message.round!r}, is not: the hub hides an order"
+            for item in result.refused:
+                yield f"  no. {item.number}, signed {item.message.round!r}, left its owner and the hub refused it"
             for entry in result.not_sent:
                 yield f"  {entry.subject} is in the log, and the node never sent it"
 

@@ -130,7 +130,14 @@ class Control:
             raise Unavailable("nothing has left this node yet" if after == 0 else f"nothing after message {after} yet")
         roster = context.state.trusted.last.document
         entries = tuple(
-            OutboxEntry(number=number, permit=row.permit, message=_sent_message(row, roster.hub.id))
+            OutboxEntry(
+                number=number,
+                permit=row.permit,
+                message=_sent_message(row, roster.hub.id),
+                binding=row.round == "values",
+                refused=None,
+                transcript=None,
+            )
             for number, row in enumerate(rows[:_PAGE], start=after + 1)
         )
         last = entries[-1].number

@@ -10,13 +10,24 @@ output; the text says why.
 
     entries = verify_entries(map(read_item, exported), checkpoint)  # an auditor: all entries, none edited
     reconcile(verified_outbox_record.document, entries).agrees      # a node's own record against the log
+    compare_transcripts(records)                                    # the nodes with each other
+    count_runs(record, entries, grants)                             # uses of grants with the hub's counts
 """
 
 from sandbox.verify.assemble import assemble_receipt
-from sandbox.verify.history import Hidden, Reconciliation, join_pages, read_item, reconcile, verify_entries
+from sandbox.verify.history import Hidden, read_item, verify_entries
 from sandbox.verify.receipt import VerifiedReceipt, verify_receipt
+from sandbox.verify.reconcile import (
+    Divergence,
+    Reconciliation,
+    RunCount,
+    compare_transcripts,
+    count_runs,
+    join_pages,
+    reconcile,
+)
 
 __all__ = [
-    "Hidden", "Reconciliation", "VerifiedReceipt", "assemble_receipt", "join_pages", "read_item", "reconcile",
-    "verify_entries", "verify_receipt",
+    "Divergence", "Hidden", "Reconciliation", "RunCount", "VerifiedReceipt", "assemble_receipt", "compare_transcripts",
+    "count_runs", "join_pages", "read_item", "reconcile", "verify_entries", "verify_receipt",
 ]  # fmt: skip

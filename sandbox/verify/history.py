@@ -1,4 +1,4 @@
-"""What an auditor checks over the whole log: are these all its entries, and do the nodes' own records agree with them?
+"""What everybody can check over the whole log: are these all its entries, unchanged and in order?
 
 Pure and offline: the entries are whatever the hub exported, believed only if they give the root of a checkpoint that
 others cosigned. ``check_extends`` (``sandbox.audit``) is how two checkpoints are compared.
@@ -10,13 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.documents import OutboxRecord, digest, salted_commitment
+from jobs.documents import digest, salted_commitment
 from jobs.documents.ed25519 import decode_base64
-from jobs.documents.execution import OutboxEntry
 from jobs.errors import BadDocument
-from jobs.schema import Digest
 from sandbox.audit.checkpoint import Checkpoint
-from sandbox.audit.entry import MESSAGE_RECEIVED, MESSAGE_REFUSED, LogEntry
+from sandbox.audit.entry import LogEntry
 from sandbox.audit.merkle import EMPTY_ROOT, leaf_hash, node_hash
 from sandbox.errors import BadProof
 
@@ -66,60 +64,6 @@ def verify_entries(leaves: Iterable[bytes | Hidden], checkpoint: Checkpoint) -> 
     if tree.root() != checkpoint.root:
         raise BadProof("the entries do not give the checkpoint's root: at least one was changed, replaced or moved")
     return tuple(map(LogEntry.read, entries))
-
-
-@dataclass(frozen=True)
-class Reconciliation:
-    """A node's own account of what left it against the hub's log. ``agrees`` when neither knows more than the other."""
-
-    matched: int
-    not_logged: tuple[OutboxEntry, ...]
-    """Sent according to the node, but not in the log."""
-    not_sent: tuple[LogEntry, ...]
-    """Received from the node according to the log, but not in the node's record."""
-
-    @property
-    def agrees(self) -> bool:
-        return not self.not_logged and not self.not_sent
-
-
-def reconcile(record: OutboxRecord, entries: Iterable[LogEntry]) -> Reconciliation:
-    """Compare a verified outbox record that starts at the node's first message with the entries of the log.
-
-    Pass a record and entries of about the same time: what was sent after the checkpoint is reported as not logged.
-    """
-    logged: dict[Digest, LogEntry] = {}
-    for entry in entries:
-        if (
-            entry.event in (MESSAGE_RECEIVED, MESSAGE_REFUSED)
-            and entry.actor == f"node:{record.node}"
-            and entry.digests
-        ):
-            logged[entry.digests[0]] = entry
-    sent = {item.message.digest: item for item in record.entries}
-    return Reconciliation(
-        matched=len(sent.keys() & logged.keys()),
-        not_logged=tuple(item for name, item in sent.items() if name not in logged),
-        not_sent=tuple(entry for name, entry in logged.items() if name not in sent),
-    )
-
-
-def join_pages(records: Iterable[OutboxRecord]) -> tuple[OutboxRecord, ...]:
-    """One record for each node out of the pages of its export; raises ``BadProof`` where a page is missing."""
-    pages: dict[str, list[OutboxRecord]] = {}
-    for record in records:
-        pages.setdefault(record.node, []).append(record)
-    return tuple(_joined(node, sorted(found, key=lambda page: page.first)) for node, found in sorted(pages.items()))
-
-
-def _joined(node: str, pages: list[OutboxRecord]) -> OutboxRecord:
-    expected = 1
-    for page in pages:
-        if page.first != expected:
-            raise BadProof(f"the record of {node} lacks message {expected}: give all pages of its export")
-        expected = page.last + 1
-    entries = tuple(entry for page in pages for entry in page.entries)
-    return pages[0].model_copy(update={"entries": entries, "last": expected - 1})
 
 
 class _Frontier:

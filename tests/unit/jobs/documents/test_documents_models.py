@@ -43,7 +43,14 @@ def world(worlds):
 def documents(world, worlds):
     sent = SentRecord.open(world.sent[0])
     entries = tuple(
-        OutboxEntry(number=number, permit=world.permit.digest, message=message)
+        OutboxEntry(
+            number=number,
+            permit=world.permit.digest,
+            message=message,
+            binding=False,
+            refused=None,
+            transcript=None,
+        )
         for number, message in enumerate(sent.messages, start=1)
     )
     return [

@@ -19,6 +19,9 @@ def page(node: str, first: int, last: int) -> OutboxRecord:
             message=SentMessage(
                 sequence=0, round="key", receiver="hub", size=1, digest=digest(f"{node} {n}".encode()), sent_at=NOW
             ),
+            binding=False,
+            refused=None,
+            transcript=None,
         )
         for n in range(first, last + 1)
     )
