@@ -63,3 +63,10 @@ class DisclosureBlocked(JobError):
 
     code = "disclosure-blocked"
     advice = "Ask for coarser groups; the profile's rules are in the verdict."
+
+
+class ProtocolViolation(JobError):
+    """The hub or another participant does what the protocol has not: stop, keep the evidence, call the auditor."""
+
+    code = "integrity-failure"
+    advice = "Stop using this party's answers and show the evidence to the auditor."

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from jobs.documents import (
     CLOCK_SKEW,
     Basis,
@@ -23,7 +21,9 @@ from jobs.documents import (
     Permit,
     Roster,
     Verified,
+    canonical,
     check_basis,
+    json_digest,
     verify_commitment,
     verify_dataset_record,
     verify_grant,
@@ -31,10 +31,8 @@ from jobs.documents import (
     verify_status,
 )
 from jobs.errors import BadDocument, Expired, OutOfScope
-from jobs.kinds.statistics.opening import ALGORITHM
-from jobs.kinds.statistics.plan.check import check_plan
-from jobs.kinds.statistics.plan.parameters import check_parameters
-from jobs.kinds.statistics.plan.types import Plan
+from jobs.kinds.base import Kind, Reading
+from jobs.kinds.registry import kind_by
 from jobs.schema import Dataset, Scalar
 
 _SEAL: Final = object()
@@ -51,6 +49,19 @@ class Order:
     status: Envelope
     evidence: tuple[Envelope, ...] = ()
     """Further documents that the permit's ``evidence`` names."""
+
+    def encode(self) -> bytes:
+        """As canonical JSON, for ``read`` after a restart."""
+        return canonical(
+            {
+                "permit": self.permit.to_json(),
+                "grants": [item.to_json() for item in self.grants],
+                "commitment": self.commitment.to_json(),
+                "records": [item.to_json() for item in self.records],
+                "status": self.status.to_json(),
+                "evidence": [item.to_json() for item in self.evidence],
+            }
+        )
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Order:
@@ -77,9 +88,11 @@ class CheckedPermit:
     """A permit that was verified against roster, grants, commitment and plan. Made by ``check_order`` only."""
 
     permit: Verified[Permit]
-    plan: Plan
+    kind: Kind
+    plan: Any
     parameters: Mapping[str, Scalar]
     own_grant: Verified[Grant]
+    commitment: Verified[Commitment]
     versions: Mapping[str, str]
     """Dataset name -> the version commitment that this node is to read."""
     seal: object = field(repr=False, compare=False)
@@ -102,49 +115,34 @@ def check_order(
         raise Expired("the permit's time is off by more than 5 minutes: ask for a new one, and check the clocks")
     if node not in permit.document.participants:
         raise OutOfScope("participants", f"node {node} does not take part in this permit")
-    if permit.document.algorithm != ALGORITHM:
-        raise OutOfScope("algorithm", "this node runs joint statistics only")
+    kind = kind_by(permit.document.algorithm)
     grants = [verify_grant(grant, roster, now) for grant in order.grants]
     commitment: Verified[Commitment] = verify_commitment(order.commitment, roster, now)
     records: list[Verified[DatasetRecord]] = [verify_dataset_record(record, roster) for record in order.records]
     status = verify_status(order.status, roster, now)
     basis = Basis(permit, tuple(grants), commitment, tuple(records), status, roster, order.evidence)
     check_basis(basis)
-    plan = _plan(permit.document)
-    check_plan(plan, tuple(datasets.values()), _declared_rows(permit.document, plan, records))
-    versions = _data(permit.document, plan, node)
+    plan = check_plan(kind, permit.document)
+    kind.check(plan, node, datasets, _readings(permit.document, records))
+    versions = {use.dataset: use.version for use in permit.document.data if use.node == node}
     owner = roster.document.owner_of(node).id
     own = next(grant for grant in grants if grant.document.owner == owner)
-    parameters = check_parameters(plan, permit.document.parameters)
-    return CheckedPermit(permit, plan, parameters, own, versions, _SEAL)
+    parameters = kind.parameters(plan, permit.document.parameters)
+    return CheckedPermit(permit, kind, plan, parameters, own, commitment, versions, _SEAL)
 
 
-def _plan(permit: Permit) -> Plan:
-    try:
-        plan = Plan.model_validate(permit.plan)
-    except ValidationError:
-        raise BadDocument("the permit holds no valid plan") from None
-    if plan.digest() != permit.plan_digest:
+def check_plan(kind: Kind, permit: Permit) -> Any:
+    """The permit's plan as the kind reads it; raises ``OutOfScope`` if it is not the one that the digest names."""
+    plan = kind.read(permit.plan)
+    if json_digest(kind.to_json(plan)) != permit.plan_digest:
         raise OutOfScope("plan", "the permit's plan is not the one that its digest and the grants name")
-    if plan.holders != len(permit.participants):
-        raise OutOfScope("participants", "the plan adds another number of parts than the permit has participants")
     return plan
 
 
-def _data(permit: Permit, plan: Plan, node: str) -> dict[str, str]:
-    """What this node reads, which must cover exactly the plan's datasets and no column less or more."""
-    uses = {use.dataset: use for use in permit.data if use.node == node}
-    touched = plan.columns_touched()
-    if set(uses) != set(touched):
-        raise OutOfScope("data", "the permit names other datasets for this node than the plan reads")
-    for name, columns in touched.items():
-        if sorted(uses[name].columns) != sorted(columns):
-            raise OutOfScope("columns", f"the permit names other columns of {name} than the plan reads")
-    return {name: use.version for name, use in uses.items()}
-
-
-def _declared_rows(permit: Permit, plan: Plan, records: Sequence[Verified[DatasetRecord]]) -> int:
-    """The rows of the plan's dataset that all owners together declare: what its range proof must cover."""
+def _readings(permit: Permit, records: Sequence[Verified[DatasetRecord]]) -> list[Reading]:
+    """What every participant reads, with the rows that its owner's signed record declares at most."""
     declared = {(r.document.node, r.document.dataset, r.document.version): r.document.rows_at_most for r in records}
-    uses = [use for use in permit.data if use.dataset == plan.dataset]
-    return sum(declared[use.node, use.dataset, use.version] for use in uses)
+    return [
+        Reading(use.node, use.dataset, tuple(use.columns), declared[use.node, use.dataset, use.version])
+        for use in permit.data
+    ]

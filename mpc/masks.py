@@ -46,9 +46,10 @@ def pairwise_masks(
     """Return this participant's mask: n ring elements that cancel against those of all others in ``publics``.
 
     ``publics`` names every participant, ``own`` included; ``context`` is a digest (at least 16 bytes) over permit, plan
-    and participants. A key gives one mask per context and round and never a second (``KeyPolicyViolation``): two
-    messages under one mask would reveal their difference. Raises ``TooFewParties`` for fewer than two participants,
-    ``UnknownParty`` if ``own`` is not among them, ``IntegrityError`` for a mismatched, repeated or low-order key.
+    and participants, or over all that they were told. A key gives one mask per round and never a second
+    (``KeyPolicyViolation``), whatever the context: two messages of one round would reveal their difference, or one part
+    under two openings. Raises ``TooFewParties`` for fewer than two participants, ``UnknownParty`` if ``own`` is not
+    among them, ``IntegrityError`` for a mismatched, repeated or low-order key.
     """
     if len(publics) < 2:
         raise TooFewParties("masks need at least two participants")
@@ -62,7 +63,7 @@ def pairwise_masks(
         raise BadParameters("the context must be a digest over permit, plan and participants (at least 16 bytes)")
     if n < 0:
         raise BadParameters("a vector has no negative length")
-    key.check_unused(context, round)
+    key.check_unused(round)
     detail = [context, round.encode(), ring.bits.to_bytes(2, "little"), n.to_bytes(8, "little")]
     streams = []
     for peer in sorted(publics):
@@ -72,7 +73,7 @@ def pairwise_masks(
         pair = [first.encode(), publics[first], second.encode(), publics[second]]
         seed = derive_seed(key.agree(publics[peer]), _LABEL, *detail, *pair)
         streams.append(Signed(seed, 1 if own < peer else -1))
-    key.consume(context, round)
+    key.consume(round)
     mask = ring.zeros(n)
     add_streams(ring, mask, streams, threads=threads, cipher=StreamCipher.AES_CTR)
     return mask
@@ -86,7 +87,7 @@ class MaskKey:
             raise BadParameters("an X25519 private key has 32 bytes")
         self._private = X25519PrivateKey.from_private_bytes(private)
         self.public: Final = self._private.public_key().public_bytes_raw()
-        self._used: set[tuple[bytes, str]] = set()
+        self._used: set[str] = set()
 
     @classmethod
     def generate(cls, rng: RandomBytes = secrets.token_bytes) -> MaskKey:
@@ -100,14 +101,14 @@ class MaskKey:
         except ValueError:  # RFC 7748 section 6.1: all-zero output, a point of low order
             raise IntegrityError("a participant's public key has low order") from None
 
-    def check_unused(self, context: bytes, round: str) -> None:
-        if (context, round) in self._used:
+    def check_unused(self, round: str) -> None:
+        if round in self._used:
             raise KeyPolicyViolation(f"this key has already masked round {round!r}: one mask, one message")
 
-    def consume(self, context: bytes, round: str) -> None:
+    def consume(self, round: str) -> None:
         """Mark the round as masked; ``KeyPolicyViolation`` the second time."""
-        self.check_unused(context, round)
-        self._used.add((context, round))
+        self.check_unused(round)
+        self._used.add(round)
 
     def __repr__(self) -> str:
         return f"MaskKey(public={self.public.hex()}, private=<redacted>)"

@@ -93,11 +93,13 @@ class HubHttp:
         *,
         params: Mapping[str, Any] | None = None,
         body: Any = None,
+        data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         wait: float = 0.0,
     ) -> bytes:
-        """The answer's exact bytes, at most ``MAX_BYTES``."""
-        with self._answer(method, path, wait, params=params, json=body, headers=headers) as response:
+        """The answer's exact bytes, at most ``MAX_BYTES``. ``body`` goes out as JSON, ``data`` as it is."""
+        sent = {"json": body} if data is None else {"content": data}
+        with self._answer(method, path, wait, params=params, headers=headers, **sent) as response:
             return _bounded(response, time.monotonic() + wait + self._whole)
 
     def lines(self, path: str, seconds: float | None) -> Iterator[str]:

@@ -24,7 +24,7 @@ from jobs.documents.base import (
 )
 from jobs.documents.canonical import json_digest
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
 """``Permit.protocol``: the walk in docs/architecture.md, its messages and its documents."""
 MAX_JOB: Final = timedelta(hours=24)
 """No permit's deadline lies further from its issue, whoever signs it; a node may demand less."""

@@ -29,8 +29,8 @@ class Verdict(Part):
 
     passed: bool
     output: OutputRule
-    released_cells: Count
-    suppressed_cells: Count
+    released: Count
+    withheld: Count
     findings: Annotated[tuple[Words, ...], Field(max_length=256)] = ()
 
 

@@ -108,6 +108,9 @@ class Send:
     receiver: str | None = None
     """The participant, in a round to one node."""
     sequence: int = 0
+    part: bytes | None = field(default=None, repr=False)
+    """What stands behind the message before it was masked, canonical: the node commits to it, so that its owner can
+    show an auditor later what it sent although the mask keys are gone."""
     record: Mapping[str, Any] = field(default_factory=dict)
     metered: Mapping[str, int] | None = None
 
@@ -119,7 +122,12 @@ class Compute:
     step: LocalStep[Any]
 
 
-Act = Send | Compute
+@dataclass(frozen=True)
+class Done:
+    """All is sent: the node signs the list of what it sent and waits for the end."""
+
+
+Act = Send | Compute | Done
 
 
 class Party(Protocol):
@@ -140,6 +148,21 @@ class Party(Protocol):
 
     def destroy(self) -> None:
         """Forget keys and intermediates; nothing can be sent after it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Whose part a party plays: its own node, and where secret randomness comes from."""
+
+    case: Case
+    own: str
+    rng: RandomBytes = field(repr=False)
+
+
+class MakeParty(Protocol):
+    def __call__(self, seat: Seat, checkpoint: bytes | None = None) -> Party:
+        """A fresh party, or the one that wrote the checkpoint, which is asked for no ``start``."""
         ...
 
 
@@ -232,6 +255,10 @@ class Referee(Protocol):
         """All messages of one sequence number of a round to the hub are there. Raises a typed error to end the job."""
         ...
 
+    def warm(self) -> None:
+        """Load what the first job would wait for."""
+        ...
+
     def render(self, case: Case, content: bytes, release: str, source: str) -> Rendered:
         """All forms of an output's content. ``release`` and ``source`` go into each: a copy still says whence it is."""
         ...
@@ -254,6 +281,16 @@ class Compiled:
 
     plan: Any
     parameters: Mapping[str, Scalar]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One node reads columns of one dataset, of which it declares at most so many rows."""
+
+    node: str
+    dataset: str
+    columns: tuple[str, ...]
+    rows: int
 
 
 class Kind(Protocol):
@@ -287,10 +324,10 @@ class Kind(Protocol):
         """This run's values in canonical form; raises ``InvalidRequest``."""
         ...
 
-    def check(self, plan: Any, datasets: Mapping[str, Dataset], rows: Mapping[str, int], parts: int) -> None:
+    def check(self, plan: Any, own: str, datasets: Mapping[str, Dataset], readings: Sequence[Reading]) -> None:
         """At a node: only what the compiler makes from the node's own ``datasets`` is a plan.
 
-        ``rows``: declared row bounds per dataset, of all participants together. ``parts``: how many take part.
+        ``readings``: what the permit says that every participant reads. Raises a typed error naming what differs.
         """
         ...
 
@@ -298,8 +335,8 @@ class Kind(Protocol):
         """Per dataset, sorted names of every column that is read: what a grant's data scope must cover."""
         ...
 
-    def participants(self, plan: Any, view: CatalogueView) -> tuple[str, ...]:
-        """The nodes that take part, in the permit's order; raises ``InvalidRequest`` if somebody is missing."""
+    def readings(self, plan: Any, view: CatalogueView) -> tuple[Reading, ...]:
+        """What every participant reads, participants in the permit's order; ``InvalidRequest`` if one is missing."""
         ...
 
     def profile(self, plan: Any) -> str:

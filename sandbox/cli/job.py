@@ -22,7 +22,7 @@ from sandbox.cli.context import (
 )
 from sandbox.cli.render import command, show_cost, show_job, show_next, show_reasons, show_table, show_words
 from sandbox.cli.terminal import progress, say, say_json
-from sandbox.client import Job, build_commitment
+from sandbox.client import Job, build_commitment, request_of
 from sandbox.errors import InvalidSpec
 from sandbox.keys import load_key
 
@@ -43,7 +43,7 @@ def explain(
     """Say what a job would read, reveal and cost, and what it still needs. Nothing is stored or spent."""
     spec = read_job(file)
     with connect(hub, token_file) as client:
-        preview = client.preview(spec["sql"], {**spec["parameters"], **parameters_of(param or [])})
+        preview = client.preview_request(*_asked(spec, param))
     if as_json:
         say_json(preview.raw)
         return
@@ -78,8 +78,8 @@ def submit(
     spec = read_job(file)
     start = now()
     with connect(hub, token_file) as client:
-        parameters = {**spec["parameters"], **parameters_of(param or [])}
-        plan = client.preview(spec["sql"], parameters).plan_digest
+        kind, request = _asked(spec, param)
+        plan = client.preview_request(kind, request).plan_digest
         if commitment_file is not None and commitment_file.exists():
             commitment = Envelope.parse(commitment_file.read_bytes())
         else:
@@ -88,7 +88,7 @@ def submit(
             )
             if commitment_file is not None:
                 commitment_file.write_bytes(commitment.encode())
-        job = client.submit(spec["sql"], parameters, commitment=commitment, idempotency_key=idempotency_key)
+        job = client.submit_request(kind, request, commitment=commitment, idempotency_key=idempotency_key)
     if as_json:
         say_json(job.raw)
         return
@@ -217,12 +217,22 @@ def read_job(file: Path) -> dict[str, Any]:
         value = yaml.safe_load(file.read_text())
     except yaml.YAMLError:
         raise InvalidSpec(f"{file.name} is not YAML") from None
-    known = {"sql", "scenario", "purpose", "datasets", "parameters"}
+    known = {"sql", "parameters", "kind", "request", "scenario", "purpose", "datasets"}
     if not isinstance(value, dict):
         raise InvalidSpec(f"{file.name} does not name {', '.join(sorted(known))}")
     if foreign := sorted(map(str, set(value) - known)):
         raise InvalidSpec(f"{file.name}: {', '.join(foreign)} is not known; a job file has {', '.join(sorted(known))}")
-    for name in ("sql", "scenario", "purpose", "datasets"):
+    asked = ("kind", "request") if "request" in value else ("sql",)
+    for name in (*asked, "scenario", "purpose", "datasets"):
         if not value.get(name):
             raise InvalidSpec(f"{file.name} lacks {name!r}")
-    return {"parameters": {}, **value}
+    if "request" in value and not isinstance(value["request"], dict):
+        raise InvalidSpec(f"{file.name}: request is an object in the shape of its kind")
+    return dict(value)
+
+
+def _asked(spec: dict[str, Any], param: list[str] | None) -> tuple[str, dict[str, Any]]:
+    """Kind and request of the file, with the parameters of the command line in it."""
+    kind, request = request_of(spec)
+    given = parameters_of(param or [])
+    return kind, {**request, "parameters": {**request.get("parameters", {}), **given}} if given else request

@@ -164,7 +164,7 @@ def show_reconciled(record: OutboxRecord, entries: Sequence[LogEntry], grants: S
 
 
 def usage(hub: HubUrl = DEFAULT_HUB, token_file: TokenFile = None, as_json: AsJson = False) -> None:
-    """Runs and released cells per operator, owner and dataset (用量)."""
+    """Runs and metered units per operator, owner and dataset (用量)."""
     with connect(hub, token_file) as client:
         rows = client.usage()
     if as_json:
@@ -173,8 +173,8 @@ def usage(hub: HubUrl = DEFAULT_HUB, token_file: TokenFile = None, as_json: AsJs
     if not rows:
         say("nothing has been released yet")
         return
-    table = framed("operator", "owner", "dataset", "runs", "cells", title="Usage (用量)")
+    table = framed("operator", "owner", "dataset", "unit", "used", "releases", title="Usage (用量)")
     for item in rows:
-        counts = [f"{item.get(name, 0):,}" for name in ("runs", "cells")]
-        row(table, *[item.get(name, "") for name in ("operator", "owner", "dataset")], *counts)
+        counts = [f"{item.get(name, 0):,}" for name in ("amount", "releases")]
+        row(table, *[item.get(name, "") for name in ("operator", "owner", "dataset", "unit")], *counts)
     show(table)

@@ -67,7 +67,7 @@ def list_(
                 job=item.job,
                 operator=item.operator,
                 scenario=item.commitment.document.scenario,
-                plan=item.plan.digest()[:19],
+                plan=item.plan_digest[:19],
             )
     show_next(*[command("unseen review show", item.job) for item in found if isinstance(item, Review)])
 
@@ -153,7 +153,7 @@ def cosign(
     grant = Grant.open(envelope)
     with connect(hub, token_file, need_trust(trust)) as client:
         bound = (grant.plan_digest, grant.commitment)
-        found = (item for item in client.reviews() if (item.plan.digest(), item.commitment.digest) == bound)
+        found = (item for item in client.reviews() if (item.plan_digest, item.commitment.digest) == bound)
         review = next(found, None)
         if review is None:
             raise NotFound("no request that waits for you is the one that this grant is for")
@@ -217,7 +217,7 @@ def _series(review: Review, owner: str, until: datetime) -> dict[str, VersionSer
 def _listed(item: Review | Unreadable) -> dict[str, Any]:
     if isinstance(item, Unreadable):
         return {"job": item.job, "refused": str(item.error)}
-    return {"job": item.job, "operator": item.operator, "plan": item.plan.digest()}
+    return {"job": item.job, "operator": item.operator, "plan": item.plan_digest}
 
 
 def _find(client: Client, job_id: str) -> Review:

@@ -9,7 +9,7 @@ receipt = hub.receipt(job.id)        # verify it offline with sandbox.verify
 
 from sandbox.client.client import Client
 from sandbox.client.grant_words import GrantWords, said
-from sandbox.client.operator import build_commitment
+from sandbox.client.operator import build_commitment, request_of
 from sandbox.client.owner import build_denial, build_grant, build_revocation, draft_grant, sign_said
 from sandbox.client.review import Review, Unreadable
 from sandbox.client.table import Table
@@ -31,6 +31,7 @@ __all__ = [
     "build_grant",
     "build_revocation",
     "draft_grant",
+    "request_of",
     "said",
     "sign_said",
 ]

@@ -42,8 +42,12 @@ class Client:
     # operators --------------------------------------------------------------------------------------------------
 
     def preview(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Preview:
-        """Compile and explain; nothing is stored and nothing is spent."""
-        return Preview.read(self._call("POST", "/plans", body={"sql": sql, "parameters": dict(parameters or {})}))
+        """What a statistic would do; nothing is stored and nothing is spent."""
+        return self.preview_request("statistics", {"sql": sql, "parameters": dict(parameters or {})})
+
+    def preview_request(self, kind: str, request: Mapping[str, Any]) -> Preview:
+        """Compile and explain a request of any kind; nothing is stored and nothing is spent."""
+        return Preview.read(self._call("POST", "/plans", body={"kind": kind, "request": dict(request)}))
 
     def submit(
         self,
@@ -53,8 +57,15 @@ class Client:
         commitment: Envelope,
         idempotency_key: str | None = None,
     ) -> Job:
-        """Submit under a signed commitment. The same idempotency key never makes a second job."""
-        body = {"sql": sql, "parameters": dict(parameters or {}), "commitment": commitment.to_json()}
+        """Submit a statistic under a signed commitment. The same idempotency key never makes a second job."""
+        request = {"sql": sql, "parameters": dict(parameters or {})}
+        return self.submit_request("statistics", request, commitment=commitment, idempotency_key=idempotency_key)
+
+    def submit_request(
+        self, kind: str, request: Mapping[str, Any], *, commitment: Envelope, idempotency_key: str | None = None
+    ) -> Job:
+        """Submit a request of any kind under a signed commitment."""
+        body = {"kind": kind, "request": dict(request), "commitment": commitment.to_json()}
         headers = {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}
         return Job.read(self._call("POST", "/jobs", body=body, headers=headers))
 
@@ -102,8 +113,8 @@ class Client:
         return Table.read(self.release(job_id))
 
     def download(self, job_id: str, form: str) -> bytes:
-        """The exact committed bytes; ``form`` is ``csv`` or ``arrow``."""
-        return _patiently(lambda: self._http.content("GET", f"/jobs/{job_id}/release.{form}"))
+        """The exact committed bytes of one form of the release: ``csv`` or ``arrow`` of a statistic."""
+        return _patiently(lambda: self._http.content("GET", f"/jobs/{job_id}/files/{form}"))
 
     def receipt(self, job_id: str, wait: float = 10.0) -> bytes:
         """The receipt's bytes. Cosignatures may take a moment: they are waited for, ``wait`` seconds at most."""

@@ -15,10 +15,8 @@ from typing import Any, Final
 from jobs.disclosure.profile import Profile
 from jobs.documents import MAX_JOB, DataScope, Grant, OwnerEntry, ParameterRule, Terms, VersionSeries
 from jobs.errors import OutOfScope
-from jobs.kinds.statistics.opening import ALGORITHM
-from jobs.kinds.statistics.plan.parameters import check_parameters
-from jobs.kinds.statistics.plan.statement import text_sql
-from jobs.kinds.statistics.plan.words import PlanWords, explain
+from jobs.kinds.base import PlanWords
+from jobs.kinds.registry import algorithm_of
 from jobs.schema import Scalar
 from sandbox.client.review import Record, Review
 
@@ -64,7 +62,7 @@ def said(payload: bytes, review: Review) -> GrantWords:
     """Raises ``BadDocument`` for bytes that are no grant, ``OutOfScope`` for one that is not about this request."""
     grant = Grant.parse(payload)
     check_fits(grant, review)
-    plan = explain(review.plan, review.datasets)
+    plan = review.kind.explain(review.plan, review.datasets)
     return GrantWords(payload, grant, plan, tuple(_lines(grant, plan, review)))
 
 
@@ -76,11 +74,11 @@ def check_fits(grant: Grant, review: Review) -> None:
         ("commitment", grant.commitment, review.commitment.digest),
         ("scenario", grant.scenario, commitment.scenario),
         ("purpose", grant.purpose, commitment.purpose),
-        ("algorithm", grant.algorithm, ALGORITHM),
-        ("plan_digest", grant.plan_digest, review.plan.digest()),
+        ("algorithm", grant.algorithm, algorithm_of(review.kind)),
+        ("plan_digest", grant.plan_digest, review.plan_digest),
         ("output", grant.output, review.output),
         ("participants", grant.participants, review.bound_participants()),
-        ("columns", {scope.dataset: scope.columns for scope in grant.data}, review.plan.columns_touched()),
+        ("columns", {scope.dataset: scope.columns for scope in grant.data}, dict(review.touched)),
         ("parameters", {rule.name for rule in grant.parameters}, set(review.parameters)),
     ]
     for name, given, expected in same:
@@ -105,7 +103,7 @@ def _check_version(owner: str, scope: DataScope, review: Review) -> None:
 
 def _check_rule(rule: ParameterRule, review: Review) -> None:
     for value in rule.allowed:
-        canonical = check_parameters(review.plan, {**review.parameters, rule.name: value})[rule.name]
+        canonical = review.kind.parameters(review.plan, {**review.parameters, rule.name: value})[rule.name]
         if (type(canonical), canonical) != (type(value), value):
             raise OutOfScope("parameters", f"the grant spells a value of :{rule.name} in another way than runs do")
 
@@ -115,11 +113,11 @@ def _lines(grant: Grant, plan: PlanWords, review: Review) -> Iterator[str]:
     operator, own = roster.operator(grant.operator), roster.owner(grant.owner)
     yield f"Grant {grant.id}, issued {_moment(grant.issued)}"
     yield f"  - you sign as owner {_party(own)}"
-    yield f"  - operator (授权运营): {grant.operator} {text_sql(operator.name)}"
+    yield f"  - operator (授权运营): {grant.operator} {_name(operator.name)}"
     yield f"  - the platform that runs it: hub {roster.hub.id}, log {roster.origin}"
     yield f"  - {grant.runs:,} run(s), from {_moment(grant.period.start)} to {_moment(grant.period.end)} (not included)"
     yield f"  - each run ends within {MAX_JOB // timedelta(hours=1)} hours of its permit, done or not"
-    yield f"  - scenario (场景): {text_sql(grant.scenario)}"
+    yield f"  - scenario (场景): {_name(grant.scenario)}"
     yield "Purpose, in the operator's words:"
     yield from _quoted(grant.purpose)
     yield ""
@@ -133,7 +131,7 @@ def _lines(grant: Grant, plan: PlanWords, review: Review) -> Iterator[str]:
             series = scope.version
             yield (
                 f"      every version, this and later ones, with this schema {series.schema_digest}, updated "
-                f"{text_sql(series.frequency)}, with data until {_moment(series.until)}"
+                f"{_name(series.frequency)}, with data until {_moment(series.until)}"
             )
         else:
             yield f"      this version only: {scope.version.commitment}"
@@ -175,7 +173,7 @@ def _profile(profile: Profile) -> Iterator[str]:
 def _conditions(grant: Grant) -> Iterator[str]:
     if grant.requires:
         yield "Conditions: no run without a document for each of"
-        yield from (f"  - {text_sql(condition)}" for condition in grant.requires)
+        yield from (f"  - {_name(condition)}" for condition in grant.requires)
 
 
 def _commitment(grant: Grant, review: Review) -> Iterator[str]:
@@ -196,7 +194,7 @@ def _terms(terms: Terms) -> Iterator[str]:
     for name, title in _TERMS.items():
         yield f"  - {title}:"
         yield from _quoted(getattr(terms, name))
-    yield f"  - signatories: {', '.join(text_sql(name) for name in terms.signatories) or 'none named'}"
+    yield f"  - signatories: {', '.join(_name(name) for name in terms.signatories) or 'none named'}"
 
 
 def _quoted(words: str) -> Iterator[str]:
@@ -214,19 +212,24 @@ def _of(review: Review, owner: str, dataset: str | None, node: str | None = None
 def _version(record: Record) -> str:
     document = record.document
     return (
-        f"version {text_sql(document.label)} (no. {document.sequence}) of {document.node}: at most "
+        f"version {_name(document.label)} (no. {document.sequence}) of {document.node}: at most "
         f"{document.rows_at_most:,} rows, data until {_moment(document.data_until)}, registered "
         f"{_moment(document.issued)}"
     )
 
 
+def _name(text: str) -> str:
+    """Words of somebody else in quotes: where they begin and end is ours to say."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def _party(owner: OwnerEntry) -> str:
-    whose = f"organisation {text_sql(owner.organisation)}, office {text_sql(owner.office)}"
-    return f"{owner.id} {text_sql(owner.name)} ({whose})"
+    whose = f"organisation {_name(owner.organisation)}, office {_name(owner.office)}"
+    return f"{owner.id} {_name(owner.name)} ({whose})"
 
 
 def _scalar(value: Scalar) -> str:
-    return text_sql(value) if isinstance(value, str) else str(value).lower()
+    return _name(value) if isinstance(value, str) else str(value).lower()
 
 
 def _moment(value: datetime) -> str:

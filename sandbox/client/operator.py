@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from jobs.documents import Commitment, Envelope, Period, SigningKey
 from jobs.schema import Digest
+
+
+def request_of(job: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Kind and request of a job file: ``kind`` and ``request``, or ``sql`` and ``parameters`` for a statistic."""
+    if "request" in job:
+        return str(job.get("kind", "statistics")), dict(job["request"])
+    return "statistics", {"sql": job["sql"], "parameters": dict(job.get("parameters") or {})}
 
 
 def build_commitment(

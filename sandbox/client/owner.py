@@ -19,10 +19,8 @@ from jobs.documents import (
     VersionSeries,
 )
 from jobs.documents.ed25519 import SigningKey
-from jobs.errors import BadDocument, UnknownSigner
-from jobs.kinds.statistics.opening import ALGORITHM
-from jobs.kinds.statistics.plan.errors import InvalidParameter
-from jobs.kinds.statistics.plan.parameters import check_parameters
+from jobs.errors import BadDocument, InvalidRequest, UnknownSigner
+from jobs.kinds.registry import algorithm_of
 from jobs.schema import Digest, Scalar
 from sandbox.client.grant_words import GrantWords, said
 from sandbox.client.review import Review
@@ -67,12 +65,12 @@ def draft_grant(
         commitment=review.commitment.digest,
         scenario=commitment.scenario,
         purpose=commitment.purpose,
-        algorithm=ALGORITHM,
-        plan_digest=review.plan.digest(),
+        algorithm=algorithm_of(review.kind),
+        plan_digest=review.plan_digest,
         parameters=_rules(review, allowed or {}),
         data=tuple(
             DataScope(dataset=name, columns=columns, version=_version(review, owner, name, series or {}))
-            for name, columns in review.plan.columns_touched().items()
+            for name, columns in review.touched.items()
         ),
         period=Period(start=now, end=end),
         runs=runs,
@@ -124,7 +122,7 @@ def build_denial(
         issued=now,
         operator=review.operator,
         request=review.job,
-        plan=review.plan.digest(),
+        plan=review.plan_digest,
         reasons=tuple(reasons),
     ).sign(*keys)
 
@@ -137,13 +135,13 @@ def build_revocation(owner: str, grant: Digest, keys: Sequence[SigningKey], now:
 
 
 def _rules(review: Review, allowed: Mapping[str, Sequence[Scalar]]) -> tuple[ParameterRule, ...]:
-    """One rule for each parameter; raises ``InvalidParameter`` for a value that no run could have."""
+    """One rule for each parameter; raises ``InvalidRequest`` for a value that no run could have."""
     if unknown := sorted(set(allowed) - set(review.parameters)):
-        raise InvalidParameter(f"the plan has no parameter :{unknown[0][:64]}")
+        raise InvalidRequest(f"the plan has no parameter :{unknown[0][:64]}")
     rules = []
     for name, asked in sorted(review.parameters.items()):
         values = allowed.get(name, (asked,))
-        canonical = [check_parameters(review.plan, {**review.parameters, name: value})[name] for value in values]
+        canonical = [review.kind.parameters(review.plan, {**review.parameters, name: value})[name] for value in values]
         rules.append(ParameterRule(name=name, allowed=tuple(canonical)))
     return tuple(rules)
 

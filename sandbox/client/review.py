@@ -30,9 +30,8 @@ from jobs.documents import (
 )
 from jobs.documents.base import check_distinct, faults
 from jobs.errors import BadDocument, JobError, OutOfScope
-from jobs.kinds.statistics.plan.check import check_plan
-from jobs.kinds.statistics.plan.parameters import check_parameters
-from jobs.kinds.statistics.plan.types import Plan
+from jobs.kinds.base import Kind, Reading
+from jobs.kinds.registry import kind_of
 from jobs.schema import Dataset, Digest, Scalar
 from sandbox.client.views import job_id
 from sandbox.hub_http import HubRefused
@@ -48,7 +47,9 @@ class Review:
 
     job: str
     operator: str
-    plan: Plan
+    kind: Kind
+    plan: Any
+    """Of the kind's own type."""
     parameters: Mapping[str, Scalar]
     """This run's values, canonical: what the operator asks for, signed by nobody before the grant."""
     commitment: Verified[Commitment]
@@ -74,21 +75,22 @@ class Review:
     @classmethod
     def _read(cls, value: Mapping[str, Any], roster: Verified[Roster], now: datetime, declared: Declared) -> Review:
         job = job_id(value["id"])
-        plan = Plan.model_validate(value["plan"])
+        kind = kind_of(str(value["kind"]))
+        plan = kind.read(value["plan"])
         commitment = verify_commitment(Envelope.from_json(value["commitment"]), roster, now)
-        _check_committed(plan, commitment.document)
-        participants = _participants(value["participants"], plan, roster.document)
+        _check_committed(kind, plan, commitment.document)
+        participants = _participants(value["participants"], roster.document)
         relayed = [verify_dataset_record(Envelope.from_json(item), roster) for item in value["records"]]
-        records = _records(relayed, participants, plan)
-        datasets = tuple(_declarations(name, records, declared) for name in plan.columns_touched())
-        rows = sum(record.document.rows_at_most for record in records if record.document.dataset == plan.dataset)
-        check_plan(plan, datasets, rows)
-        output, profile = _output(OutputRule.model_validate(value["output"]), plan, datasets)
+        records = _records(relayed, participants, kind.touched(plan))
+        datasets = tuple(_declarations(name, records, declared) for name in kind.touched(plan))
+        kind.check(plan, "", {dataset.name: dataset for dataset in datasets}, _readings(records, kind.touched(plan)))
+        output, profile = _output(OutputRule.model_validate(value["output"]), kind, plan, datasets)
         return cls(
             job=job,
             operator=commitment.document.operator,
+            kind=kind,
             plan=plan,
-            parameters=check_parameters(plan, dict(value.get("parameters") or {})),
+            parameters=kind.parameters(plan, dict(value.get("parameters") or {})),
             commitment=commitment,
             datasets=datasets,
             records=records,
@@ -97,6 +99,16 @@ class Review:
             profile=profile,
             roster=roster,
         )
+
+    @property
+    def plan_digest(self) -> Digest:
+        """Computed here, from the plan as this machine read it."""
+        return json_digest(self.kind.to_json(self.plan))
+
+    @property
+    def touched(self) -> Mapping[str, tuple[str, ...]]:
+        """Per dataset, the columns that the plan reads."""
+        return self.kind.touched(self.plan)
 
     def bound_participants(self) -> tuple[Participant, ...]:
         """The participants with owner and key as the owner's own roster names them; raises ``UnknownSigner``."""
@@ -143,28 +155,28 @@ def examine(
     return found
 
 
-def _check_committed(plan: Plan, commitment: Commitment) -> None:
+def _check_committed(kind: Kind, plan: Any, commitment: Commitment) -> None:
     """The operator signed for this very plan: a hub cannot put another in its place."""
-    if plan.digest() not in commitment.plans:
+    if json_digest(kind.to_json(plan)) not in commitment.plans:
         raise OutOfScope("plan", "the operator's commitment does not name this plan: it never asked for it")
-    if extra := sorted(set(plan.columns_touched()) - set(commitment.datasets)):
+    if extra := sorted(set(kind.touched(plan)) - set(commitment.datasets)):
         raise OutOfScope("data", f"the plan reads {extra[0]}, which the operator's commitment does not list")
 
 
-def _participants(value: Any, plan: Plan, roster: Roster) -> tuple[str, ...]:
+def _participants(value: Any, roster: Roster) -> tuple[str, ...]:
     participants = tuple(roster.node(str(node)).id for node in value)
     try:
         check_distinct(list(participants), "participants")
     except ValueError as error:
         raise OutOfScope("participants", str(error)) from None
-    if plan.holders != len(participants):
-        raise OutOfScope("participants", "the plan adds another number of parts than the request has participants")
     return participants
 
 
-def _records(relayed: Sequence[Record], participants: Sequence[str], plan: Plan) -> tuple[Record, ...]:
+def _records(
+    relayed: Sequence[Record], participants: Sequence[str], touched: Mapping[str, tuple[str, ...]]
+) -> tuple[Record, ...]:
     """One record of each participant and dataset of the plan, signed by its owner, and no other."""
-    wanted = [(node, dataset) for node in participants for dataset in plan.columns_touched()]
+    wanted = [(node, dataset) for node in participants for dataset in touched]
     found = {(record.document.node, record.document.dataset): record for record in relayed}
     if len(found) != len(relayed) or set(found) != set(wanted):
         raise OutOfScope(
@@ -173,6 +185,12 @@ def _records(relayed: Sequence[Record], participants: Sequence[str], plan: Plan)
             "who takes part is not who holds the data",
         )
     return tuple(found[key] for key in wanted)
+
+
+def _readings(records: Sequence[Record], touched: Mapping[str, tuple[str, ...]]) -> list[Reading]:
+    """What every participant would read, with the rows that its owner declares at most."""
+    found = [record.document for record in records]
+    return [Reading(item.node, item.dataset, touched[item.dataset], item.rows_at_most) for item in found]
 
 
 def _declarations(name: str, records: Sequence[Record], declared: Declared) -> Dataset:
@@ -190,10 +208,11 @@ def _declarations(name: str, records: Sequence[Record], declared: Declared) -> D
     return dataset
 
 
-def _output(given: OutputRule, plan: Plan, datasets: Sequence[Dataset]) -> tuple[OutputRule, Profile]:
+def _output(given: OutputRule, kind: Kind, plan: Any, datasets: Sequence[Dataset]) -> tuple[OutputRule, Profile]:
     """The rule under which numbers leave must be the one that plan and declarations name, as this machine knows it."""
-    profile = load_profile(plan.profile)
-    ours = OutputRule(form="aggregate", profile=profile.name, version=profile.version, digest=profile.digest)
+    profile = load_profile(kind.profile(plan))
+    named = {"profile": profile.name, "version": profile.version, "digest": profile.digest}
+    ours = OutputRule.model_validate({"form": kind.form, **named})
     if given != ours:
         raise OutOfScope("output", f"the hub names another output rule than {profile.id} as it is known here")
     for dataset in datasets:

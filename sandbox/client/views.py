@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.kinds.statistics.plan.types import Plan
+from jobs.documents import json_digest
+from jobs.kinds.registry import kind_of
 from jobs.schema import Digest
 from sandbox.errors import IntegrityFailure
 
@@ -21,6 +22,7 @@ class Job:
     state: str
     progress: str
     operator: str
+    kind: str
     plan: Mapping[str, Any] = field(repr=False)
     plan_digest: str = ""
     words: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -35,6 +37,7 @@ class Job:
             state=str(value["state"]),
             progress=str(value.get("progress", "")),
             operator=str(value.get("operator", "")),
+            kind=str(value.get("kind", "")),
             plan=value.get("plan") or {},
             plan_digest=str(value.get("plan_digest", "")),
             words=value.get("words") or {},
@@ -52,6 +55,7 @@ class Job:
 class Preview:
     """What would happen if this were submitted now; nothing was stored."""
 
+    kind: str
     plan: Mapping[str, Any] = field(repr=False)
     words: Mapping[str, Any]
     decision: str
@@ -61,11 +65,13 @@ class Preview:
     @property
     def plan_digest(self) -> Digest:
         """Of the plan as this machine parsed it, whatever the hub says its digest is."""
-        return Plan.model_validate(self.plan).digest()
+        kind = kind_of(self.kind)
+        return json_digest(kind.to_json(kind.read(self.plan)))
 
     @classmethod
     def read(cls, value: Mapping[str, Any]) -> Preview:
         return cls(
+            str(value.get("kind", "")),
             value.get("plan") or {},
             value.get("words") or {},
             str(value.get("decision", "")),

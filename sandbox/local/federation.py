@@ -16,7 +16,7 @@ from jobs.schema import Dataset, Scalar
 from sandbox.audit import verify_checkpoint
 from sandbox.catalogue.check import CheckedData
 from sandbox.catalogue.register import register
-from sandbox.client import Client, Job, build_commitment, build_grant
+from sandbox.client import Client, Job, build_commitment, build_grant, request_of
 from sandbox.client.authority import build_status
 from sandbox.keys import Trust, load_key, read_private
 from sandbox.local.layout import STATUS_LIFE, Places
@@ -91,7 +91,7 @@ class Federation:
         name = operator or self.places.operators[0]
         key = load_key(self.places.operator(name) / "operator.key")
         with self.operator(operator) as client:
-            plan = client.preview(job["sql"], job.get("parameters") or {}).plan_digest
+            plan = client.preview_request(*request_of(job)).plan_digest
         start, end = _now(), _now() + timedelta(days=30)
         return build_commitment(name, job["datasets"], [plan], job["scenario"], job["purpose"], start, end, key)
 
@@ -99,7 +99,7 @@ class Federation:
         with self.operator(operator) as client:
             signed = commitment or self.commitment(job, operator)
             self.commitments.append(signed)
-            return client.submit(job["sql"], job.get("parameters") or {}, commitment=signed)
+            return client.submit_request(*request_of(job), commitment=signed)
 
     def approve(
         self, owner: str, job: str, runs: int = 1, allowed: Mapping[str, Sequence[Scalar]] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
@@ -13,9 +13,10 @@ from jobs.documents import Roster, Verified, moment_text
 from jobs.permit import CheckedPermit, Order, check_order
 from jobs.schema import Digest
 from sandbox.errors import InvalidTransition, NegativeListed, NotGranted, Unavailable
+from sandbox.node.alarms import check_quiet
 from sandbox.node.config import NodeConfig
 from sandbox.node.ledger import Charge, reserve
-from sandbox.node.state import Held, NodeState
+from sandbox.node.state import OPEN, Held, NodeState
 from sandbox.node.tables import jobs, outbox
 
 
@@ -26,6 +27,8 @@ class Accepted:
     checked: CheckedPermit
     inputs: Mapping[str, Held]
     profile: Profile
+    order: bytes = field(repr=False)
+    """Everything that came with the permit, to check it again after a restart."""
 
     @property
     def permit(self) -> Digest:
@@ -35,9 +38,19 @@ class Accepted:
     def grant_account(self) -> str:
         return grant_account(self.checked.own_grant.digest)
 
-    @property
-    def cell_accounts(self) -> tuple[str, ...]:
-        return tuple(cell_account(held.version) for held in self.inputs.values())
+    def charges(self) -> list[Charge]:
+        """The most that this run may cost: one run of the grant, and the kind's units of every data version."""
+        grant = self.checked.own_grant
+        found = [Charge(self.grant_account, 1, grant.document.runs, "the grant's runs are used up")]
+        for unit, amount in self.checked.kind.cost(self.checked.plan).items():
+            for name, held in self.inputs.items():
+                text = f"the budget of {unit} of this version of {name} is used up"
+                found.append(Charge(unit_account(unit, held.version), amount, held.budget(unit), text))
+        return found
+
+    def amounts(self, metered: Mapping[str, int]) -> dict[str, int]:
+        """What a run really used, by account."""
+        return {unit_account(unit, held.version): n for unit, n in metered.items() for held in self.inputs.values()}
 
 
 def check(order: Order, state: NodeState, config: NodeConfig, roster: Verified[Roster], now: datetime) -> Accepted:
@@ -50,11 +63,11 @@ def check(order: Order, state: NodeState, config: NodeConfig, roster: Verified[R
     if (permit.deadline - permit.issued_at).total_seconds() > config.job_seconds_at_most:
         raise NotGranted(f"this node ends a job within {config.job_seconds_at_most} s, the permit's deadline is later")
     inputs = {name: _version(held, name, version) for name, version in checked.versions.items()}
-    for name, columns in checked.plan.columns_touched().items():
+    for name, columns in checked.kind.touched(checked.plan).items():
         for column in columns:
             if f"{name}.{column}" in config.denied_columns:
                 raise NegativeListed(f"this node's own list denies {name}.{column}")
-    return Accepted(checked, inputs, _profile(checked, inputs))
+    return Accepted(checked, inputs, _profile(checked, inputs), order.encode())
 
 
 def enter(connection: Connection, state: NodeState, accepted: Accepted, now: datetime) -> None:
@@ -65,27 +78,24 @@ def enter(connection: Connection, state: NodeState, accepted: Accepted, now: dat
     used = select(jobs.c.permit).where(jobs.c.nonce == permit.document.nonce)
     if connection.execute(used).first() is not None:
         raise InvalidTransition("this permit was used before: every run needs a new one")
-    cells = accepted.checked.plan.cells * len(accepted.checked.plan.aggregates)
-    charges = [Charge(accepted.grant_account, 1, grant.document.runs, "the grant's runs are used up")]
-    charges += [
-        Charge(account, cells, held.cell_budget, f"the cell budget of this version of {name} is used up")
-        for account, (name, held) in zip(accepted.cell_accounts, accepted.inputs.items(), strict=True)
-    ]
+    charges = accepted.charges()
     opened = {
         "permit": permit.digest,
         "nonce": permit.document.nonce,
         "job": permit.document.job,
-        "state": "accepted",
-        "envelope": permit.envelope.encode(),
+        "state": OPEN,
+        "order": accepted.order,
         "deadline": moment_text(permit.document.deadline),
         "now_used": moment_text(now),
+        "seen": 0,
     }
     connection.execute(insert(jobs).values(opened))
     reserve(connection, permit.digest, charges, moment_text(now))
 
 
-def check_log_caught_up(connection: Connection) -> None:
-    """Raise ``Unavailable`` while a message that left this node is not proven to be in the hub's log."""
+def check_may_start(connection: Connection) -> None:
+    """Raise ``IntegrityFailure`` while an alarm stands, ``Unavailable`` while a message is not proven to be logged."""
+    check_quiet(connection)
     waiting = select(outbox.c.round).where(outbox.c.posted, ~outbox.c.proven).limit(1)
     if connection.execute(waiting).first() is not None:
         raise Unavailable(
@@ -97,8 +107,8 @@ def grant_account(grant: str) -> str:
     return f"grant {grant}"
 
 
-def cell_account(version: str) -> str:
-    return f"cells {version}"
+def unit_account(unit: str, version: str) -> str:
+    return f"{unit} {version}"
 
 
 def _version(held: Mapping[str, Held], name: str, version: str) -> Held:
@@ -117,6 +127,6 @@ def _profile(checked: CheckedPermit, inputs: Mapping[str, Held]) -> Profile:
     for name, held in inputs.items():
         if held.dataset.profile != profile.id:
             raise NotGranted(f"dataset {name} demands profile {held.dataset.profile}, the permit pins {profile.id}")
-    if checked.plan.profile != profile.id:
+    if checked.kind.profile(checked.plan) != profile.id:
         raise NotGranted("plan and permit pin different profiles")
     return profile

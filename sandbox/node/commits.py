@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
 from typing import Any
 
-from jobs.documents import SALT_BYTES, Commits, json_digest, salted_commitment
+from jobs.documents import SALT_BYTES, Commits, salted_commitment
+from jobs.schema import Digest
 from mpc.party import RandomBytes
 from sandbox.node.environment import environment
 
 
-def commit_run(values: Iterable[Iterable[int]], rng: RandomBytes) -> tuple[Commits, dict[str, Any]]:
-    """Return the commitments to a run's exact local ``values``, and their salts as the owner's record keeps them."""
+def commit_run(part: Digest, rng: RandomBytes) -> tuple[Commits, dict[str, Any]]:
+    """Commitments to ``part`` (what stands behind a run's messages), and their salts for the owner's record."""
     part_salt, environment_salt = rng(SALT_BYTES), rng(SALT_BYTES)
-    part = json_digest([[str(value) for value in row] for row in values])
     commits = Commits(
         part=salted_commitment(part_salt, part),
         seed=None,

@@ -50,6 +50,8 @@ class NodeConfig(Model):
     """How long a new job waits for the hub's log to show this node's earlier messages before it is refused."""
     job_seconds_at_most: Annotated[int, Field(ge=1, le=86_400)] = 3600
     """A permit whose deadline lies further from its issue is refused."""
+    kinds: tuple[str, ...] = ()
+    """Packages of further kinds of jobs that this owner lets run here."""
     denied_columns: tuple[str, ...] = ()
     """The node's own negative list: ``dataset.column`` entries that no job may touch, whatever was granted."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from jobs.documents import SigningKey
+from jobs.documents import SealingKey, SigningKey
 from jobs.runner.port import Runner
 from mpc.party import RandomBytes
 from sandbox.node.config import NodeConfig
@@ -15,14 +15,17 @@ from sandbox.node.hub_port import HubPort
 from sandbox.node.post import Outbox
 from sandbox.node.record import Record
 from sandbox.node.state import NodeState
+from sandbox.node.vault import Vault
 
 
 @dataclass
 class Context:
     config: NodeConfig
     key: SigningKey
+    sealing_key: SealingKey
     state: NodeState
     record: Record
+    vault: Vault
     hub: HubPort
     outbox: Outbox
     runner: Runner

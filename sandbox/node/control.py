@@ -15,9 +15,12 @@ from typing import Any, Final
 
 from sqlalchemy import Row, select
 
-from jobs.documents import OutboxEntry, OutboxRecord, SentMessage
+from jobs.documents import Envelope, OutboxEntry, OutboxRecord, SentMessage, moment_text
+from jobs.documents.message import Header
 from jobs.errors import JobError
 from sandbox.errors import InvalidSpec, SandboxError, Unavailable
+from sandbox.messages import RESERVED
+from sandbox.node.alarms import acknowledge, alarm_list
 from sandbox.node.loop import Node
 from sandbox.node.revoke import is_known, read_revocation
 from sandbox.node.tables import ledger, outbox
@@ -73,7 +76,11 @@ class Control:
                     return {"entries": self._sent()}
                 case "export":
                     return self._export(command.get("after", 0))
-            raise InvalidSpec("commands: status, revoke, sent, export")
+                case "alarms":
+                    return self._alarms()
+                case "acknowledge":
+                    return self._acknowledge(command.get("alarm"))
+            raise InvalidSpec("commands: status, revoke, sent, export, alarms, acknowledge")
         except (SandboxError, JobError) as error:
             return {"error": str(error), "code": error.code}
         except ValueError:
@@ -115,6 +122,18 @@ class Control:
         with self._node.context.state.read() as connection:
             return list(self._node.context.record.read(connection))
 
+    def _alarms(self) -> dict[str, Any]:
+        with self._node.context.state.read() as connection:
+            return {"alarms": alarm_list(connection)}
+
+    def _acknowledge(self, number: Any) -> dict[str, Any]:
+        if type(number) is not int:
+            raise InvalidSpec("acknowledge: alarm is the number of an alarm")
+        context = self._node.context
+        with context.state.write() as connection:
+            acknowledge(connection, number, moment_text(context.clock()))
+        return {"acknowledged": number}
+
     def _export(self, after: Any) -> dict[str, Any]:
         """The signed list of all messages that left, without gap: what the auditor reconciles with the hub's log.
 
@@ -123,7 +142,7 @@ class Control:
         if type(after) is not int or not 0 <= after < 1 << 53:
             raise InvalidSpec("export: after is the number of the last message that you have, 0 for the first page")
         context = self._node.context
-        query = select(outbox).order_by(outbox.c.sequence).offset(after).limit(_PAGE + 1)
+        query = select(outbox).order_by(outbox.c.number).offset(after).limit(_PAGE + 1)
         with context.state.read() as connection:
             rows = list(connection.execute(query))
         if not rows:
@@ -133,10 +152,10 @@ class Control:
             OutboxEntry(
                 number=number,
                 permit=row.permit,
-                message=_sent_message(row, roster.hub.id),
-                binding=row.round == "values",
-                refused=None,
-                transcript=None,
+                message=_sent_message(row),
+                binding=row.binding,
+                refused=row.refused,
+                transcript=None if row.round in RESERVED else Header.open(Envelope.parse(row.envelope)).transcript,
             )
             for number, row in enumerate(rows[:_PAGE], start=after + 1)
         )
@@ -152,8 +171,15 @@ class Control:
         return {"record": record.sign(context.key).to_json(), "next": last if len(rows) > _PAGE else None}
 
 
-def _sent_message(row: Row[Any], hub: str) -> SentMessage:
-    return SentMessage(sequence=0, round=row.round, receiver=hub, size=row.size, digest=row.digest, sent_at=row.at)
+def _sent_message(row: Row[Any]) -> SentMessage:
+    return SentMessage(
+        round=row.round,
+        sequence=row.sequence,
+        receiver=row.receiver,
+        size=row.size,
+        digest=row.digest,
+        sent_at=row.at,
+    )
 
 
 def ask(state_dir: Path, command: dict[str, Any], timeout: float = 30.0) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class LogFollower:
         context = self._context
         with context.state.read() as connection:
             seen = context.state.seen_log(connection)
-            unproven = select(outbox.c.digest).where(~outbox.c.proven).order_by(outbox.c.sequence)
+            unproven = select(outbox.c.digest).where(~outbox.c.proven).order_by(outbox.c.number)
             asked = list(connection.execute(unproven.limit(MOST_DIGESTS)).scalars())
         news = self._following.news(context.hub, seen.size, asked, wait)
         try:

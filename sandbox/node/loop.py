@@ -1,7 +1,7 @@
 """The node's loop: ``tick`` polls the inbox once and dispatches; ``serve`` repeats it; ``recover`` runs first.
 
-After a crash no mask key survives. So ``recover`` resends what was stored, and fails every job that would still need a
-new message: never a second message under one mask, never a charge given back after flags were stored.
+After a crash ``recover`` goes on with every job whose party wrote a checkpoint and ends every other that would still
+need a new message: never a second message under one mask, never a charge given back after something informative.
 """
 
 from __future__ import annotations
@@ -10,19 +10,23 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Row
 
 from adapters.errors import AdapterError
-from jobs.documents import Envelope, Permit, Revocation, Verified, moment_text
+from jobs.documents import Envelope, Permit, Revocation, Verified, moment_text, parse_json, verify_permit
+from jobs.documents.message import Stop
 from jobs.errors import JobError
 from jobs.permit import Order
-from sandbox.errors import IntegrityFailure, Rejected, SandboxError, Unavailable
-from sandbox.messages import Abort, permit_bytes, session_of
-from sandbox.node.accept import Accepted, check, check_log_caught_up, enter
-from sandbox.node.closing import GRACE, end_job, public_code, public_text
+from sandbox.errors import IntegrityFailure, NodeLost, Rejected, SandboxError, Unavailable
+from sandbox.inbox import AbortBody, FinishedBody, MessagesBody, OutputBody, PermitBody, RevokedBody
+from sandbox.messages import SENT
+from sandbox.node.accept import Accepted, check, check_may_start, enter
+from sandbox.node.closing import GRACE, end_job, plain, public_code, public_text
 from sandbox.node.context import Context
+from sandbox.node.finish import check_finished
 from sandbox.node.follower import LogFollower
 from sandbox.node.hub_port import HubAway, HubRefused, Item
 from sandbox.node.revoke import read_revocation, store_revocation
@@ -33,7 +37,9 @@ _POLL_S: Final = 25.0
 _RETRY_S: Final = 0.5
 _GOODBYE_S: Final = 5.0
 """How long a stopping node waits for its jobs to store and post their last message."""
-_LOST: Final = "the node restarted while the job ran; its mask key is gone. Submit again."
+_LOST: Final = "the node restarted while the job ran; its keys are gone. Submit again."
+_ENDS: Final = (AbortBody.KIND, FinishedBody.KIND)
+_OF_A_JOB: Final = (MessagesBody.KIND, OutputBody.KIND, *_ENDS)
 
 
 class Node:
@@ -47,8 +53,9 @@ class Node:
         """Orders without a place, first come first served. The hub lays every order into all inboxes in one
         transaction, so all nodes have the same order of orders, and the first of them has its place everywhere."""
         self._starting: list[Item] = []
-        self._late: list[Item] = []
-        """Ends of jobs whose order is being checked at this moment, by another thread than the loop's."""
+        """Orders that are being checked, each in a thread of its own: one that waits for the log holds up no other."""
+        self._early: dict[str, list[Item]] = {}
+        """What came for jobs that have not started yet: other participants may be faster."""
         self._read_to = 0
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -57,13 +64,34 @@ class Node:
     # life -------------------------------------------------------------------------------------------------------
 
     def recover(self) -> None:
-        """Bring jobs that a crash interrupted to a typed end. Run once, before the first tick."""
+        """Go on with the jobs that a crash interrupted, or bring them to a typed end. Run once, before any tick."""
+        with self.context.state.read() as connection:
+            rows = self.context.state.open_jobs(connection)
+        for row in rows:
+            try:
+                if row.checkpoint is not None:
+                    self._resume(row)
+                    continue
+            except (SandboxError, JobError, AdapterError) as error:
+                self.context.log.error("job %s cannot go on: %s", row.job, error)
+            self._give_up(row)
+
+    def _resume(self, row: Row[Any]) -> None:
         context = self.context
-        at = moment_text(context.clock())
+        then = datetime.fromisoformat(row.now_used)
+        order = Order.read(parse_json(bytes(row.order)))
+        accepted = check(order, context.state, context.config, context.state.roster(context.clock()), then)
+        run = JobRun(accepted, context, context.vault.decrypt(row.permit, bytes(row.checkpoint)), row.seen)
+        with self._lock:
+            self._runs[accepted.permit] = run
+        run.start()
+
+    def _give_up(self, row: Row[Any]) -> None:
+        """Without a checkpoint: what was sent whole is closed by the hub, anything else ends here."""
+        context, at = self.context, moment_text(self.context.clock())
         with context.state.write() as connection:
-            for row in context.state.open_jobs(connection):
-                if row.state != "sent":  # else all that this node had to say is in the outbox; the hub closes the job
-                    end_job(context, connection, row.permit, row.nonce, at, code="node-lost", advice=_LOST)
+            if context.state.sent(connection, row.permit, SENT, 0) is None:
+                end_job(context, connection, row.permit, row.nonce, at, code=NodeLost.code, advice=_LOST)
 
     def serve(self) -> None:
         """Run until ``stop``: the log follower in its own thread, the inbox here."""
@@ -100,41 +128,59 @@ class Node:
         self._close_overdue()
         context.outbox.post()
         with context.state.read() as connection:
-            cursor = max(int(context.state.setting(connection, _CURSOR) or b"0"), self._read_to)
+            read = int(context.state.setting(connection, _CURSOR) or b"0")
+        cursor = max(read, self._read_to)
         # what was dispatched before a crash, or is shown again, is passed over or answered by what is stored
-        items = [item for item in context.hub.inbox(cursor, wait) if item.sequence > cursor]
+        items = [item for item in context.hub.inbox(cursor, read, wait) if item.sequence > cursor]
         for item in items:
             self._dispatch(item)
         if items:
             self._read_to = items[-1].sequence
-            with self._lock:  # an order that waits is read again after a crash
-                done = min([order.sequence - 1 for order in (*self._waiting, *self._starting)], default=self._read_to)
-            with context.state.write() as connection:
-                context.state.set_setting(connection, _CURSOR, str(done).encode())
+        self._set_cursor(read)
         return len(items)
+
+    def _set_cursor(self, read: int) -> None:
+        """How far a next start need not read again: orders that wait, and jobs that can go on, are read again."""
+        with self._lock:
+            orders = [order.sequence - 1 for order in (*self._waiting, *self._starting)]
+            runs = [run.seen for run in self._runs.values() if run.resumable]
+        done = min([*orders, *runs, self._read_to])
+        if done > read:
+            with self.context.state.write() as connection:
+                self.context.state.set_setting(connection, _CURSOR, str(done).encode())
 
     # items ------------------------------------------------------------------------------------------------------
 
     def _dispatch(self, item: Item) -> None:
-        if item.kind == "permit":
-            with self._lock:
-                self._waiting.append(item)
-            self._start_waiting()
-            return
-        if item.kind == "revoked":
-            self._revoked(item)
+        match item.kind:
+            case PermitBody.KIND:
+                with self._lock:
+                    self._waiting.append(item)
+                    self._early.setdefault(item.job, [])
+                self._start_waiting()
+            case RevokedBody.KIND:
+                self._revoked(item)
+            case kind if kind in _OF_A_JOB:
+                self._hand_over(item)
+            case _:
+                self.context.log.warning("the hub sends an item of an unknown kind")
+
+    def _hand_over(self, item: Item) -> None:
         with self._lock:
-            runs = [run for run in self._runs.values() if run.job == item.job]
-            if item.kind in ("finished", "abort"):
-                self._waiting = deque(order for order in self._waiting if order.job != item.job)
-                self._late += [item for order in self._starting if order.job == item.job]
-        for run in runs if item.kind != "revoked" else ():
+            run = next((run for run in self._runs.values() if run.job == item.job), None)
+            if item.job in self._early:  # first things first, also while the run is just being made
+                self._early[item.job].append(item)
+                if item.kind in _ENDS and any(order.job == item.job for order in self._waiting):
+                    self._waiting = deque(order for order in self._waiting if order.job != item.job)
+                    del self._early[item.job]
+                return
+        if run is not None:
             run.deliver(item)
-        if not runs and item.kind in ("finished", "abort"):
+        elif item.kind in _ENDS:
             self._close_recovered(item)
 
     def _start_waiting(self) -> None:
-        """Take up orders while there are places. Called by the loop for a new order, by a job's thread at its end."""
+        """Give orders their places. Called by the loop for a new order, by a job's thread at its end."""
         while True:
             with self._lock:
                 places = self.context.config.jobs_at_once - len(self._runs) - len(self._starting)
@@ -142,32 +188,36 @@ class Node:
                     return
                 item = self._waiting.popleft()
                 self._starting.append(item)
-            try:
-                self._order(item)
-            finally:
-                with self._lock:
-                    self._starting.remove(item)
-                    late = [end for end in self._late if end.job == item.job]
-                    self._late = [end for end in self._late if end.job != item.job]
-            for end in late:
-                self._dispatch(end)
+            threading.Thread(target=self._order, args=(item,), name=f"order {item.job}", daemon=True).start()
 
     def _order(self, item: Item) -> None:
-        """Accept the order, or answer with one typed refusal. Nothing else changes on a refusal."""
+        """In a thread of its own: accept the order and run it, or answer with one typed refusal."""
         permit: Envelope | None = None
+        run: JobRun | None = None
         try:
             order = Order.read(item.body)
             permit = order.permit
             accepted = self._accept(order, item)
-            if accepted is None:
-                return
-            self._start(accepted)
+            if accepted is not None:
+                run = self._begin(accepted, item)
         except (SandboxError, JobError, AdapterError) as error:
             self._refuse(permit, error)
         except Exception as error:  # one order that nobody foresaw must not stop the node for all others
             self.context.log.exception("an order failed")
             text = f"the node failed with {type(error).__name__}; its owner sees the details"
             self._refuse(permit, Unavailable(text))
+        finally:
+            with self._lock:
+                self._starting.remove(item)
+                # an order that is read again after a restart finds its job already going on
+                goes_on = run or next((known for known in self._runs.values() if known.job == item.job), None)
+                for early in self._early.pop(item.job, []):
+                    if goes_on is not None:
+                        goes_on.deliver(early)
+        if run is None:
+            self._start_waiting()
+        else:
+            run.run()
 
     def _accept(self, order: Order, item: Item) -> Accepted | None:
         """Check what can be checked before anything is written; ``None`` if this permit was answered before."""
@@ -176,7 +226,7 @@ class Node:
             # the inbox was read again, or the hub repeats itself: job and outbox hold what was answered
             if context.state.job(connection, order.permit.digest) is not None:
                 return None
-            if context.state.rounds(connection, order.permit.digest):
+            if context.state.sent_rows(connection, order.permit.digest):
                 return None
         if self.follower.failure is not None:
             raise IntegrityFailure("this node has seen two histories of the hub's log; it accepts no job")
@@ -188,20 +238,19 @@ class Node:
         self._wait_for_log()
         return accepted
 
-    def _start(self, accepted: Accepted) -> None:
-        """One transaction: nonce, charges, job and key message. Or raise, and nothing changed."""
-        run, context = JobRun(accepted, self.context), self.context
+    def _begin(self, accepted: Accepted, item: Item) -> JobRun:
+        """One transaction: nonce, charges, job and first messages. Or raise, and nothing changed."""
+        run, context = JobRun(accepted, self.context, seen=item.sequence), self.context
         with self._lock:
             self._runs[accepted.permit] = run
-        now = context.clock()
         try:
             with context.state.write() as connection:
-                enter(connection, context.state, accepted, now)
-                context.outbox.queue(connection, accepted.permit, run.key_message(), moment_text(now))
+                enter(connection, context.state, accepted, context.clock())
+                run.begin(connection)
         except BaseException:
             self._forget(accepted.permit)
             raise
-        run.start()
+        return run
 
     def _wait_for_log(self) -> None:
         """Nodes refuse new jobs until their earlier messages appear in the log; it is given a little time to."""
@@ -209,7 +258,7 @@ class Node:
         while True:
             try:
                 with self.context.state.read() as connection:
-                    check_log_caught_up(connection)
+                    check_may_start(connection)
                 return
             except Unavailable:
                 if time.monotonic() >= end or self._stopping.is_set():
@@ -225,15 +274,17 @@ class Node:
         if permit is None:
             return
         try:
-            session = session_of(Permit.open(permit).nonce)
+            nonce = Permit.open(permit).nonce
         except JobError:
             return
         at = moment_text(context.clock())
+        stop = Stop(
+            node=context.config.node, permit=permit.digest, nonce=nonce, bound=False, code=code[:64], advice=plain(text)
+        )
         with context.state.write() as connection:
-            if context.state.rounds(connection, permit.digest):
+            if context.state.sent_rows(connection, permit.digest):
                 return
-            abort = Abort(session, context.config.node, permit_bytes(permit.digest), code, text)
-            context.outbox.queue(connection, permit.digest, abort, at)
+            context.outbox.queue_stop(connection, stop, at)
         context.outbox.post()
 
     def _revoked(self, item: Item) -> None:
@@ -257,11 +308,27 @@ class Node:
         return new
 
     def _close_recovered(self, item: Item) -> None:
-        """The hub closes a job whose thread is gone: after a restart between values and the end."""
-        code = None if item.kind == "finished" else str(item.body.get("code", "aborted"))[:64]
+        """The hub closes a job whose thread is gone: after a restart between its last message and the end."""
+        code = None if item.kind == FinishedBody.KIND else str(item.body.get("code", "aborted"))[:64]
+        stop = item.body.get("stop")
         with self.context.state.read() as connection:
             rows = [row for row in self.context.state.open_jobs(connection) if row.job == item.job]
-        self._close(rows, code)
+        if item.kind == FinishedBody.KIND:
+            for row in rows:
+                self._compare(row, item)
+        self._close(rows, code, stop if isinstance(stop, dict) else None)
+
+    def _compare(self, row: Row[Any], item: Item) -> None:
+        context = self.context
+        try:
+            envelope = Order.read(parse_json(bytes(row.order))).permit
+            permit: Verified[Permit] = verify_permit(envelope, context.state.roster(context.clock()))
+            body = FinishedBody.read(item.body)
+        except JobError as error:
+            context.log.error("job %s: what the hub says of its end is not to be read: %s", row.job, error)
+            return
+        with context.state.write() as connection:
+            check_finished(context, connection, permit, body)
 
     def _close_overdue(self) -> None:
         """Close jobs without a thread that the hub has forgotten: long past the deadline, charge kept as it is."""
@@ -271,7 +338,7 @@ class Node:
             rows = [row for row in open_jobs if row.deadline < late and row.permit not in self._runs]
         self._close(rows, "timeout")
 
-    def _close(self, rows: Sequence[Row[Any]], code: str | None) -> None:
+    def _close(self, rows: Sequence[Row[Any]], code: str | None, stop: dict[str, Any] | None = None) -> None:
         context, at = self.context, moment_text(self.context.clock())
         with self._lock:
             rows = [row for row in rows if row.permit not in self._runs]
@@ -279,7 +346,7 @@ class Node:
             return
         with context.state.write() as connection:
             for row in rows:
-                end_job(context, connection, row.permit, row.nonce, at, code=code)
+                end_job(context, connection, row.permit, row.nonce, at, code=code, stop=stop)
         context.outbox.post()
 
     # threads ----------------------------------------------------------------------------------------------------

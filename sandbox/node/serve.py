@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from jobs.documents import PublicKey, SealingPublic
 from jobs.errors import JobError
 from jobs.kinds.base import Limits
+from jobs.kinds.registry import add
 from jobs.runner.errors import RunnerLost
 from jobs.runner.port import Runner
 from jobs.runner.ray_runner import RayRunner
@@ -34,6 +35,7 @@ from sandbox.node.loop import Node
 from sandbox.node.post import Outbox
 from sandbox.node.record import Record
 from sandbox.node.state import NodeState
+from sandbox.node.vault import Vault
 
 _LOG: Final = logging.getLogger("unseen.node")
 NODE_KEY: Final = "node.key"
@@ -49,6 +51,8 @@ def serve(config: NodeConfig, start: Callable[[NodeConfig], Runner] | None = Non
 
     ``start`` makes the runner: Ray, unless somebody else's is named.
     """
+    for package in config.kinds:
+        add(package)
     token = read_private(config.token_file).decode().strip()
     hub = HubLink(config.hub, config.node, token)
     runner = (start or start_runner)(config)
@@ -100,15 +104,18 @@ def start_anew(runtime: RayRuntime) -> None:
 def assemble(config: NodeConfig, hub: HubPort, runner: Runner) -> Node:
     """A node over these ports; clock and randomness are the real ones."""
     folder = config.state_dir
+    kept = record_key(folder)
     state = NodeState(folder, Trust.load(config.trust))
     key = load_key(folder / NODE_KEY)
     outbox = Outbox(config.node, key, state, hub)
-    record = Record(record_key(folder))
+    record = Record(kept)
     context = Context(
         config=config,
         key=key,
+        sealing_key=load_sealing_key(folder / SEALING_KEY),
         state=state,
         record=record,
+        vault=Vault(kept),
         hub=hub,
         outbox=outbox,
         runner=runner,

@@ -22,11 +22,13 @@ from jobs.documents import (
     Verified,
     canonical,
     check_numbers,
+    digest,
     parse_json,
     verify_status,
 )
 from jobs.schema import Dataset
 from sandbox.audit import SeenLog
+from sandbox.errors import NotGranted
 from sandbox.keys import Trust
 from sandbox.keys.chain import current_roster
 from sandbox.node.migrate import migrate
@@ -37,7 +39,7 @@ LOG_FAILURE = "log_failure"
 """Setting that holds the first evidence against the hub's log; while it is there nothing new leaves the node."""
 STATUS = "status"
 """Setting that holds the newest status list that this node has taken."""
-OPEN_STATES = ("accepted", "flagged", "sent")
+OPEN = "open"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,12 @@ class Held:
     rows_at_most: int
     cell_budget: int
     snapshot: SnapshotRef | None = None
+
+    def budget(self, unit: str) -> int:
+        """How much of a metered unit this version may be charged in all; raises ``NotGranted`` if none is declared."""
+        if unit != "cells":
+            raise NotGranted(f"no budget of {unit} is declared for {self.dataset.name}: register it with one")
+        return self.cell_budget
 
 
 class NodeState:
@@ -163,35 +171,71 @@ class NodeState:
 
     # outbox -----------------------------------------------------------------------------------------------------
 
-    def queue(self, connection: Connection, permit: str, round: str, envelope: Envelope, digest: str, at: str) -> None:
-        """Store outgoing bytes before they are sent. A second message of a round violates the table's key."""
+    def queue(
+        self,
+        connection: Connection,
+        *,
+        permit: str,
+        round: str,
+        sequence: int,
+        receiver: str,
+        envelope: Envelope,
+        body: bytes | None,
+        at: str,
+        reveals: bool,
+        binding: bool,
+    ) -> None:
+        """Store outgoing bytes before they are sent. A second message for a place violates the table's key."""
         row = {
             "permit": permit,
             "round": round,
+            "sequence": sequence,
+            "receiver": receiver,
             "envelope": envelope.encode(),
-            "digest": digest,
-            "size": len(envelope.payload),
+            "body": body,
+            "digest": digest(envelope.payload),
+            "size": len(envelope.payload) if body is None else len(body),
             "at": at,
+            "reveals": reveals,
+            "binding": binding,
             "posted": False,
+            "refused": None,
             "proven": False,
         }
         connection.execute(insert(outbox).values(row))
 
-    def rounds(self, connection: Connection, permit: str) -> dict[str, Row[Any]]:
-        """What was queued for a job, by round."""
-        rows = connection.execute(select(outbox).where(outbox.c.permit == permit).order_by(outbox.c.sequence))
-        return {row.round: row for row in rows}
+    def sent_rows(self, connection: Connection, permit: str) -> list[Row[Any]]:
+        """Everything that was queued for a job, in order."""
+        return list(connection.execute(select(outbox).where(outbox.c.permit == permit).order_by(outbox.c.number)))
+
+    def sent(
+        self, connection: Connection, permit: str, round: str, sequence: int, receiver: str | None = None
+    ) -> Row[Any] | None:
+        """One message of a round, to one receiver if there are several."""
+        where = (outbox.c.permit == permit) & (outbox.c.round == round) & (outbox.c.sequence == sequence)
+        if receiver is not None:
+            where &= outbox.c.receiver == receiver
+        return connection.execute(select(outbox).where(where)).first()
 
     # jobs -------------------------------------------------------------------------------------------------------
 
     def job(self, connection: Connection, permit: str) -> Row[Any] | None:
         return connection.execute(select(jobs).where(jobs.c.permit == permit)).first()
 
-    def set_job(self, connection: Connection, permit: str, state: str, code: str | None = None) -> None:
-        connection.execute(update(jobs).where(jobs.c.permit == permit).values(state=state, code=code))
+    def close_job(self, connection: Connection, permit: str, state: str, code: str | None) -> None:
+        """The final state; what was needed to go on is destroyed."""
+        values = {"state": state, "code": code, "checkpoint": None}
+        connection.execute(update(jobs).where(jobs.c.permit == permit).values(values))
+
+    def keep(self, connection: Connection, permit: str, box: bytes | None) -> None:
+        """Store what a party needs to go on after a crash, as the vault encrypted it; ``None``: it writes none."""
+        connection.execute(update(jobs).where(jobs.c.permit == permit).values(checkpoint=box))
+
+    def set_seen(self, connection: Connection, permit: str, seen: int) -> None:
+        connection.execute(update(jobs).where(jobs.c.permit == permit).values(seen=seen))
 
     def open_jobs(self, connection: Connection) -> list[Row[Any]]:
-        return list(connection.execute(select(jobs).where(jobs.c.state.in_(OPEN_STATES))))
+        return list(connection.execute(select(jobs).where(jobs.c.state == OPEN)))
 
     def is_revoked(self, connection: Connection, grant: str) -> bool:
         return connection.execute(select(revoked.c.grant).where(revoked.c.grant == grant)).first() is not None

@@ -58,11 +58,13 @@ jobs = Table(
     Column("permit", String, primary_key=True),  # digest
     Column("nonce", String, nullable=False, unique=True),
     Column("job", String, nullable=False),
-    Column("state", String, nullable=False),  # accepted, flagged, sent, finished, failed, refused
-    Column("envelope", LargeBinary, nullable=False),
+    Column("state", String, nullable=False),  # open, finished, failed
+    Column("order", LargeBinary, nullable=False),  # JSON of everything that came with the permit
     Column("deadline", String, nullable=False),
     Column("now_used", String, nullable=False),
     Column("code", String),
+    Column("checkpoint", LargeBinary),  # encrypted; gone when the job ends
+    Column("seen", Integer, nullable=False),  # the inbox item that the checkpoint has taken last
 )
 
 ledger = Table(
@@ -80,17 +82,36 @@ ledger = Table(
 outbox = Table(
     "outbox",
     metadata,
-    Column("sequence", Integer, primary_key=True),
+    Column("number", Integer, primary_key=True),
     Column("permit", String, nullable=False),
-    Column("round", String, nullable=False),  # key, flags, values, sent, abort, destroyed
+    Column("round", String, nullable=False),  # of the kind; or sent, stop, destroyed, vouch
+    Column("sequence", Integer, nullable=False),
+    Column("receiver", String, nullable=False),
     Column("envelope", LargeBinary, nullable=False),
+    Column("body", LargeBinary),  # masked or sealed, as it travels; gone when the hub has it
     Column("digest", String, nullable=False),  # over the DSSE payload
     Column("size", Integer, nullable=False),
     Column("at", String, nullable=False),
+    Column("reveals", Boolean, nullable=False),  # says something about the data: no charge is given back after it
+    Column("binding", Boolean, nullable=False),  # the point of no return
     Column("posted", Boolean, nullable=False),
+    Column("refused", String),  # the hub's code, if it did not take the message
     Column("proven", Boolean, nullable=False),  # its inclusion in the hub's log was verified
-    UniqueConstraint("permit", "round"),
+    UniqueConstraint("permit", "round", "sequence", "receiver"),
     sqlite_autoincrement=True,
+)
+
+alarms = Table(  # what an owner must look at before the next job
+    "alarms",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", String, nullable=False),
+    Column("job", String, nullable=False),
+    Column("permit", String, nullable=False),
+    Column("code", String, nullable=False),
+    Column("text", String, nullable=False),
+    Column("acknowledged", String),
+    UniqueConstraint("permit", "code"),
 )
 
 record = Table(

@@ -6,7 +6,7 @@ owner, saying why the grants at hand do not fit), else ``Allowed`` with the gran
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -25,7 +25,6 @@ from jobs.documents import (
 )
 from jobs.documents.verify import check_period
 from jobs.errors import Expired, OutOfScope
-from jobs.kinds.statistics.plan.types import Plan
 from jobs.schema import Dataset, Grade
 
 NO_STATUS: Final = "no-status-list"
@@ -84,7 +83,7 @@ class Case:
 
 
 def decide(
-    plan: Plan,
+    touched: Mapping[str, tuple[str, ...]],
     case: Case,
     datasets: Sequence[Dataset],
     grants: Sequence[Use],
@@ -93,11 +92,12 @@ def decide(
     *,
     replay: bool = False,
 ) -> Decision:
-    """Decide on one request. With ``replay`` the cached release would be shown again, which uses no run.
+    """Decide on one request that reads ``touched``: columns by dataset.
 
-    ``status``: the authority's list in force; without a fresh one nothing runs, and the request waits.
+    With ``replay`` the cached release would be shown again, which uses no run. ``status``: the authority's list in
+    force; without a fresh one nothing runs, and the request waits.
     """
-    if forbidden := tuple(_forbidden(plan, case, datasets, status, now)):
+    if forbidden := tuple(_forbidden(touched, case, datasets, status, now)):
         return Denied(forbidden)
     found = [_choose(owner, case, grants, status, now, replay) for owner in owners_of(case)]
     missing = [item for item in found if isinstance(item, Reason)]
@@ -121,7 +121,11 @@ def owners_of(case: Case) -> tuple[str, ...]:
 
 
 def _forbidden(
-    plan: Plan, case: Case, datasets: Sequence[Dataset], status: StatusList | None, now: datetime
+    touched: Mapping[str, tuple[str, ...]],
+    case: Case,
+    datasets: Sequence[Dataset],
+    status: StatusList | None,
+    now: datetime,
 ) -> list[Reason]:
     against = objections(status, case.order.document, case.roster.document) if status else ()
     found = [Reason(objection.code, objection.text, entry=objection.entry) for objection in against]
@@ -132,10 +136,10 @@ def _forbidden(
             found.append(
                 Reason("not-open", f"{dataset.name} is not open to authorised operation: {dataset.legal_basis}")
             )
-    return [*found, *_outside_commitment(case, plan.columns_touched(), now)]
+    return [*found, *_outside_commitment(case, touched, now)]
 
 
-def _outside_commitment(case: Case, touched: dict[str, tuple[str, ...]], now: datetime) -> list[Reason]:
+def _outside_commitment(case: Case, touched: Mapping[str, tuple[str, ...]], now: datetime) -> list[Reason]:
     if case.commitment is None:
         return []
     commitment = case.commitment.document

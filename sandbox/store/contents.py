@@ -42,6 +42,14 @@ def get(connection: Connection, scope: str, name: str) -> bytes:
     return unseal(key, scope, name, bytes(box))
 
 
+def find(connection: Connection, scope: str, name: str) -> bytes | None:
+    """``get``, or None where nothing of that name was stored. Raises ``ContentDestroyed`` and ``IntegrityFailure``."""
+    try:
+        return get(connection, scope, name)
+    except NotFound:
+        return None
+
+
 def destroy(change: Change, scope: str, actor: Actor) -> int:
     """Destroy the key and the boxes and say so in the log; returns how many contents went.
 

@@ -28,7 +28,7 @@ from sandbox.store.engine import reading, writing
 from sandbox.store.event import LOCAL, Event
 from sandbox.store.notices import Notices
 from sandbox.store.origins import Origin
-from sandbox.store.tables import checkpoints, cosignatures, log_digests, log_entries, receipts
+from sandbox.store.tables import checkpoints, cosignatures, inbox, log_digests, log_entries, receipts
 from sandbox.store.tree import append_leaves, lock_size
 
 Clock = Callable[[], datetime]
@@ -38,7 +38,8 @@ CLOSED_TOPIC: Final = "log:closed"
 """A job has come to its end at every participant: the log is worth a checkpoint."""
 PUBLISHED_TOPIC: Final = "published"
 CHECKPOINT_TOPIC: Final = "published:checkpoints"
-ABOUT_THE_LOG: Final = (checkpoints, cosignatures, receipts)
+WITHOUT_EVENT: Final = (checkpoints, cosignatures, receipts, inbox)
+"""What is said about the log, and how far a node has read: neither is an event of the log."""
 
 
 class Store:
@@ -70,6 +71,9 @@ class Store:
         with self._writer, writing(self._engine) as connection:
             change = Change(connection, event, self._clock())
             yield change
+            if change.abandoned:
+                connection.rollback()
+                return
             change.append(self._rng)
             topics = frozenset({*change.topics, LOG_TOPIC})
             self._send(connection, topics)
@@ -78,8 +82,8 @@ class Store:
     def publish(self, statement: Executable) -> None:
         """Write a statement *about* the log (checkpoint, cosignature, receipt): the log cannot hold it as an event."""
         table = getattr(statement, "table", None)
-        if table not in ABOUT_THE_LOG:
-            raise ValueError("only checkpoints, cosignatures and receipts are written without an event")
+        if table not in WITHOUT_EVENT:
+            raise ValueError("only checkpoints, cosignatures, receipts and read marks are written without an event")
         with self._writer, writing(self._engine) as connection:
             connection.execute(statement)
             topics = frozenset({PUBLISHED_TOPIC, *([CHECKPOINT_TOPIC] if table is checkpoints else [])})
@@ -137,6 +141,7 @@ class Change:
         self.connection = connection
         self.now = now
         self.topics: set[str] = set()
+        self.abandoned = False
         self._events = [event]
 
     def execute(self, statement: Executable, rows: Sequence[dict[str, Any]] | None = None) -> CursorResult[Any]:
@@ -153,6 +158,10 @@ class Change:
     def first_index(self) -> int:
         """The index that the first event's leaf will have."""
         return lock_size(self.connection)
+
+    def abandon(self) -> None:
+        """Nothing is to be written after all: somebody else has done it in the meantime. No event, no follower."""
+        self.abandoned = True
 
     def wake(self, *topics: str) -> None:
         """Tell followers of these topics, after the commit."""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -173,6 +173,7 @@ jobs: Final = Table(
     _id("state"),
     _id("progress"),
     _id("operator"),
+    _id("kind"),
     _digest("spec"),
     _digest("plan_digest"),
     _digest("commitment"),
@@ -181,7 +182,10 @@ jobs: Final = Table(
     Column("plan", Text, nullable=False),
     Column("commitment_envelope", LargeBinary, nullable=False),
     Column("reasons", Text, nullable=False),
-    Column("passed", LargeBinary, nullable=True),  # pass bits, packed, once the flags are added
+    _digest("transcript", nullable=True),  # of all that was relayed to all participants, once there is a permit
+    _id("referee", nullable=True),  # name of the content that holds the referee's state
+    Column("draft", LargeBinary, nullable=True),  # a release that participants recompute before it is one
+    _digest("draft_digest", nullable=True),
     _digest("permit", nullable=True),
     Column("permit_envelope", LargeBinary, nullable=True),
     _digest("replay_key"),
@@ -243,23 +247,33 @@ job_grants: Final = Table(
     Column("grant", String(71), ForeignKey("grants.digest"), primary_key=True),
     Index(None, "grant"),
 )
-messages: Final = Table(
+
+
+def _place() -> list[Column[Any]]:
+    """Where a message stands in the walk of its job."""
+    return [
+        Column("job", String(160), ForeignKey("jobs.id"), primary_key=True),
+        _id("sender", primary_key=True),
+        _id("round", primary_key=True),
+        Column("sequence", Integer, primary_key=True, autoincrement=False),
+        _id("receiver", primary_key=True),
+    ]
+
+
+messages: Final = Table(  # headers; bodies are contents
     "messages",
     metadata,
-    Column("job", String(160), ForeignKey("jobs.id"), primary_key=True),
-    _id("node", primary_key=True),
-    _id("round", primary_key=True),
+    *_place(),
     _digest("digest"),
     Column("envelope", LargeBinary, nullable=False),
+    Column("size", BigInteger, nullable=False),
     Column("entry", BigInteger, nullable=False),  # index of the log leaf that names this message
     _at("at"),
 )
-conflicts: Final = Table(  # evidence: a second, different message for one round
+conflicts: Final = Table(  # evidence: a second, different message for one place
     "conflicts",
     metadata,
-    Column("job", String(160), ForeignKey("jobs.id"), primary_key=True),
-    _id("node", primary_key=True),
-    _id("round", primary_key=True),
+    *_place(),
     _digest("digest", primary_key=True),
     Column("envelope", LargeBinary, nullable=False),
 )
@@ -270,7 +284,9 @@ inbox: Final = Table(
     _key("seq"),
     _id("kind"),
     _id("job", nullable=True),
-    Column("body", Text, nullable=False),
+    Column("body", Text, nullable=False),  # of messages: their places
+    Column("unread", Integer, nullable=False, server_default="0"),  # bytes that count against the receiver
+    Index(None, "node", "unread"),
 )
 releases: Final = Table(
     "releases",
@@ -279,9 +295,6 @@ releases: Final = Table(
     _digest("digest"),
     _digest("replay_key"),
     Column("envelope", LargeBinary, nullable=False),
-    Column("table", Text, nullable=False),
-    Column("csv", LargeBinary, nullable=False),
-    Column("arrow", LargeBinary, nullable=False),
     Column("salt", LargeBinary(32), nullable=False),
     Column("entry", BigInteger, nullable=False),  # index of the log leaf that names this release
     Index(None, "replay_key"),
@@ -309,8 +322,8 @@ usage: Final = Table(
     _id("owner", primary_key=True),
     _id("dataset", primary_key=True),
     _id("operator"),
-    Column("runs", Integer, nullable=False),  # 0 for a replay
-    Column("cells", BigInteger, nullable=False),
+    _id("unit", primary_key=True),  # runs, or one of the kind's metered units
+    Column("amount", BigInteger, nullable=False),  # 0 for a replay
     _at("at"),
     Index(None, "operator"),
 )

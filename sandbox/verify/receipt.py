@@ -13,7 +13,6 @@ from datetime import datetime
 from jobs.documents import (
     CLOCK_SKEW,
     Basis,
-    CheckWalk,
     Commitment,
     DatasetRecord,
     Delivery,
@@ -44,6 +43,8 @@ from jobs.documents import (
     verify_vouch,
 )
 from jobs.documents.canonical import check_values
+from jobs.kinds.registry import kind_by
+from jobs.permit import check_plan
 from sandbox.audit.checkpoint import Checkpoint
 from sandbox.audit.entry import LogEntry
 from sandbox.errors import ReceiptRefused
@@ -91,8 +92,8 @@ class VerifiedReceipt:
             f"the hub issued permit {permit.id} within those grants",
             f"status list {self.status.document.number} of the authority had nothing against it",
             f"{len(self.sent)} node(s) signed what they sent under it, and that they were told the same",
-            f"the hub released {release.id}: {release.verdict.released_cells} cells, "
-            f"{release.verdict.suppressed_cells} suppressed; {compared}",
+            f"the hub released {release.id}: {release.verdict.released} shown, "
+            f"{release.verdict.withheld} withheld; {compared}",
             say_vouched(self.vouches, permit),
             f"the release is entry {self.index} of log {self.checkpoint.origin}, size {self.checkpoint.size}",
             f"cosigned by participants {', '.join(self.cosigned.participants)} "
@@ -106,14 +107,11 @@ def verify_receipt(
     now: datetime | None = None,
     content: bytes | None = None,
     salt: bytes | None = None,
-    *,
-    check_walk: CheckWalk | None = None,
 ) -> VerifiedReceipt:
     """Return what the receipt proves, or raise ``ReceiptRefused`` with the step that failed and why in words.
 
     With ``content`` (the released table's bytes, as downloaded) and its 32-byte ``salt`` the output is compared with
     the committed one. With ``now`` nothing may be dated in the future. Any JSON spelling of the receipt is read.
-    ``check_walk`` is the kind's own check of what each node says it sent.
     """
     with step("receipt"):
         if len(data) > MAX_BYTES:
@@ -130,6 +128,9 @@ def verify_receipt(
     with step("permit"):
         permit = verify_permit(Envelope.from_json(receipt.permit), roster)
         _check_roster_period(permit.document.issued_at, roster.document)
+    with step("kind"):
+        kind = kind_by(permit.document.algorithm)
+        check_plan(kind, permit.document)
     with step("status"):
         status = verify_status(Envelope.from_json(receipt.status), roster)
     with step("scope"):
@@ -138,7 +139,7 @@ def verify_receipt(
         check_basis(basis)
     with step("sent"):
         sent = tuple(verify_sent_record(Envelope.from_json(item), roster) for item in receipt.sent)
-        check_sent(sent, permit, roster.document, check_walk)
+        check_sent(sent, permit, roster.document, walk_check(kind, roster.document.hub.id))
     with step("release"):
         release = verify_release(Envelope.from_json(receipt.release), roster)
         check_release(release.document, permit, sent)
@@ -147,7 +148,7 @@ def verify_receipt(
         check_deliveries(deliveries, release)
     with step("vouch"):
         vouches = tuple(verify_vouch(Envelope.from_json(item), roster) for item in receipt.vouches)
-        check_vouches(vouches, permit, release)
+        check_vouches(vouches, permit, release, recomputed=kind.recomputed)
     with step("entry"):
         entry, leaf = verify_entry(receipt, release, permit)
     checkpoint, note = verify_logged(receipt, leaf, roster, trust)

@@ -10,14 +10,21 @@ from sandbox.errors import ReceiptRefused
 UNPROVEN = "not proven: that the hub computed the numbers from what the nodes sent"
 
 
-def check_vouches(vouches: Sequence[Verified[Vouch]], permit: Verified[Permit], release: Verified[Release]) -> None:
-    """Raise ``ReceiptRefused`` for a vouch of a stranger, a second one of a participant, or one for another release."""
+def check_vouches(
+    vouches: Sequence[Verified[Vouch]], permit: Verified[Permit], release: Verified[Release], *, recomputed: bool
+) -> None:
+    """Raise ``ReceiptRefused`` for a vouch of a stranger, a second one of a participant, or one for another release.
+
+    Of a kind whose output is ``recomputed``, every participant must have vouched.
+    """
     nodes = [item.document.node for item in vouches]
     if len(set(nodes)) != len(nodes) or set(nodes) - set(permit.document.participants):
         raise ReceiptRefused("vouch", "the vouches are not of participants, one of each")
     for item in (found.document for found in vouches):
         if (item.permit, item.release) != (permit.digest, release.digest):
             raise ReceiptRefused("vouch", f"node {item.node} vouches for another release")
+    if recomputed and (missing := sorted(set(permit.document.participants) - set(nodes))):
+        raise ReceiptRefused("vouch", f"{', '.join(missing)} did not recompute and sign the release")
 
 
 def say_vouched(vouches: Sequence[Verified[Vouch]], permit: Permit) -> str:

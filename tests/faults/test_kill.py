@@ -21,17 +21,17 @@ STEPS: Final[tuple[tuple[str, When], ...]] = (
     ("permit", "after"),
     ("key", "before"),
     ("key", "after"),
-    ("keys", "after"),
+    ("told key", "after"),
     ("flags", "before"),
     ("flags", "after"),
-    ("open", "after"),
+    ("told open", "after"),
     ("values", "before"),
     ("values", "after"),
     ("finished", "after"),
     ("destroyed", "before"),
     ("destroyed", "after"),
 )
-LOST_WITH_THE_KEY: Final = ("key", "keys", "flags", "open")
+LOST_WITH_THE_KEY: Final = ("key", "told key", "flags", "told open")
 VICTIM: Final = "B"
 assert set(get_args(When)) == {"before", "after"}
 

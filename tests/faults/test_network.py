@@ -43,7 +43,7 @@ def test_a_request_is_lost_before_the_hub_saw_it(ground: Ground, what: str) -> N
     ground.check(ended)
 
 
-@pytest.mark.parametrize("what", ["keys", "open", "finished"])
+@pytest.mark.parametrize("what", ["told key", "told open", "finished"])
 def test_inbox_items_are_lost_on_the_way(ground: Ground, what: str) -> None:
     with ground.proxy.gate("node-B", what, "after") as gate:
         job = ground.run()
@@ -82,14 +82,14 @@ def test_a_node_that_is_slower_than_all_others_changes_nothing(ground: Ground) -
 
 def changed_payload(body: bytes) -> bytes:
     value = json.loads(body)
-    payload = value["messages"][0]["payload"]
-    value["messages"][0]["payload"] = payload[:8] + ("A" if payload[8] != "A" else "B") + payload[9:]
+    payload = value["messages"][0]["envelope"]["payload"]
+    value["messages"][0]["envelope"]["payload"] = payload[:8] + ("A" if payload[8] != "A" else "B") + payload[9:]
     return json.dumps(value).encode()
 
 
 def without_signatures(body: bytes) -> bytes:
     value = json.loads(body)
-    value["messages"][0]["signatures"] = []
+    value["messages"][0]["envelope"]["signatures"] = []
     return json.dumps(value).encode()
 
 
@@ -97,9 +97,9 @@ def with_strangers_signature(body: bytes) -> bytes:
     from jobs.documents import SigningKey
 
     value = json.loads(body)
-    envelope = Envelope.from_json(value["messages"][0])
+    envelope = Envelope.from_json(value["messages"][0]["envelope"])
     forged = Envelope(envelope.payload_type, envelope.payload, ()).signed_by(SigningKey.from_seed(bytes(32)))
-    return json.dumps({"messages": [forged.to_json()]}).encode()
+    return json.dumps({"messages": [{**value["messages"][0], "envelope": forged.to_json()}]}).encode()
 
 
 BAD: dict[str, Callable[[bytes], bytes]] = {
@@ -182,18 +182,18 @@ OUTBOX = "select o.envelope from outbox o join jobs j on j.permit = o.permit whe
 def envelopes(body: bytes) -> dict[str, bytes]:
     from tests.support.proxy import round_of
 
-    found = [Envelope.from_json(value) for value in json.loads(body)["messages"]]
+    found = [Envelope.from_json(value["envelope"]) for value in json.loads(body)["messages"]]
     return {round_of(envelope): envelope.encode() for envelope in found}
 
 
 def stored(ground: Ground, job: str, round_name: str) -> list[Any]:
-    return ground.hub_rows("select node from messages where job = ? and round = ?", job, round_name)
+    return ground.hub_rows("select sender from messages where job = ? and round = ?", job, round_name)
 
 
 def snapshot(ground: Ground, job: str) -> tuple[Any, ...]:
     """What the hub holds of the job, and how long its log is."""
     return (
-        ground.hub_rows("select node, round, digest from messages where job = ? order by 1, 2", job),
+        ground.hub_rows("select sender, round, digest from messages where job = ? order by 1, 2", job),
         ground.hub_rows("select state, failure from jobs where id = ?", job),
         ground.hub_rows("select count(*) from log_entries where kind <> 'node.seen'"),
         ground.hub_rows("select count(*) from conflicts"),

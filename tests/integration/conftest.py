@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from sandbox.node.joint import JointParty
+from sandbox.node.sole import SoleParty
 
 from jobs.disclosure.part import PartVerdict
 from jobs.disclosure.profile import load_profile
@@ -69,8 +71,6 @@ from sandbox.messages import (
     session_of,
     transcript_of,
 )
-from sandbox.node.joint import JointParty
-from sandbox.node.sole import SoleParty
 from sandbox.store.engine import sqlite_url
 from sandbox.store.event import Actor
 from sandbox.store.migrate import open_store

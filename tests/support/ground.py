@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from jobs.documents import Envelope, verify_outbox_record
+from jobs.kinds.registry import kind_of
 from sandbox.audit import LogEntry, verify_checkpoint
 from sandbox.client import Job
 from sandbox.errors import Unavailable
@@ -50,6 +51,11 @@ class Ground:
         job = self.ask(sql)
         self.federation.approve_all(job.id)
         return job
+
+    def ask_for(self, kind: str, request: dict[str, Any], datasets: tuple[str, ...] = ("trips",)) -> Job:
+        """A request of any kind; not approved yet."""
+        job = {"kind": kind, "request": request, "scenario": "test", "purpose": "testing", "datasets": datasets}
+        return self.federation.submit(job)
 
     def job(self, job: str) -> Job:
         with self.federation.operator() as client:
@@ -108,23 +114,24 @@ class Ground:
         """Spent if something informative was queued, given back if not; nothing stays reserved; a release is paid."""
         query = "select l.state, l.amount from ledger l join jobs j on j.permit = l.permit where j.job = ?"
         charges = self.node_rows(owner, query, job.id)
-        rounds = {name for (name,) in self._sent(owner, job, "round")}
-        expected = "committed" if rounds & {"flags", "values"} else "refunded"
-        assert {state for state, _ in charges} <= {expected}, (owner, charges, rounds)
+        revealed = any(found for (found,) in self._sent(owner, job, "reveals"))
+        expected = "committed" if revealed else "refunded"
+        assert {state for state, _ in charges} <= {expected}, (owner, charges)
         if job.state == "released":
             assert charges, f"{owner} was not charged for a release"
             assert expected == "committed"
 
     def _check_masks(self, owner: str, job: Job) -> None:
-        """One envelope per permit and round, and the hub holds none but those very bytes."""
-        own = self._sent(owner, job, "permit", "round", "envelope")
-        assert len({(permit, name) for permit, name, _ in own}) == len(own)
-        stored = "select round, envelope from messages where job = ? and node = ?"
+        """One envelope per place, and the hub holds none but those very bytes."""
+        own = self._sent(owner, job, "round", "sequence", "receiver", "envelope")
+        kept = {tuple(place): envelope for *place, envelope in own}
+        assert len(kept) == len(own)
+        stored = "select round, sequence, receiver, envelope from messages where job = ? and sender = ?"
         theirs = self.hub_rows(stored, job.id, f"node-{owner}")
-        kept = {name: envelope for _, name, envelope in own}
-        assert all(kept.get(name) == envelope for name, envelope in theirs), owner
+        assert all(kept.get(tuple(place)) == envelope for *place, envelope in theirs), owner
         if job.state == "released":
-            assert {name for name, _ in theirs} >= {"key", "flags", "values", "sent"}
+            expected = {item.name for item in kind_of(job.kind).rounds if not item.by_hub and not item.optional}
+            assert {name for name, *_ in theirs} >= {*expected, "sent"}
 
     def _sent(self, owner: str, job: Job, *columns: str) -> list[tuple[Any, ...]]:
         permits = self.hub_rows("select permit from jobs where id = ?", job.id)
@@ -166,8 +173,8 @@ def until(look: Callable[[], T | None], what: str) -> T:
 
 
 @contextmanager
-def open_ground(root: Path, **hub_options: Any) -> Iterator[Ground]:
-    """Lay out, start, register; ends everything it started."""
+def open_ground(root: Path, kinds: tuple[str, ...] = (), **hub_options: Any) -> Iterator[Ground]:
+    """Lay out, start, register; ends everything it started. ``kinds``: packages of further kinds of jobs."""
     port = free_port()
     proxy = Proxy(port)
     places = lay_out(
@@ -175,8 +182,8 @@ def open_ground(root: Path, **hub_options: Any) -> Iterator[Ground]:
         toy.OWNERS,
         ("acme", "rival"),
         port=port,
-        hub_options=hub_options,
-        node_options={"hub": proxy.url},
+        hub_options={"kinds": kinds, **hub_options},
+        node_options={"hub": proxy.url, "kinds": kinds},
     )
     ground = Ground(Federation(places), Processes(places, PLAIN_NODE), proxy)
     try:

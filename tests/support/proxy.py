@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
-from jobs.documents import Envelope, SentRecord
-from sandbox.messages import decode
+from jobs.documents import Envelope, SentRecord, Vouch
+from jobs.documents.message import Destroyed, Header, Stop
 
 When = Literal["before", "after"]
 _PATIENCE_S = 60.0
@@ -185,16 +185,25 @@ def _carried(path: str, body: bytes) -> tuple[str, tuple[str, ...]]:
 
 
 def _rounds(body: bytes) -> tuple[str, ...]:
-    return tuple(round_of(Envelope.from_json(value)) for value in json.loads(body)["messages"])
+    return tuple(round_of(Envelope.from_json(value["envelope"])) for value in json.loads(body)["messages"])
 
 
 def round_of(envelope: Envelope) -> str:
-    if envelope.payload_type == SentRecord.payload_type():
-        return "sent"
-    return type(decode(envelope.payload)).__name__.lower()
+    """A message by its round; a node's word about a job by its kind."""
+    for kind, name in ((SentRecord, "sent"), (Stop, "stop"), (Destroyed, "destroyed"), (Vouch, "vouch")):
+        if envelope.payload_type == kind.payload_type():
+            return name
+    return Header.open(envelope).round
 
 
 def _kinds(path: str, content: bytes) -> tuple[str, ...]:
+    """Inbox items by kind; relayed messages as ``told ROUND``."""
     if "/inbox" not in path:
         return ()
-    return tuple(str(item["kind"]) for item in json.loads(content).get("items", ()))
+    return tuple(map(told, json.loads(content).get("items", ())))
+
+
+def told(item: dict[str, Any]) -> str:
+    if item["kind"] != "messages" or not item["body"]["messages"]:
+        return str(item["kind"])
+    return "told " + round_of(Envelope.from_json(item["body"]["messages"][0]["header"]))

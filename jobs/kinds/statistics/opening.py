@@ -9,19 +9,13 @@ number of every passing aggregate, then cell, as decimal text.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from jobs.documents import json_digest
 from jobs.kinds.statistics.plan.types import Plan
-from jobs.schema import Digest
-
-ALGORITHM: Final[Digest] = json_digest({"algorithm": "joint-statistic", "version": 1})
-"""``Grant.algorithm`` and ``Permit.algorithm`` of SQL statistics: the algorithm is ours, the plan is the operator's."""
 
 NUMBER_BYTES: Final = 48
 """At most, of one rounded number as decimal text."""
@@ -69,8 +63,3 @@ def unpack(plan: Plan, data: bytes) -> Bits:
     if bits[count:].any():
         raise ValueError("pass bits with padding set")
     return bits[:count].reshape(len(plan.aggregates), plan.cells)
-
-
-def pass_digest(passed: Bits) -> bytes:
-    """32 bytes that bind the opened set; part of the ``values`` message."""
-    return hashlib.sha256(b"unseen/pass-bits/v1\0" + pack(passed)).digest()

@@ -9,13 +9,14 @@ import csv
 import datetime as dt
 import io
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 import pyarrow as pa
 
+from jobs.documents import canonical, parse_canonical
+from jobs.kinds.base import File, Rendered
 from jobs.kinds.statistics.answer import AnswerColumn, AnswerTable, Shown
 
 MARK: Final = "*"
@@ -24,29 +25,52 @@ ARROW_TYPE: Final = "application/vnd.apache.arrow.file"
 _EXACT: Final = 2**53 - 1
 
 
-@dataclass(frozen=True)
-class TableFiles:
-    """``shown`` is what ``GET /jobs/{id}/release`` holds; ``csv`` and ``arrow`` are whole files."""
-
-    shown: dict[str, Any]
-    csv: bytes
-    arrow: bytes
-
-    def contents(self) -> Iterator[tuple[str, bytes]]:
-        """The committed outputs, by media type."""
-        yield CSV_TYPE, self.csv
-        yield ARROW_TYPE, self.arrow
-
-
-def render_table(table: AnswerTable, release: str, source: str) -> TableFiles:
+def render_table(table: AnswerTable, release: str, source: str) -> Rendered:
     """All forms of one table. ``release`` and ``source`` go into each, so that a copy still says where it is from."""
-    shown = {
+    shown = {**_shown(table), "source_line": source}
+    csv_file = File("csv", CSV_TYPE, _csv(table, release, source))
+    return Rendered(shown, (csv_file, File("arrow", ARROW_TYPE, _arrow(table, release, source))))
+
+
+def content_of(table: AnswerTable) -> bytes:
+    """The one canonical form of a table: what a release commits to, whatever file it is put into."""
+    return canonical(_shown(table))
+
+
+def table_of(content: bytes) -> AnswerTable:
+    """Inverse of ``content_of``."""
+    value = parse_canonical(content)
+    columns = tuple(AnswerColumn(item["name"], item["type"]) for item in value["columns"])
+    rows = tuple(
+        tuple(_value(column.type, item) for column, item in zip(columns, row, strict=True)) for row in value["rows"]
+    )
+    hidden = [set(names) for names in value["suppressed"]]
+    return AnswerTable(columns, rows, tuple(tuple(column.name in names for column in columns) for names in hidden))
+
+
+def _shown(table: AnswerTable) -> dict[str, Any]:
+    return {
         "columns": [{"name": column.name, "type": column.type} for column in table.columns],
         "rows": [[_json(value) for value in row] for row in table.rows],
         "suppressed": [_hidden(table, row) for row in table.suppressed],
-        "source_line": source,
     }
-    return TableFiles(shown, _csv(table, release, source), _arrow(table, release, source))
+
+
+def _value(kind: str, item: Any) -> Shown:
+    """A value as ``_json`` wrote it."""
+    if item is None or isinstance(item, bool):
+        return item
+    match kind:
+        case "integer":
+            return int(item)
+        case "decimal":
+            return Decimal(str(item))
+        case "date":
+            return dt.date.fromisoformat(item)
+        case "timestamp":
+            return dt.datetime.fromisoformat(item)
+        case _:
+            return str(item)
 
 
 def warm_up() -> None:

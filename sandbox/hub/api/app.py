@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
-from jobs.kinds.statistics.tableform import warm_up
+from jobs.kinds.registry import add, kind_of, names, referee_of
 from sandbox.errors import InvalidSpec
 from sandbox.hub.api import problem
 from sandbox.hub.api.door import Door
@@ -35,6 +35,8 @@ _OWN_DESCRIPTORS: Final = 256
 
 def create_app(config: HubConfig, hub: Hub | None = None) -> FastAPI:
     """The application over an opened hub (tests), or over one that it opens from the configuration."""
+    for package in config.kinds:
+        add(package)
     opened = hub or Hub.open(config)
     app = FastAPI(
         title="unseen hub",
@@ -115,7 +117,8 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     hub: Hub = app.state.hub
-    await run_in_threadpool(warm_up)
+    for name in names():
+        await run_in_threadpool(referee_of(kind_of(name)).warm)
     hub.notifier.start()
     tasks = [asyncio.create_task(_ticking(hub)), asyncio.create_task(keep_signed(hub))]
     try:

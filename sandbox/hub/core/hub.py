@@ -15,7 +15,8 @@ from mpc.party import RandomBytes
 from sandbox.errors import NotFound
 from sandbox.hub.core.config import HubConfig
 from sandbox.hub.core.notify import Notifier, Pace
-from sandbox.hub.core.verified_once import Memo
+from sandbox.hub.core.uploads import Uploads
+from sandbox.hub.core.verified_once import VerifiedOnce
 from sandbox.keys.files import create_key, load_key
 from sandbox.keys.passphrase import given_passphrase
 from sandbox.keys.trust import Trust
@@ -43,7 +44,8 @@ class Hub:
         self.trust = trust
         self.rng = rng
         self.notifier = Notifier()
-        self.memo = Memo()
+        self.verified_once = VerifiedOnce()
+        self.uploads = Uploads(config.state / "uploads", config.upload_bytes)
         self.pace = Pace(config.checkpoint_seconds, config.checkpoint_quiet_seconds, config.checkpoint_gap_seconds)
         self._trusted: TrustedRoster | None = None
         self._accepted: dict[str, Verified[Roster]] = {}

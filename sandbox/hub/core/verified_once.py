@@ -17,7 +17,7 @@ D = TypeVar("D", bound=Document)
 CAPACITY: Final = 4096
 
 
-class Memo:
+class VerifiedOnce:
     """At most ``CAPACITY`` documents, the least recently used go first. Thread-safe."""
 
     def __init__(self) -> None:

@@ -13,9 +13,10 @@ from sandbox.errors import InvalidTransition
 from sandbox.hub.core.errors import NotYet
 from sandbox.hub.core.hub import Hub
 from sandbox.hub.log.checkpoints import cosigned_note
-from sandbox.hub.running.incoming import Held
+from sandbox.hub.running.held import envelopes
 from sandbox.hub.running.jobstate import job_row
-from sandbox.hub.running.rounds import joint_of
+from sandbox.hub.running.running_job import running_job
+from sandbox.messages import SENT, VOUCH
 from sandbox.store.tables import (
     checkpoints,
     deliveries,
@@ -46,7 +47,7 @@ def receipt_of(hub: Hub, job: str) -> bytes:
         if stored is not None:
             return bytes(stored)
         release = connection.execute(select(releases).where(releases.c.job == row.id)).one()
-        permit = joint_of(hub, row).permit
+        permit = running_job(hub, row).permit
         roster = hub.roster_of(row.roster)
         note, size = _cosigned(hub, connection, release.entry, permit.document, roster.document)
         body = _assemble(connection, row, release, permit, roster, note, size)
@@ -98,13 +99,14 @@ def _assemble(
         _records(connection, order, roster),
         permit.envelope,
         _status(connection, order),
-        Held.of(connection, row.id).envelopes(connection, "sent", order.participants),
+        envelopes(connection, row.id, SENT, order.participants),
         Envelope.parse(bytes(release.envelope)),
         [Envelope.parse(bytes(data)) for data in connection.execute(given).scalars()],
         bytes(leaf),
         release.entry,
         prove_inclusion(StoredNodes(connection), release.entry, size),
         note,
+        vouches=envelopes(connection, row.id, VOUCH, order.participants),
     )
 
 

@@ -22,7 +22,7 @@ def current_status(
     if data is None:
         return None
     try:
-        verified: Verified[StatusList] = hub.memo.verified(verify_status, data, roster)
+        verified: Verified[StatusList] = hub.verified_once.verified(verify_status, data, roster)
         check_fresh(verified.document, now)
         check_latest(verified.document, roster)
     except JobError:

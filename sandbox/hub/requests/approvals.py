@@ -22,7 +22,9 @@ from sandbox.hub.core.hub import Hub
 from sandbox.hub.people.tokens import Caller
 from sandbox.hub.requests.permits import settle
 from sandbox.hub.running.closing import end_in
-from sandbox.hub.running.jobstate import inbox_topic, job_row, participants, put
+from sandbox.hub.running.jobstate import job_row, participants
+from sandbox.hub.running.relay import put
+from sandbox.inbox import RevokedBody
 from sandbox.policy.states import Cause, State
 from sandbox.policy.states import Event as Step
 from sandbox.store.event import Event
@@ -101,9 +103,9 @@ def accept_revocation(hub: Hub, caller: Caller, envelope: Envelope) -> tuple[str
         values = {"revoked": moment_text(change.now), "revocation": envelope.encode()}
         change.execute(update(grants).where(grants.c.digest == revocation.grant).values(values))
         stopped = _stop(change, revocation, caller)
-        for node in hub.roster().document.owner(revocation.owner).nodes:
-            put(change, node.id, "revoked", "", {"revocation": envelope.to_json()})
-            change.wake(inbox_topic(node.id))
+        nodes = [node.id for node in hub.roster().document.owner(revocation.owner).nodes]
+        if nodes:
+            put(change, nodes, "", RevokedBody(revocation=envelope.to_json()))
     return stopped
 
 

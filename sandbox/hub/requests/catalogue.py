@@ -94,7 +94,11 @@ def current_records(hub: Hub, connection: Connection, roster: Verified[Roster]) 
     query = select(records.c.envelope, records.c.node).join(latest, same & (records.c.sequence == latest.c.sequence))
     known = {node.id for owner in roster.document.owners for node in owner.nodes}
     rows = connection.execute(query.order_by(records.c.dataset, records.c.node))
-    return [hub.memo.verified(verify_dataset_record, bytes(row.envelope), roster) for row in rows if row.node in known]
+    return [
+        hub.verified_once.verified(verify_dataset_record, bytes(row.envelope), roster)
+        for row in rows
+        if row.node in known
+    ]
 
 
 def holding_of(record: DatasetRecord, roster: Verified[Roster]) -> Holding:

@@ -24,7 +24,10 @@ from sandbox.errors import Rejected
 from sandbox.hub.core.hub import HUB, Hub
 from sandbox.hub.requests.replay import cached_release
 from sandbox.hub.requests.request import Request, Setting, build_case, replay_key, stored_request
-from sandbox.hub.running.jobstate import job_row, move, put, set_progress
+from sandbox.hub.running.jobstate import job_row, move, set_progress
+from sandbox.hub.running.relay import put
+from sandbox.inbox import PermitBody
+from sandbox.messages import first_transcript
 from sandbox.policy.decide import Allowed, Case, Decision, Denied, NeedsApproval, Reason, Use, decide
 from sandbox.policy.states import Cause, State
 from sandbox.policy.states import Event as Step
@@ -70,11 +73,11 @@ def decide_request(
     hub: Hub, connection: Connection, request: Request, case: Case, setting: Setting, *, replay: bool = False
 ) -> Decision:
     """The pure decision over what the database holds."""
-    used = {*request.plan.columns_touched()}
-    datasets = [dataset for dataset in setting.view.datasets if dataset.name in used]
+    touched = request.kind.touched(request.plan)
+    datasets = [dataset for dataset in setting.view.datasets if dataset.name in touched]
     held = held_grants(hub, connection, request, setting)
     status = setting.status.document if setting.status else None
-    return decide(request.plan, case, datasets, held, status, setting.now, replay=replay)
+    return decide(touched, case, datasets, held, status, setting.now, replay=replay)
 
 
 def held_grants(hub: Hub, connection: Connection, request: Request, setting: Setting) -> list[Use]:
@@ -83,7 +86,7 @@ def held_grants(hub: Hub, connection: Connection, request: Request, setting: Set
     found = []
     for row in connection.execute(select(grants).where(where).order_by(grants.c.at)):
         try:
-            grant: Verified[Grant] = hub.memo.verified(verify_grant, bytes(row.envelope), setting.roster)
+            grant: Verified[Grant] = hub.verified_once.verified(verify_grant, bytes(row.envelope), setting.roster)
         except JobError:  # its owner's keys changed: it needs a new signature
             continue
         found.append(Use(grant, row.used, row.revoked is not None))
@@ -108,7 +111,7 @@ def _issue(
     """Sign the drafted order with the chosen grants, check it as a node would, and put it into the inboxes."""
     draft, records = case.order.document, case.records
     envelope = draft.model_copy(update={"grants": tuple(grant.digest for grant in chosen)}).sign(hub.key)
-    verified = hub.memo.verified(verify_permit, envelope.encode(), setting.roster)
+    verified = hub.verified_once.verified(verify_permit, envelope.encode(), setting.roster)
     permit = verified.document
     if setting.status is None:
         raise ValueError("a permit was decided without a status list")
@@ -121,26 +124,26 @@ def _issue(
         Step.PERMIT,
         Cause.HUB,
         HUB,
-        progress="waiting for the nodes' keys",
+        progress="waiting for the nodes",
         digests=digests,
         permit=verified.digest,
         permit_envelope=envelope.encode(),
         deadline=moment_text(permit.deadline),
+        transcript=first_transcript(verified.digest, permit.participants),
     )
     change.execute(insert(job_grants), [{"job": row.id, "grant": grant.digest} for grant in chosen])
     taken = [grant.digest for grant in chosen]
     change.execute(update(grants).where(grants.c.digest.in_(taken)).values(used=grants.c.used + 1))
-    body = {
-        "permit": envelope.to_json(),
-        "grants": [grant.envelope.to_json() for grant in chosen],
-        "commitment": request.committed.envelope.to_json(),
-        "records": [record.envelope.to_json() for record in records],
-        "status": setting.status.envelope.to_json(),
-        "evidence": [],
-        "roster": _roster_envelope(change.connection, setting.roster.digest).to_json(),
-    }
-    for node in permit.participants:
-        put(change, node, "permit", row.id, body)
+    body = PermitBody(
+        permit=envelope.to_json(),
+        grants=tuple(grant.envelope.to_json() for grant in chosen),
+        commitment=request.committed.envelope.to_json(),
+        records=tuple(record.envelope.to_json() for record in records),
+        status=setting.status.envelope.to_json(),
+        evidence=(),
+        roster=_roster_envelope(change.connection, setting.roster.digest).to_json(),
+    )
+    put(change, permit.participants, row.id, body)
 
 
 def _ask(change: Change, row: Row[Any], reasons: Sequence[Reason]) -> None:

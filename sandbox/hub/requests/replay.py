@@ -32,7 +32,7 @@ class CachedRelease:
         move(change, row, Step.REPLAY, Cause.HUB, HUB, digests=digests, facts=facts, release_of=self.job)
         change.execute(insert(job_grants), [{"job": row.id, "grant": grant.digest} for grant in grants])
         booked = change.execute(select(usage).where(usage.c.job == self.job)).all()
-        again = {"job": row.id, "runs": 0, "cells": 0, "at": moment_text(change.now)}
+        again = {"job": row.id, "amount": 0, "at": moment_text(change.now)}
         change.execute(insert(usage), [{**item._asdict(), **again} for item in booked])
 
 

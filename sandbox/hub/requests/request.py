@@ -6,7 +6,7 @@ signed shows up as a difference, and the grant does not cover it any more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
@@ -29,13 +29,14 @@ from jobs.documents import (
     parse_json,
     verify_commitment,
 )
-from jobs.kinds.statistics.opening import ALGORITHM
-from jobs.kinds.statistics.plan.types import Plan
+from jobs.kinds.base import Kind, Reading
+from jobs.kinds.registry import algorithm_of, kind_of
 from jobs.schema import CatalogueView, Digest, Scalar
 from sandbox.errors import InvalidSpec
 from sandbox.hub.core.hub import Hub
 from sandbox.hub.people.status import current_status
 from sandbox.hub.requests.catalogue import catalogue_view, current_records
+from sandbox.hub.running.running_job import stored_plan
 from sandbox.policy.decide import Case
 
 
@@ -45,14 +46,20 @@ class Request:
 
     job: str
     operator: str
-    sql: str
-    plan: Plan
+    kind: Kind
+    asked: dict[str, Any]
+    """The request as the operator wrote it; the kind's own shape."""
+    plan: Any
     parameters: dict[str, Scalar]
     commitment: Verified[Commitment] | None
 
     @cached_property
     def plan_digest(self) -> Digest:
-        return self.plan.digest()
+        return json_digest(self.plan_json)
+
+    @cached_property
+    def plan_json(self) -> dict[str, Any]:
+        return self.kind.to_json(self.plan)
 
     @property
     def committed(self) -> Verified[Commitment]:
@@ -65,7 +72,7 @@ class Request:
     def spec(self) -> Digest:
         """Names the request in release and log."""
         bound = self.commitment.digest if self.commitment else None
-        return json_digest({"commitment": bound, "parameters": self.parameters, "sql": self.sql})
+        return spec_digest(bound, self.kind.name, self.asked)
 
 
 @dataclass(frozen=True)
@@ -96,9 +103,8 @@ def build_case(hub: Hub, request: Request, setting: Setting) -> Case:
 
 def draft_permit(hub: Hub, request: Request, setting: Setting) -> Permit:
     """The order to run this request now, but for its grants: they are chosen by comparing them with it."""
-    participants = tuple(holding.node for holding in setting.view.holdings_of(request.plan.dataset))
-    if not participants:
-        raise InvalidSpec(f"nobody holds {request.plan.dataset} at present")
+    readings = request.kind.readings(request.plan, setting.view)
+    participants = tuple(dict.fromkeys(reading.node for reading in readings))
     commitment = request.commitment
     issued = setting.now.replace(microsecond=0)
     deadline = issued + timedelta(seconds=hub.config.job_seconds)
@@ -112,16 +118,16 @@ def draft_permit(hub: Hub, request: Request, setting: Setting) -> Permit:
         operator=request.operator,
         scenario=commitment.document.scenario if commitment else "not committed yet",
         commitment=commitment.digest if commitment else request.plan_digest,
-        algorithm=ALGORITHM,
+        algorithm=algorithm_of(request.kind),
         plan_digest=request.plan_digest,
-        plan=request.plan.model_dump(mode="json"),
+        plan=request.plan_json,
         parameters=request.parameters,
-        data=tuple(_data(request.plan, participants, setting.records)),
+        data=tuple(_data(readings, setting.records)),
         grants=(request.plan_digest,),
         participants=participants,
         roster=setting.roster.digest,
         status=setting.status.digest if setting.status else request.plan_digest,
-        output=output_rule(request.plan.profile),
+        output=output_rule(request.kind.form, request.kind.profile(request.plan)),
         issued_at=issued,
         expires_at=min(issued + timedelta(seconds=hub.config.permit_seconds), deadline),
         deadline=deadline,
@@ -150,27 +156,29 @@ def records_of(permit: Permit, records: Iterable[Verified[DatasetRecord]]) -> tu
 
 
 @lru_cache(maxsize=64)
-def output_rule(profile_id: str) -> OutputRule:
+def output_rule(form: str, profile_id: str) -> OutputRule:
     profile = load_profile(profile_id)
-    return OutputRule(form="aggregate", profile=profile.name, version=profile.version, digest=profile.digest)
+    return OutputRule.model_validate(
+        {"form": form, "profile": profile.name, "version": profile.version, "digest": profile.digest}
+    )
+
+
+def spec_digest(commitment: Digest | None, kind: str, asked: Mapping[str, Any]) -> Digest:
+    """Names a request, in release, log and idempotency."""
+    return json_digest({"commitment": commitment, "kind": kind, "request": dict(asked)})
 
 
 def stored_request(hub: Hub, row: Row[Any], roster: Verified[Roster]) -> Request:
     """Read a job's row back; raises ``BadSignature`` if the operator's keys have changed since."""
     body = parse_json(row.request.encode())
-    commitment = hub.memo.verified(verify_commitment, bytes(row.commitment_envelope), roster)
-    return Request(row.id, row.operator, body["sql"], stored_plan(row.plan), body["parameters"], commitment)
+    commitment = hub.verified_once.verified(verify_commitment, bytes(row.commitment_envelope), roster)
+    kind, plan = kind_of(row.kind), stored_plan(row.kind, row.plan)
+    return Request(row.id, row.operator, kind, body["request"], plan, body["parameters"], commitment)
 
 
-@lru_cache(maxsize=256)
-def stored_plan(text: str) -> Plan:
-    return Plan.model_validate_json(text)
-
-
-def _data(plan: Plan, participants: Iterable[str], records: Iterable[Verified[DatasetRecord]]) -> Iterable[DataUse]:
+def _data(readings: Iterable[Reading], records: Iterable[Verified[DatasetRecord]]) -> Iterable[DataUse]:
     versions = {(r.document.node, r.document.dataset): r.document.version for r in records}
-    for node in participants:
-        for dataset, columns in plan.columns_touched().items():
-            if (version := versions.get((node, dataset))) is None:
-                raise InvalidSpec(f"{node} takes part but holds no {dataset}: leave the join out, or ask its owner")
-            yield DataUse(node=node, dataset=dataset, columns=columns, version=version)
+    for reading in readings:
+        if (version := versions.get((reading.node, reading.dataset))) is None:
+            raise InvalidSpec(f"{reading.node} takes part but holds no {reading.dataset}: ask its owner")
+        yield DataUse(node=reading.node, dataset=reading.dataset, columns=reading.columns, version=version)

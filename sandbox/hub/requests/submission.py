@@ -7,17 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
-from jobs.documents import Commitment, Envelope, Verified, canonical, json_digest, moment_text, verify_commitment
-from jobs.kinds.statistics.plan.compile import compile_sql
-from jobs.kinds.statistics.plan.parameters import check_parameters
-from jobs.schema import Scalar
+from jobs.documents import Commitment, Envelope, Verified, canonical, moment_text, verify_commitment
+from jobs.kinds.registry import kind_of
 from sandbox.errors import InvalidSpec
 from sandbox.hub.core.errors import Conflicting, NotPermitted
 from sandbox.hub.core.hub import Hub
 from sandbox.hub.people.tokens import Caller
 from sandbox.hub.requests.permits import decide_request, settle
 from sandbox.hub.requests.replay import cached_release
-from sandbox.hub.requests.request import Request, Setting, build_case, replay_key
+from sandbox.hub.requests.request import Request, Setting, build_case, replay_key, spec_digest
 from sandbox.hub.requests.waiting import check_waiting
 from sandbox.hub.requests.words import plan_words
 from sandbox.hub.running.closing import end_job
@@ -39,11 +37,11 @@ class Preview:
     replay_of: str | None
 
 
-def preview(hub: Hub, caller: Caller, sql: str, parameters: dict[str, Scalar], commitment: Envelope | None) -> Preview:
+def preview(hub: Hub, caller: Caller, kind: str, asked: dict[str, Any], commitment: Envelope | None) -> Preview:
     """Compile, explain and decide without storing. Without a commitment the operator's latest for this plan counts."""
     with hub.store.read() as connection:
         setting = Setting.at(hub, connection, hub.store.now())
-        request, words = _compile("preview", caller.subject, sql, parameters, None, setting)
+        request, words = _compile("preview", caller.subject, kind, asked, None, setting)
         envelope = commitment or _latest_commitment(connection, caller.subject, request.plan_digest)
         if envelope is not None:
             request = replace(request, commitment=_verify(envelope, caller, setting))
@@ -54,43 +52,27 @@ def preview(hub: Hub, caller: Caller, sql: str, parameters: dict[str, Scalar], c
 
 
 def submit(
-    hub: Hub, caller: Caller, sql: str, parameters: dict[str, Scalar], commitment: Envelope, key: str | None
+    hub: Hub, caller: Caller, kind: str, asked: dict[str, Any], commitment: Envelope, key: str | None
 ) -> tuple[str, bool]:
     """Store the job and decide on it; returns its id and whether it is new.
 
     ``key`` is the Idempotency-Key: the same key and body give the same job, another body raises ``Conflicting``.
     Raises what the planner, the commitment or the parameters are refused for.
     """
-    try:
-        return _submit(hub, caller, sql, parameters, commitment, key)
-    except _TakenMeanwhile as taken:
-        return taken.job, False
-
-
-class _TakenMeanwhile(Exception):
-    """An outcome, not an error: it rolls the second change back."""
-
-    def __init__(self, job: str) -> None:
-        super().__init__(job)
-        self.job = job
-
-
-def _submit(
-    hub: Hub, caller: Caller, sql: str, parameters: dict[str, Scalar], commitment: Envelope, key: str | None
-) -> tuple[str, bool]:
-    body = json_digest({"commitment": commitment.digest, "parameters": parameters, "sql": sql})
+    body = spec_digest(commitment.digest, kind, asked)
     with hub.store.read() as connection:
         if (earlier := _submitted(connection, caller.subject, key, body)) is not None:
             return earlier, False
         setting = Setting.at(hub, connection, hub.store.now())
         bound = _verify(commitment, caller, setting)
-        request, words = _compile(hub.random_id("job"), caller.subject, sql, parameters, bound, setting)
+        request, words = _compile(hub.random_id("job"), caller.subject, kind, asked, bound, setting)
         if request.plan_digest not in bound.document.plans:
             raise InvalidSpec("the commitment does not name this plan: preview it, then sign its digest")
     # the signed commitment names the plan; a digest of the plan alone would outlive the question and confirm guesses
     with hub.store.change(Event("job.submitted", caller.actor, job=request.job, digests=(bound.digest,))) as change:
         if (earlier := _submitted(change.connection, caller.subject, key, body)) is not None:
-            raise _TakenMeanwhile(earlier)
+            change.abandon()
+            return earlier, False
         serial = (change.execute(select(func.max(jobs.c.serial))).scalar() or 0) + 1
         at = moment_text(change.now)
         row = {
@@ -100,10 +82,11 @@ def _submit(
             "operator": caller.subject,
             "spec": request.spec,
             "plan_digest": request.plan_digest,
-            "plan": request.plan.model_dump_json(),
+            "kind": request.kind.name,
+            "plan": canonical(request.plan_json).decode(),
             "commitment": bound.digest,
             "roster": setting.roster.digest,
-            "request": canonical({"parameters": request.parameters, "sql": sql, "words": words}).decode(),
+            "request": canonical({"parameters": request.parameters, "request": asked, "words": words}).decode(),
             "commitment_envelope": commitment.encode(),
             "reasons": "[]",
             "replay_key": request.spec,  # until it is settled
@@ -129,14 +112,15 @@ def cancel(hub: Hub, caller: Caller, job: str) -> None:
 def _compile(
     job: str,
     operator: str,
-    sql: str,
-    parameters: dict[str, Scalar],
+    kind: str,
+    asked: dict[str, Any],
     commitment: Verified[Commitment] | None,
     setting: Setting,
 ) -> tuple[Request, dict[str, Any]]:
-    plan = compile_sql(sql, setting.view)
-    values = dict(check_parameters(plan, parameters))
-    return Request(job, operator, sql, plan, values, commitment), plan_words(plan, setting.view)
+    found = kind_of(kind)
+    compiled = found.compile(asked, setting.view)
+    words = plan_words(found, compiled.plan, setting.view)
+    return Request(job, operator, found, asked, compiled.plan, dict(compiled.parameters), commitment), words
 
 
 def _verify(envelope: Envelope, caller: Caller, setting: Setting) -> Verified[Commitment]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs.kinds.statistics.plan.types import Plan
-from jobs.kinds.statistics.plan.words import explain
+from jobs.kinds.base import Kind
 from jobs.schema import CatalogueView
 
 
-def plan_words(plan: Plan, view: CatalogueView) -> dict[str, Any]:
-    """``jobs.kinds.statistics.plan.explain`` as JSON, with the page of text that it makes."""
-    words = explain(plan, view)
+def plan_words(kind: Kind, plan: Any, view: CatalogueView) -> dict[str, Any]:
+    """The kind's explanation as JSON, with the page of text that it makes."""
+    words = kind.explain(plan, view.datasets)
     return {**words.model_dump(mode="json"), "text": words.text()}

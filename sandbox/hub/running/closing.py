@@ -6,10 +6,13 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from jobs.documents import canonical
+from jobs.documents import Envelope, canonical
+from jobs.kinds.registry import kind_of
 from sandbox.hub.core.hub import Hub
 from sandbox.hub.requests.permits import refund
-from sandbox.hub.running.jobstate import current_state, job_row, move, participants, put
+from sandbox.hub.running.jobstate import current_state, job_row, move, participants
+from sandbox.hub.running.relay import put
+from sandbox.inbox import AbortBody
 from sandbox.policy.states import Cause, State
 from sandbox.policy.states import Event as Step
 from sandbox.store.event import Actor, Event
@@ -34,8 +37,9 @@ def end_in(
     code: str,
     advice: str,
     nodes: tuple[str, ...] = (),
+    stop: Envelope | None = None,
 ) -> None:
-    """End the job inside a change that is under way. ``nodes`` are those to blame, if any."""
+    """End the job inside a change that is under way. ``nodes`` are those to blame, if any, ``stop`` is their word."""
     before = current_state(change.connection, row.id)
     failure: dict[str, Any] = {"code": code, "detail": advice, "nodes": list(nodes)}
     move(
@@ -43,8 +47,22 @@ def end_in(
     )
     if before is not State.RUNNING:
         return
-    sent_values = select(messages.c.node).where((messages.c.job == row.id) & (messages.c.round == "values")).limit(1)
-    if change.execute(sent_values).first() is None:
+    if not _has_revealed(change, row):
         refund(change, row.id)
-    for node in participants(change.connection, row.id):
-        put(change, node, "abort", row.id, {"code": code, "advice": advice})
+    put(
+        change,
+        participants(change.connection, row.id),
+        row.id,
+        AbortBody(code=code, advice=advice, stop=None if stop is None else stop.to_json()),
+    )
+
+
+def _abort(code: str, advice: str, stop: Envelope | None) -> AbortBody:
+    return AbortBody(code=code, advice=advice, stop=None if stop is None else stop.to_json())
+
+
+def _has_revealed(change: Change, row: Row[Any]) -> bool:
+    """Whether any node has sent something informative: then no run goes back. The nodes' ledgers decide."""
+    names = [item.name for item in kind_of(row.kind).rounds if (item.reveals or item.binding) and not item.by_hub]
+    told = (messages.c.job == row.id) & messages.c.round.in_(names)
+    return change.execute(select(messages.c.sender).where(told).limit(1)).first() is not None

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
 
 from jobs.documents import moment_text
+from jobs.kinds.registry import kind_of
 from sandbox.errors import InvalidTransition, NodeLost
 from sandbox.hub.core.hub import HUB, Hub
 from sandbox.hub.running.closing import end_job
-from sandbox.hub.running.incoming import Held
+from sandbox.hub.running.held import senders
 from sandbox.hub.running.jobstate import participants
+from sandbox.messages import SENT
 from sandbox.policy.states import Cause, State
 from sandbox.policy.states import Event as Step
 from sandbox.store.tables import jobs
@@ -31,6 +34,7 @@ def tick(hub: Hub) -> int:
         waiting = select(jobs.c.id, jobs.c.created).where(jobs.c.state == State.NEEDS_APPROVAL)
         oldest = connection.execute(waiting.order_by(jobs.c.serial).limit(_AT_ONCE)).all()
         expired = [row.id for row in oldest if row.created < old]
+    hub.uploads.expire(time.time())
     for job, silent in lost:
         text = f"no answer before the deadline from {', '.join(silent)}"
         _end(hub, job, Step.FAIL, NodeLost.code, text, silent)
@@ -39,13 +43,13 @@ def tick(hub: Hub) -> int:
     return len(lost) + len(expired)
 
 
-def silent_nodes(connection: Connection, row: Row[object]) -> tuple[str, ...]:
+def silent_nodes(connection: Connection, row: Row[Any]) -> tuple[str, ...]:
     """Who owes the next message of a running job."""
     nodes = participants(connection, row.id)
-    held = Held.of(connection, row.id)
-    for name in ("key", "flags", "sent"):
-        silent = tuple(node for node in nodes if (node, name) not in held.digests)
-        if silent:
+    rounds = [item.name for item in kind_of(row.kind).rounds if not item.by_hub and not item.optional]
+    for name in (*rounds, SENT):
+        spoke = senders(connection, row.id, name)
+        if silent := tuple(node for node in nodes if node not in spoke):
             return silent
     return nodes
 

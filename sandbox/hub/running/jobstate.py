@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, select, update
 
-from jobs.documents import canonical, moment_text
+from jobs.documents import moment_text
 from jobs.schema import Digest
 from sandbox.errors import InvalidTransition, NotFound
 from sandbox.policy.states import Cause, NoSuchTransition, State, decide_next
 from sandbox.policy.states import Event as Step
 from sandbox.store.event import Actor, Event
 from sandbox.store.store import Change
-from sandbox.store.tables import inbox, job_nodes, jobs
+from sandbox.store.tables import job_nodes, jobs
 
 
 def move(
@@ -52,15 +52,6 @@ def set_progress(change: Change, job: str, progress: str) -> None:
         update(jobs).where(jobs.c.id == job).values(progress=progress[:160], changed=moment_text(change.now))
     )
     change.wake(topic(job))
-
-
-def put(change: Change, node: str, kind: str, job: str, body: dict[str, Any]) -> None:
-    """Append to a node's inbox; it stays until the database goes, so a node can always ask again."""
-    last = select(inbox.c.seq).where(inbox.c.node == node).order_by(inbox.c.seq.desc()).limit(1)
-    sequence = (change.execute(last).scalar() or 0) + 1
-    row = {"node": node, "seq": sequence, "kind": kind, "job": job, "body": canonical(body).decode()}
-    change.execute(insert(inbox).values(row))
-    change.wake(inbox_topic(node))
 
 
 def job_row(connection: Connection, job: str) -> Row[Any]:

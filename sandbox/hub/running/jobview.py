@@ -8,10 +8,12 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, exists, select
 
 from jobs.documents import parse_json
 from jobs.documents.ed25519 import encode_base64
-from sandbox.errors import InvalidTransition
+from sandbox.errors import InvalidTransition, NotFound
 from sandbox.hub.people.tokens import Caller, Role
 from sandbox.hub.running.jobstate import participants
+from sandbox.hub.running.releasing import SHOWN
 from sandbox.policy.states import State
+from sandbox.store import contents
 from sandbox.store.tables import deliveries, job_nodes, jobs, releases
 
 
@@ -21,6 +23,7 @@ def job_json(connection: Connection, row: Row[Any], caller: Caller) -> dict[str,
     shown = {
         **progress_json(row),
         "operator": row.operator,
+        "kind": row.kind,
         "spec": row.spec,
         "plan": parse_json(row.plan.encode()),
         "plan_digest": row.plan_digest,
@@ -34,7 +37,7 @@ def job_json(connection: Connection, row: Row[Any], caller: Caller) -> dict[str,
         "deadline": row.deadline,
         "replay_of": row.release_of if row.release_of != row.id else None,
     }
-    return shown if caller.role is Role.OWNER else {**shown, "sql": request["sql"]}
+    return shown if caller.role is Role.OWNER else {**shown, "request": request["request"]}
 
 
 def progress_json(row: Row[Any]) -> dict[str, Any]:
@@ -62,7 +65,13 @@ def job_list(connection: Connection, caller: Caller, limit: int, after: int, sta
         )
     rows = connection.execute(query).all()
     items = [
-        {**progress_json(row), "operator": row.operator, "plan_digest": row.plan_digest, "created": row.created}
+        {
+            **progress_json(row),
+            "operator": row.operator,
+            "kind": row.kind,
+            "plan_digest": row.plan_digest,
+            "created": row.created,
+        }
         for row in rows
     ]
     return {"items": items, "next": rows[-1].serial if len(rows) == limit else None}
@@ -98,5 +107,15 @@ def release_json(connection: Connection, row: Row[Any]) -> dict[str, Any]:
         "content_salt": encode_base64(bytes(found.salt)),
         "delivery": parse_json(bytes(given.envelope)),
         "salt": encode_base64(bytes(given.salt)),
-        **parse_json(found.table.encode()),
+        **parse_json(contents.get(connection, found.job, SHOWN)),
     }
+
+
+def release_file(connection: Connection, row: Row[Any], name: str) -> tuple[str, bytes]:
+    """Media type and exact bytes of one form of a release; raises ``NotFound``, or ``ContentDestroyed``."""
+    found = release_row(connection, row)
+    listed = parse_json(contents.get(connection, found.job, SHOWN))["files"]
+    for item in listed:
+        if item["name"] == name:
+            return str(item["media_type"]), contents.get(connection, found.job, name)
+    raise NotFound(f"this release has no {name}; it has {', '.join(item['name'] for item in listed)}")

@@ -1,13 +1,15 @@
-"""The last step: numbers through the gate, then one transaction holds release, usage and log entry."""
+"""The last step: what the referee put out becomes a release, written with usage and log in one transaction.
+
+Where participants recompute the output, the release is drafted first, shown to them with all that it was computed
+from, and published when every one has signed it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, insert
+from sqlalchemy import insert, select, update
 
-from jobs.disclosure.profile import Profile, load_profile
 from jobs.documents import (
     SALT_BYTES,
     Delivery,
@@ -17,149 +19,193 @@ from jobs.documents import (
     Verdict,
     canonical,
     digest,
-    json_digest,
     moment_text,
+    parse_json,
     salted_commitment,
 )
-from jobs.errors import JobError
-from jobs.kinds.statistics.gated import read_gated
-from jobs.kinds.statistics.opening import Bits
-from jobs.kinds.statistics.release import Released, ReleasedTable, assemble, round_all
-from jobs.kinds.statistics.tableform import TableFiles, render_table
-from sandbox.errors import Denied
+from jobs.documents.ed25519 import encode_base64
+from jobs.kinds import base
+from jobs.kinds.base import Receiver
+from sandbox.errors import IntegrityFailure
 from sandbox.hub.core.hub import HUB, Hub
-from sandbox.hub.running.closing import end_in
-from sandbox.hub.running.coordinator import Joint, add_values
-from sandbox.hub.running.incoming import decoded
-from sandbox.hub.running.jobstate import move, put
-from sandbox.messages import Gated, Values
+from sandbox.hub.running.held import envelopes
+from sandbox.hub.running.jobstate import move
+from sandbox.hub.running.relay import put, put_named
+from sandbox.hub.running.running_job import RunningJob, walk_scope
+from sandbox.inbox import FinishedBody, OutputBody
+from sandbox.messages import SENT
 from sandbox.policy.states import Cause
 from sandbox.policy.states import Event as Step
+from sandbox.store import contents
 from sandbox.store.store import Change
-from sandbox.store.tables import deliveries, releases, usage
+from sandbox.store.tables import deliveries, jobs, messages, releases, usage
+
+_CONTENT: Final = "output content"
+_FACTS: Final = "output facts"
+SHOWN: Final = "shown"
+"""Name of the content that ``GET /jobs/{id}/release`` answers with; files lie under their own names."""
 
 
-def release_job(
-    hub: Hub, change: Change, row: Row[Any], joint: Joint, values: Sequence[Envelope], sent: Sequence[Envelope]
-) -> None:
-    """Open the totals, decide, and write everything in the caller's transaction; a refusal of the gate ends the job."""
-    order = joint.permit.document
-    if joint.passed is None:
-        raise ValueError("values were added before any cell was opened")
-    try:
-        profile = load_profile(joint.plan.profile)
-        numbers = _numbers(joint, joint.passed, profile, values)
-        released = assemble(joint.plan, order.parameters, profile, joint.passed, numbers)
-    except (Denied, JobError) as error:
-        end_in(change, row, Step.FAIL, Cause.HUB, HUB, error.code, str(error))
-        return
-    release_id = hub.random_id("release")
-    source = _source_line(hub, row, joint)
-    files = render_table(released.table, release_id, source)
+def hold_output(change: Change, job: RunningJob, output: base.Output) -> None:
+    """Keep what would be released until every participant has signed what it sent."""
+    facts = {
+        "released": output.released,
+        "withheld": output.withheld,
+        "metered": dict(output.metered),
+        "verdict": dict(output.verdict),
+    }
+    contents.put(change, walk_scope(job.id), _CONTENT, output.content)
+    contents.put(change, walk_scope(job.id), _FACTS, canonical(facts))
+
+
+def draft_release(hub: Hub, change: Change, job: RunningJob) -> None:
+    """Sign the release, show it to the participants with everything that it was computed from, and wait."""
+    content, facts = _held(change, job)
     salt = hub.rng(SALT_BYTES)
-    release = Release(
-        id=release_id,
-        job=row.id,
+    envelope = _release(hub, change, job, content, facts, salt).sign(hub.key)
+    contents.put(change, walk_scope(job.id), "draft salt", salt)
+    values = {"draft": envelope.encode(), "draft_digest": envelope.digest}
+    change.execute(update(jobs).where(jobs.c.id == job.id).values(values))
+    body = {
+        "release": envelope.to_json(),
+        "content": encode_base64(content),
+        "salt": encode_base64(salt),
+        "messages": [list(key) for key in _inputs(change, job)],
+    }
+    put_named(change, job.participants, OutputBody.KIND, job.id, body)
+
+
+def publish_release(hub: Hub, change: Change, job: RunningJob) -> None:
+    """Write release, delivery, contents, usage and log, and tell the participants."""
+    content, facts = _held(change, job)
+    if job.row.draft is None:
+        salt = hub.rng(SALT_BYTES)
+        envelope = _release(hub, change, job, content, facts, salt).sign(hub.key)
+    else:
+        salt = contents.get(change.connection, walk_scope(job.id), "draft salt")
+        envelope = Envelope.parse(bytes(job.row.draft))
+    release = Release.open(envelope)
+    rendered = job.referee.render(job.case, content, release.id, release.source_line)
+    delivery_salt = hub.rng(SALT_BYTES)
+    delivery = _delivery(hub, change, envelope, release, rendered, delivery_salt)
+    entry = move(
+        change,
+        job.row,
+        Step.RELEASE,
+        Cause.NODE,
+        HUB,
+        digests=(envelope.digest, job.permit.digest, delivery.digest),
+        facts={"released": release.verdict.released, "withheld": release.verdict.withheld},
+        release_of=job.id,
+        failure=None,
+    )
+    change.execute(
+        insert(releases).values(
+            job=job.id,
+            digest=envelope.digest,
+            replay_key=job.row.replay_key,
+            envelope=envelope.encode(),
+            salt=salt,
+            entry=entry,
+        )
+    )
+    given = {"digest": delivery.digest, "job": job.id, "receiver": release.operator, "salt": delivery_salt}
+    change.execute(insert(deliveries).values(**given, envelope=delivery.encode()))
+    contents.put(
+        change, job.id, SHOWN, canonical({**rendered.shown, "verdict": facts["verdict"], "files": _listed(rendered)})
+    )
+    for file in rendered.files:
+        contents.put(change, job.id, file.name, file.content)
+    change.execute(insert(usage), _usage(hub, change, job, release, facts["metered"]))
+    sent = envelopes(change.connection, job.id, SENT, job.participants)
+    finished = FinishedBody(release=envelope.to_json(), sent=tuple(item.to_json() for item in sent))
+    put(change, job.participants, job.id, finished)
+
+
+def _listed(rendered: base.Rendered) -> list[dict[str, Any]]:
+    return [{"name": f.name, "media_type": f.media_type, "size": len(f.content)} for f in rendered.files]
+
+
+def _held(change: Change, job: RunningJob) -> tuple[bytes, dict[str, Any]]:
+    held = [contents.find(change.connection, walk_scope(job.id), name) for name in (_CONTENT, _FACTS)]
+    if held[0] is None or held[1] is None:
+        raise IntegrityFailure("all participants say that they sent everything, and there is nothing to release")
+    facts: dict[str, Any] = parse_json(held[1])
+    return held[0], facts
+
+
+def _release(hub: Hub, change: Change, job: RunningJob, content: bytes, facts: dict[str, Any], salt: bytes) -> Release:
+    order, verdict = job.permit.document, facts["verdict"]
+    rules = verdict.get("rules", {})
+    findings = tuple(f"{where.replace('_', ' ')}: {', '.join(names)}" for where, names in sorted(rules.items()))
+    return Release(
+        id=hub.random_id("release"),
+        job=job.id,
         operator=order.operator,
-        spec=row.spec,
-        permit=joint.permit.digest,
+        spec=job.row.spec,
+        permit=job.permit.digest,
         plan_digest=order.plan_digest,
         commitment=order.commitment,
         grants=order.grants,
         roster=order.roster,
-        sent=tuple(envelope.digest for envelope in sent),
-        verdict=_verdict(released, joint),
-        content=salted_commitment(salt, json_digest(files.shown)),
-        source_line=source,
+        sent=tuple(envelope.digest for envelope in envelopes(change.connection, job.id, SENT, job.participants)),
+        verdict=Verdict(
+            passed=True,
+            output=order.output,
+            released=facts["released"],
+            withheld=facts["withheld"],
+            findings=findings,
+        ),
+        content=salted_commitment(salt, digest(content)),
+        source_line=_source_line(job),
         released_at=change.now,
     )
-    _write(hub, change, row, joint, release, released, files, salt)
 
 
-def _numbers(joint: Joint, passed: Bits, profile: Profile, values: Sequence[Envelope]) -> list[list[Released]]:
-    """Released numbers per aggregate, per cell: rounded here, or by the node of the only owner."""
-    if joint.has_one_owner:
-        return read_gated(joint.plan, profile, passed, decoded(values[0], Gated).numbers)
-    totals = add_values(joint, passed, [decoded(envelope, Values) for envelope in values])
-    return round_all(joint.plan, profile, passed, totals.rows)
-
-
-def _write(
-    hub: Hub,
-    change: Change,
-    row: Row[Any],
-    joint: Joint,
-    release: Release,
-    released: ReleasedTable,
-    files: TableFiles,
-    salt: bytes,
-) -> None:
-    envelope = release.sign(hub.key)
-    delivery_salt = hub.rng(SALT_BYTES)
-    delivery = Delivery(
+def _delivery(
+    hub: Hub, change: Change, release: Envelope, document: Release, rendered: base.Rendered, salt: bytes
+) -> Envelope:
+    """Digests of outputs leave the hub as salted commitments only: a small table could be guessed from a digest."""
+    outputs = tuple(
+        Output(
+            media_type=file.media_type,
+            size=len(file.content),
+            commitment=salted_commitment(salt, digest(file.content)),
+        )
+        for file in rendered.files
+    )
+    return Delivery(
         id=hub.random_id("delivery"),
-        release=envelope.digest,
-        receiver=release.operator,
-        outputs=tuple(_outputs(files, delivery_salt)),
+        release=release.digest,
+        receiver=document.operator,
+        outputs=outputs,
         delivered_at=change.now,
     ).sign(hub.key)
-    digests = (envelope.digest, joint.permit.digest, delivery.digest)
-    facts = {"cells": release.verdict.released_cells, "suppressed": release.verdict.suppressed_cells}
-    entry = move(
-        change, row, Step.RELEASE, Cause.NODE, HUB, digests=digests, facts=facts, release_of=row.id, failure=None
-    )
-    stored = {
-        "job": row.id,
-        "digest": envelope.digest,
-        "replay_key": row.replay_key,
-        "envelope": envelope.encode(),
-        "table": canonical({"verdict": released.verdict, **files.shown}).decode(),
-        "csv": files.csv,
-        "arrow": files.arrow,
-        "salt": salt,
-        "entry": entry,
-    }
-    change.execute(insert(releases).values(stored))
-    given = {"digest": delivery.digest, "job": row.id, "receiver": release.operator, "salt": delivery_salt}
-    change.execute(insert(deliveries).values(**given, envelope=delivery.encode()))
-    change.execute(insert(usage), list(_usage(hub, change, row, joint, release)))
-    for node in joint.participants:
-        put(change, node, "finished", row.id, {"state": "released", "release_digest": envelope.digest})
 
 
-def _usage(hub: Hub, change: Change, row: Row[Any], joint: Joint, release: Release) -> list[dict[str, Any]]:
-    roster = hub.roster_of(row.roster).document
-    order = joint.permit.document
+def _inputs(change: Change, job: RunningJob) -> list[tuple[str, int, str, str]]:
+    """Every message to the hub that the output was computed from, in the order in which the referee took them."""
+    rounds = [row.name for row in job.kind.rounds if row.receiver is Receiver.HUB]
+    query = select(messages).where((messages.c.job == job.id) & messages.c.round.in_(rounds)).order_by(messages.c.entry)
+    return [(row.round, row.sequence, row.sender, row.receiver) for row in change.execute(query)]
+
+
+def _usage(
+    hub: Hub, change: Change, job: RunningJob, release: Release, metered: dict[str, int]
+) -> list[dict[str, Any]]:
+    roster, order = job.roster.document, job.permit.document
     pairs = sorted({(roster.owner_of(use.node).id, use.dataset) for use in order.data})
-    booked = {"operator": order.operator, "runs": 1, "cells": release.verdict.released_cells}
-    at = moment_text(change.now)
-    return [{"job": row.id, "owner": owner, "dataset": dataset, "at": at, **booked} for owner, dataset in pairs]
-
-
-def _verdict(released: ReleasedTable, joint: Joint) -> Verdict:
-    cells, suppressed = int(released.verdict["cells"]), int(released.verdict["suppressed"])
-    rules = released.verdict.get("rules", {})
-    findings = tuple(f"{where.replace('_', ' ')}: {', '.join(names)}" for where, names in sorted(rules.items()))
-    return Verdict(
-        passed=True,
-        output=joint.permit.document.output,
-        released_cells=cells - suppressed,
-        suppressed_cells=suppressed,
-        findings=findings,
-    )
-
-
-def _outputs(files: TableFiles, salt: bytes) -> list[Output]:
-    """Digests of outputs leave the hub as salted commitments only: a small table could be guessed from a digest."""
+    booked = {"job": job.id, "operator": order.operator, "at": moment_text(change.now)}
     return [
-        Output(media_type=media_type, size=len(content), commitment=salted_commitment(salt, digest(content)))
-        for media_type, content in files.contents()
+        {**booked, "owner": owner, "dataset": dataset, "unit": unit, "amount": amount}
+        for owner, dataset in pairs
+        for unit, amount in {"runs": 1, **metered}.items()
     ]
 
 
-def _source_line(hub: Hub, row: Row[Any], joint: Joint) -> str:
+def _source_line(job: RunningJob) -> str:
     """Data source and providers (requirement R14)."""
-    roster = hub.roster_of(row.roster).document
-    providers = dict.fromkeys(roster.owner_of(node).name for node in joint.participants)
-    datasets = ", ".join(sorted(joint.plan.columns_touched()))
+    roster = job.roster.document
+    providers = dict.fromkeys(roster.owner_of(node).name for node in job.participants)
+    datasets = ", ".join(sorted({use.dataset for use in job.permit.document.data}))
     return f"Source: {datasets}, provided by {', '.join(providers)}."

@@ -46,10 +46,12 @@ def upgrade() -> None:
         sa.Column("nonce", sa.String, nullable=False, unique=True),
         sa.Column("job", sa.String, nullable=False),
         sa.Column("state", sa.String, nullable=False),
-        sa.Column("envelope", sa.LargeBinary, nullable=False),
+        sa.Column("order", sa.LargeBinary, nullable=False),
         sa.Column("deadline", sa.String, nullable=False),
         sa.Column("now_used", sa.String, nullable=False),
         sa.Column("code", sa.String),
+        sa.Column("checkpoint", sa.LargeBinary),
+        sa.Column("seen", sa.Integer, nullable=False),
     )
     op.create_table(
         "ledger",
@@ -63,17 +65,34 @@ def upgrade() -> None:
     )
     op.create_table(
         "outbox",
-        sa.Column("sequence", sa.Integer, primary_key=True),
+        sa.Column("number", sa.Integer, primary_key=True),
         sa.Column("permit", sa.String, nullable=False),
         sa.Column("round", sa.String, nullable=False),
+        sa.Column("sequence", sa.Integer, nullable=False),
+        sa.Column("receiver", sa.String, nullable=False),
         sa.Column("envelope", sa.LargeBinary, nullable=False),
+        sa.Column("body", sa.LargeBinary),
         sa.Column("digest", sa.String, nullable=False),
         sa.Column("size", sa.Integer, nullable=False),
         sa.Column("at", sa.String, nullable=False),
+        sa.Column("reveals", sa.Boolean, nullable=False),
+        sa.Column("binding", sa.Boolean, nullable=False),
         sa.Column("posted", sa.Boolean, nullable=False),
+        sa.Column("refused", sa.String),
         sa.Column("proven", sa.Boolean, nullable=False),
-        sa.UniqueConstraint("permit", "round"),
+        sa.UniqueConstraint("permit", "round", "sequence", "receiver"),
         sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "alarms",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("at", sa.String, nullable=False),
+        sa.Column("job", sa.String, nullable=False),
+        sa.Column("permit", sa.String, nullable=False),
+        sa.Column("code", sa.String, nullable=False),
+        sa.Column("text", sa.String, nullable=False),
+        sa.Column("acknowledged", sa.String),
+        sa.UniqueConstraint("permit", "code"),
     )
     op.create_index("outbox_waiting", "outbox", ["posted", "proven"])
     op.create_table(

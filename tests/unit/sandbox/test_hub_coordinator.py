@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sandbox.hub.running.coordinator import Joint, add_flags, add_values, check_message, check_sent
+from sandbox.node.joint import JointParty
 
 from jobs.disclosure.part import PartVerdict
 from jobs.documents import Commits, DataUse, OutputRule, Permit, SentMessage, SentRecord, SigningKey, Verified, digest
@@ -21,8 +23,6 @@ from jobs.kinds.statistics.plan.types import Plan
 from jobs.schema import CatalogueView, Dataset, Holding
 from mpc.errors import MalformedMessage, UnknownParty, WrongRound, WrongSession
 from sandbox.errors import IntegrityFailure
-from sandbox.hub.running.coordinator import Joint, add_flags, add_values, check_message, check_sent
-from sandbox.node.joint import JointParty
 
 NODES = ("node-a", "node-b", "node-c")
 START = datetime(2026, 11, 21, 8, tzinfo=UTC)

@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sandbox.hub.running.coordinator import Joint, add_flags, check_message
+from sandbox.node.joint import JointParty
+from sandbox.node.sole import SoleParty
 
 from jobs.disclosure.part import PartVerdict
 from jobs.disclosure.profile import load_profile
@@ -27,10 +30,7 @@ from jobs.kinds.statistics.release import assemble, round_all
 from jobs.schema import CatalogueView, Dataset, Holding
 from mpc.errors import MalformedMessage, TooFewParties, WrongRound
 from sandbox.errors import IntegrityFailure
-from sandbox.hub.running.coordinator import Joint, add_flags, check_message
 from sandbox.messages import Gated, Values, decode, encode
-from sandbox.node.joint import JointParty
-from sandbox.node.sole import SoleParty
 
 NODE = "node-a"
 START = datetime(2026, 11, 21, 8, tzinfo=UTC)

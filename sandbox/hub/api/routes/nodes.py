@@ -1,61 +1,124 @@
-"""The node's two calls: ask for news, post messages. Nodes open no port; every call goes out from them."""
+"""The node's calls: ask for news, send pieces of bodies, post messages, read bodies. Every call goes out from nodes."""
 
 from __future__ import annotations
 
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Body, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import select
 
-from jobs.documents import parse_json
+from jobs.documents.ed25519 import decode_base64
 from sandbox.hub.api.routes.access import After, EnvelopeJson, HubDep, Node, Wait, envelope
 from sandbox.hub.core.errors import NotPermitted
-from sandbox.hub.core.hub import Hub
 from sandbox.hub.people.tokens import Caller
+from sandbox.hub.running.arriving import receive
 from sandbox.hub.running.jobstate import inbox_topic
-from sandbox.hub.running.rounds import receive
-from sandbox.store.tables import inbox
+from sandbox.hub.running.relay import items, mark_read, piece
+from sandbox.messages import INLINE_BYTES
 
 router = APIRouter(tags=["nodes"])
-MAX_ITEMS = 64
+OCTETS = "application/octet-stream"
+
+
+class Posted(BaseModel):
+    """A signed header with its body, or a signed word about the job, which has none."""
+
+    model_config = ConfigDict(extra="forbid")
+    envelope: EnvelopeJson
+    body: Annotated[str | None, Field(max_length=INLINE_BYTES * 4 // 3 + 4)] = None
+    """Base64; None for a body that was sent in pieces before."""
 
 
 class Post(BaseModel):
-    """Signed messages of one job, in order; all are taken, or none."""
+    """Messages of one job, in order; all are taken, or none."""
 
     model_config = ConfigDict(extra="forbid")
-    messages: Annotated[list[EnvelopeJson], Field(min_length=1, max_length=8)]
+    messages: Annotated[list[Posted], Field(min_length=1, max_length=8)]
 
 
-@router.get("/nodes/{node}/inbox")
-async def get_inbox(hub: HubDep, caller: Node, node: str, after: After = 0, wait: Wait = 0) -> dict[str, Any]:
-    """Items after the cursor, at once if there are any, else when one comes or the time is over."""
+class Accepted(BaseModel):
+    accepted: int
+
+
+class Item(BaseModel):
+    """One entry of an inbox; ``sandbox.inbox`` has the body of each kind."""
+
+    seq: int
+    kind: str
+    job: str | None
+    body: dict[str, Any]
+
+
+class Items(BaseModel):
+    items: list[Item]
+
+
+@router.get("/nodes/{node}/inbox", response_model=Items)
+async def get_inbox(
+    hub: HubDep,
+    caller: Node,
+    node: str,
+    after: After = 0,
+    read: After = 0,
+    wait: Wait = 0,
+) -> dict[str, Any]:
+    """Items after the cursor, at once if there are any, else when one comes or the time is over.
+
+    ``read``: the node will not need items up to this one again, not even after a crash.
+    """
     _check_own(caller, node)
+    await run_in_threadpool(mark_read, hub, node, read)
     end = time.monotonic() + min(wait, hub.config.max_wait_seconds)
     async with hub.notifier.listen(inbox_topic(node)) as listener:
         while True:
-            items = await run_in_threadpool(_items, hub, node, after)
+            found = await run_in_threadpool(items, hub, node, after)
             left = end - time.monotonic()
-            if items or left <= 0 or not hub.notifier.running or not await listener.wait(left):
-                return {"items": items}
+            if found or left <= 0 or not hub.notifier.running or not await listener.wait(left):
+                return {"items": found}
 
 
 @router.post("/nodes/{node}/messages", status_code=202)
-def post_messages(hub: HubDep, caller: Node, node: str, body: Post) -> dict[str, Any]:
-    """The same bytes again are one message; other bytes for the same round end the job and are kept as evidence."""
+def post_messages(hub: HubDep, caller: Node, node: str, body: Post) -> Accepted:
+    """The same bytes again are one message; other bytes for the same place end the job and are kept as evidence."""
     _check_own(caller, node)
-    receive(hub, caller, [envelope(message) for message in body.messages])
-    return {"accepted": len(body.messages)}
+    posted = [
+        (envelope(item.envelope), None if item.body is None else decode_base64(item.body)) for item in body.messages
+    ]
+    receive(hub, caller, posted)
+    return Accepted(accepted=len(posted))
 
 
-def _items(hub: Hub, node: str, after: int) -> list[dict[str, Any]]:
-    query = select(inbox).where((inbox.c.node == node) & (inbox.c.seq > after)).order_by(inbox.c.seq).limit(MAX_ITEMS)
-    with hub.store.read() as connection:
-        rows = connection.execute(query).all()
-    return [{"seq": r.seq, "kind": r.kind, "job": r.job, "body": parse_json(r.body.encode())} for r in rows]
+@router.put("/nodes/{node}/bodies/{body}", status_code=204)
+def put_piece(
+    hub: HubDep,
+    caller: Node,
+    node: str,
+    body: str,
+    offset: Annotated[int, Query(ge=0)],
+    piece: Annotated[bytes, Body(media_type=OCTETS)],
+) -> None:
+    """One piece of a body that a header will name by its digest. The same piece again changes nothing."""
+    _check_own(caller, node)
+    hub.uploads.add(node, body, offset, piece)
+
+
+@router.get("/nodes/{node}/jobs/{job}/bodies", response_class=Response)
+def get_piece(
+    hub: HubDep,
+    caller: Node,
+    node: str,
+    job: str,
+    round: str,
+    sequence: Annotated[int, Query(ge=0)],
+    sender: str,
+    receiver: str,
+    number: Annotated[int, Query(ge=0)],
+) -> Response:
+    """One piece of a message that this node may read."""
+    _check_own(caller, node)
+    return Response(piece(hub, node, job, (round, sequence, sender, receiver), number), media_type=OCTETS)
 
 
 def _check_own(caller: Caller, node: str) -> None:

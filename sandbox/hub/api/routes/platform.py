@@ -119,13 +119,13 @@ def post_status(hub: HubDep, caller: Authority, body: EnvelopeJson) -> dict[str,
 
 @router.get("/usage", tags=["platform"])
 def get_usage(hub: HubDep, caller: Reader, limit: Limit = 100, after: After = -1) -> dict[str, Any]:
-    """Runs and released cells per operator, owner and dataset: one's own, or all for auditor and authority."""
-    columns = (usage.c.operator, usage.c.owner, usage.c.dataset)
-    totals = [func.sum(usage.c.runs).label("runs"), func.sum(usage.c.cells).label("cells")]
-    query = select(*columns, *totals, func.count().label("releases")).group_by(*columns).order_by(*columns)
+    """Runs and metered units per operator, owner and dataset: one's own, or all for auditor and authority."""
+    columns = (usage.c.operator, usage.c.owner, usage.c.dataset, usage.c.unit)
+    totals = [func.sum(usage.c.amount).label("amount"), func.count().label("releases")]
+    query = select(*columns, *totals).group_by(*columns).order_by(*columns)
     if caller.role in (Role.OPERATOR, Role.OWNER):
         query = query.where(usage.c[caller.role] == caller.subject)
     with hub.store.read() as connection:
         rows = connection.execute(query.offset(after + 1).limit(limit)).all()
-    items = [{**row._asdict(), "runs": int(row.runs), "cells": int(row.cells)} for row in rows]
+    items = [{**row._asdict(), "amount": int(row.amount)} for row in rows]
     return {"items": items, "next": after + len(items) if len(items) == limit else None}

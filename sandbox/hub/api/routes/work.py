@@ -13,7 +13,6 @@ from sqlalchemy import select
 from sse_starlette.sse import EventSourceResponse
 
 from jobs.documents import canonical
-from jobs.schema import Scalar
 from sandbox.errors import InvalidTransition
 from sandbox.hub.api.routes.access import (
     After,
@@ -33,7 +32,7 @@ from sandbox.hub.log.receipts import receipt_of
 from sandbox.hub.people.tokens import Caller
 from sandbox.hub.requests.submission import cancel, preview, submit
 from sandbox.hub.running.jobstate import topic
-from sandbox.hub.running.jobview import job_json, job_list, progress_json, release_json, release_row
+from sandbox.hub.running.jobview import job_json, job_list, progress_json, release_file, release_json
 from sandbox.policy.decide import Allowed, Denied
 from sandbox.policy.states import State, is_final
 from sandbox.store.store import PUBLISHED_TOPIC
@@ -41,23 +40,24 @@ from sandbox.store.tables import messages
 
 router = APIRouter()
 _SQL = "SELECT carrier, count(*) AS flights, avg(arr_delay) AS mean FROM flights WHERE month = :month GROUP BY carrier"
-_PARAMETERS = {"month": 7}
-Parameters = Annotated[dict[Annotated[str, Field(max_length=64)], Scalar], Field(max_length=64)]
+_REQUEST = {"sql": _SQL, "parameters": {"month": 7}}
+KindName = Annotated[str, Field(min_length=1, max_length=64, examples=["statistics"])]
+RequestJson = Annotated[dict[str, Any], Field(description="In the kind's own shape", examples=[_REQUEST])]
 
 
 class Question(BaseModel):
-    """A statistic in the documented SQL subset, with the values of its parameters."""
+    """A kind of job, and a request in its shape."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"sql": _SQL, "parameters": {"month": 7}}})
-    sql: Annotated[str, Field(min_length=1, max_length=100_000)]
-    parameters: Parameters = Field(default_factory=dict)
+    model_config = ConfigDict(extra="forbid")
+    kind: KindName = "statistics"
+    request: RequestJson
     commitment: EnvelopeJson | None = None
 
 
 class Submission(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    sql: Annotated[str, Field(min_length=1, max_length=100_000, examples=[_SQL])]
-    parameters: Parameters = Field(default_factory=dict, examples=[_PARAMETERS])
+    kind: KindName = "statistics"
+    request: RequestJson
     commitment: EnvelopeJson
 
 
@@ -65,14 +65,15 @@ class Submission(BaseModel):
 def post_plan(hub: HubDep, caller: Operator, body: Question) -> dict[str, Any]:
     """What would this do, what does it reveal, may it run? Nothing is stored."""
     bound = envelope(body.commitment) if body.commitment is not None else None
-    found = preview(hub, caller, body.sql, dict(body.parameters), bound)
+    found = preview(hub, caller, body.kind, body.request, bound)
     decision = found.decision
     name = (
         "allowed" if isinstance(decision, Allowed) else "denied" if isinstance(decision, Denied) else "needs_approval"
     )
     reasons = () if isinstance(decision, Allowed) else decision.reasons
     return {
-        "plan": found.request.plan.model_dump(mode="json"),
+        "kind": found.request.kind.name,
+        "plan": found.request.plan_json,
         "plan_digest": found.request.plan_digest,
         "parameters": found.request.parameters,
         "words": found.words,
@@ -92,7 +93,7 @@ def post_job(
 ) -> dict[str, Any]:
     """Submit. With an Idempotency-Key a repeated call returns the first one's job."""
     signed = envelope(body.commitment)
-    job, new = submit(hub, caller, body.sql, dict(body.parameters), signed, idempotency_key)
+    job, new = submit(hub, caller, body.kind, body.request, signed, idempotency_key)
     response.status_code = 201 if new else 200
     response.headers["Location"] = f"/v1/jobs/{job}"
     with hub.store.read() as connection:
@@ -142,20 +143,12 @@ def get_release(hub: HubDep, caller: Operator, job: str) -> dict[str, Any]:
         return release_json(connection, visible_job(connection, caller, job))
 
 
-@router.get("/jobs/{job}/release.csv", tags=["jobs"], response_class=Response)
-def get_release_csv(hub: HubDep, caller: Operator, job: str) -> Response:
-    """The same table as CSV: exactly the bytes that the release commits to."""
+@router.get("/jobs/{job}/files/{name}", tags=["jobs"], response_class=Response)
+def get_file(hub: HubDep, caller: Operator, job: str, name: str) -> Response:
+    """One form of the release, whole: exactly the bytes that the delivery commits to."""
     with hub.store.read() as connection:
-        row = release_row(connection, visible_job(connection, caller, job))
-    return Response(bytes(row.csv), media_type="text/csv; charset=utf-8")
-
-
-@router.get("/jobs/{job}/release.arrow", tags=["jobs"], response_class=Response)
-def get_release_arrow(hub: HubDep, caller: Operator, job: str) -> Response:
-    """The same table as an Arrow IPC file: exactly the bytes that the release commits to."""
-    with hub.store.read() as connection:
-        row = release_row(connection, visible_job(connection, caller, job))
-    return Response(bytes(row.arrow), media_type="application/vnd.apache.arrow.file")
+        media_type, content = release_file(connection, visible_job(connection, caller, job), name)
+    return Response(content, media_type=media_type)
 
 
 @router.get("/jobs/{job}/receipt", tags=["jobs"], response_class=Response)
@@ -179,11 +172,11 @@ def get_messages(hub: HubDep, caller: Auditor, job: str) -> dict[str, Any]:
 
     No bodies: masked vectors of one job add up to the exact totals of what was opened, which nobody may have.
     """
-    columns = (messages.c.node, messages.c.round, messages.c.digest, messages.c.entry, messages.c.at)
+    names = ("sender", "round", "sequence", "receiver", "size", "digest", "entry", "at")
     with hub.store.read() as connection:
         row = visible_job(connection, caller, job)
-        query = select(*columns).where(messages.c.job == row.id).order_by(messages.c.entry)
-        return {"job": row.id, "messages": [found._asdict() for found in connection.execute(query)]}
+        query = select(*(messages.c[name] for name in names)).where(messages.c.job == row.id)
+        return {"job": row.id, "messages": [found._asdict() for found in connection.execute(query.order_by("entry"))]}
 
 
 def _receipt(hub: Hub, caller: Caller, job: str) -> bytes:

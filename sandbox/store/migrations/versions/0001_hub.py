@@ -27,14 +27,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("scope", name="pk_content_keys"),
     )
     op.create_table(
-        "contents",
-        sa.Column("scope", sa.String(length=160), nullable=False),
-        sa.Column("name", sa.String(length=160), nullable=False),
-        sa.Column("box", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(["scope"], ["content_keys.scope"], name="fk_contents_scope_content_keys"),
-        sa.PrimaryKeyConstraint("scope", "name", name="pk_contents"),
-    )
-    op.create_table(
         "datasets",
         sa.Column("name", sa.String(length=160), nullable=False),
         sa.Column("digest", sa.String(length=71), nullable=False),
@@ -62,7 +54,6 @@ def upgrade() -> None:
     op.create_index("ix_grants_operator_plan_digest", "grants", ["operator", "plan_digest"], unique=False)
     op.create_index("ix_grants_operator_serial", "grants", ["operator", "serial"], unique=False)
     op.create_index("ix_grants_owner_serial", "grants", ["owner", "serial"], unique=False)
-
     op.create_table(
         "inbox",
         sa.Column("node", sa.String(length=160), nullable=False),
@@ -70,14 +61,17 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=160), nullable=False),
         sa.Column("job", sa.String(length=160), nullable=True),
         sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("unread", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("node", "seq", name="pk_inbox"),
     )
+    op.create_index("ix_inbox_node_unread", "inbox", ["node", "unread"], unique=False)
     op.create_table(
         "jobs",
         sa.Column("id", sa.String(length=160), nullable=False),
         sa.Column("state", sa.String(length=160), nullable=False),
         sa.Column("progress", sa.String(length=160), nullable=False),
         sa.Column("operator", sa.String(length=160), nullable=False),
+        sa.Column("kind", sa.String(length=160), nullable=False),
         sa.Column("spec", sa.String(length=71), nullable=False),
         sa.Column("plan_digest", sa.String(length=71), nullable=False),
         sa.Column("commitment", sa.String(length=71), nullable=False),
@@ -86,7 +80,10 @@ def upgrade() -> None:
         sa.Column("plan", sa.Text(), nullable=False),
         sa.Column("commitment_envelope", sa.LargeBinary(), nullable=False),
         sa.Column("reasons", sa.Text(), nullable=False),
-        sa.Column("passed", sa.LargeBinary(), nullable=True),
+        sa.Column("transcript", sa.String(length=71), nullable=True),
+        sa.Column("referee", sa.String(length=160), nullable=True),
+        sa.Column("draft", sa.LargeBinary(), nullable=True),
+        sa.Column("draft_digest", sa.String(length=71), nullable=True),
         sa.Column("permit", sa.String(length=71), nullable=True),
         sa.Column("permit_envelope", sa.LargeBinary(), nullable=True),
         sa.Column("replay_key", sa.String(length=71), nullable=False),
@@ -104,7 +101,6 @@ def upgrade() -> None:
     op.create_index("ix_jobs_operator_serial", "jobs", ["operator", "serial"], unique=False)
     op.create_index("ix_jobs_operator_state_serial", "jobs", ["operator", "state", "serial"], unique=False)
     op.create_index("ix_jobs_state_serial", "jobs", ["state", "serial"], unique=False)
-
     op.create_table(
         "log_digests",
         sa.Column("digest", sa.String(length=71), nullable=False),
@@ -126,7 +122,6 @@ def upgrade() -> None:
     op.create_index("ix_log_entries_actor_index", "log_entries", ["actor", "index"], unique=False)
     op.create_index("ix_log_entries_job_index", "log_entries", ["job", "index"], unique=False)
     op.create_index("ix_log_entries_kind_index", "log_entries", ["kind", "index"], unique=False)
-
     op.create_table(
         "log_head",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
@@ -141,19 +136,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("level", "index", name="pk_log_nodes"),
     )
     op.create_table(
+        "rosters",
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("digest", sa.String(length=71), nullable=False),
+        sa.Column("envelope", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("version", name="pk_rosters"),
+    )
+    op.create_table(
         "status_lists",
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("digest", sa.String(length=71), nullable=False),
         sa.Column("envelope", sa.LargeBinary(), nullable=False),
         sa.Column("at", sa.String(length=27), nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_status_lists"),
-    )
-    op.create_table(
-        "rosters",
-        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("digest", sa.String(length=71), nullable=False),
-        sa.Column("envelope", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("version", name="pk_rosters"),
     )
     op.create_table(
         "tokens",
@@ -169,12 +164,22 @@ def upgrade() -> None:
     op.create_table(
         "conflicts",
         sa.Column("job", sa.String(length=160), nullable=False),
-        sa.Column("node", sa.String(length=160), nullable=False),
+        sa.Column("sender", sa.String(length=160), nullable=False),
         sa.Column("round", sa.String(length=160), nullable=False),
+        sa.Column("sequence", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("receiver", sa.String(length=160), nullable=False),
         sa.Column("digest", sa.String(length=71), nullable=False),
         sa.Column("envelope", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["job"], ["jobs.id"], name="fk_conflicts_job_jobs"),
-        sa.PrimaryKeyConstraint("job", "node", "round", "digest", name="pk_conflicts"),
+        sa.PrimaryKeyConstraint("job", "sender", "round", "sequence", "receiver", "digest", name="pk_conflicts"),
+    )
+    op.create_table(
+        "contents",
+        sa.Column("scope", sa.String(length=160), nullable=False),
+        sa.Column("name", sa.String(length=160), nullable=False),
+        sa.Column("box", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["scope"], ["content_keys.scope"], name="fk_contents_scope_content_keys"),
+        sa.PrimaryKeyConstraint("scope", "name", name="pk_contents"),
     )
     op.create_table(
         "cosignatures",
@@ -185,6 +190,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("size", "name", name="pk_cosignatures"),
     )
     op.create_table(
+        "deliveries",
+        sa.Column("digest", sa.String(length=71), nullable=False),
+        sa.Column("job", sa.String(length=160), nullable=False),
+        sa.Column("receiver", sa.String(length=160), nullable=False),
+        sa.Column("envelope", sa.LargeBinary(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(length=32), nullable=False),
+        sa.ForeignKeyConstraint(["job"], ["jobs.id"], name="fk_deliveries_job_jobs"),
+        sa.PrimaryKeyConstraint("digest", name="pk_deliveries"),
+    )
+    op.create_index("ix_deliveries_job_receiver", "deliveries", ["job", "receiver"], unique=False)
+    op.create_table(
         "job_grants",
         sa.Column("job", sa.String(length=160), nullable=False),
         sa.Column("grant", sa.String(length=71), nullable=False),
@@ -193,7 +209,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job", "grant", name="pk_job_grants"),
     )
     op.create_index("ix_job_grants_grant", "job_grants", ["grant"], unique=False)
-
     op.create_table(
         "job_nodes",
         sa.Column("job", sa.String(length=160), nullable=False),
@@ -205,18 +220,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job", "node", name="pk_job_nodes"),
     )
     op.create_index("ix_job_nodes_owner_serial", "job_nodes", ["owner", "serial"], unique=False)
-
     op.create_table(
         "messages",
         sa.Column("job", sa.String(length=160), nullable=False),
-        sa.Column("node", sa.String(length=160), nullable=False),
+        sa.Column("sender", sa.String(length=160), nullable=False),
         sa.Column("round", sa.String(length=160), nullable=False),
+        sa.Column("sequence", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("receiver", sa.String(length=160), nullable=False),
         sa.Column("digest", sa.String(length=71), nullable=False),
         sa.Column("envelope", sa.LargeBinary(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("entry", sa.BigInteger(), nullable=False),
         sa.Column("at", sa.String(length=27), nullable=False),
         sa.ForeignKeyConstraint(["job"], ["jobs.id"], name="fk_messages_job_jobs"),
-        sa.PrimaryKeyConstraint("job", "node", "round", name="pk_messages"),
+        sa.PrimaryKeyConstraint("job", "sender", "round", "sequence", "receiver", name="pk_messages"),
     )
     op.create_table(
         "receipts",
@@ -244,27 +261,12 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(length=71), nullable=False),
         sa.Column("replay_key", sa.String(length=71), nullable=False),
         sa.Column("envelope", sa.LargeBinary(), nullable=False),
-        sa.Column("table", sa.Text(), nullable=False),
-        sa.Column("csv", sa.LargeBinary(), nullable=False),
-        sa.Column("arrow", sa.LargeBinary(), nullable=False),
         sa.Column("salt", sa.LargeBinary(length=32), nullable=False),
         sa.Column("entry", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["job"], ["jobs.id"], name="fk_releases_job_jobs"),
         sa.PrimaryKeyConstraint("job", name="pk_releases"),
     )
     op.create_index("ix_releases_replay_key", "releases", ["replay_key"], unique=False)
-    op.create_table(
-        "deliveries",
-        sa.Column("digest", sa.String(length=71), nullable=False),
-        sa.Column("job", sa.String(length=160), nullable=False),
-        sa.Column("receiver", sa.String(length=160), nullable=False),
-        sa.Column("envelope", sa.LargeBinary(), nullable=False),
-        sa.Column("salt", sa.LargeBinary(length=32), nullable=False),
-        sa.ForeignKeyConstraint(["job"], ["jobs.id"], name="fk_deliveries_job_jobs"),
-        sa.PrimaryKeyConstraint("digest", name="pk_deliveries"),
-    )
-    op.create_index("ix_deliveries_job_receiver", "deliveries", ["job", "receiver"], unique=False)
-
     op.create_table(
         "submissions",
         sa.Column("operator", sa.String(length=160), nullable=False),
@@ -280,11 +282,11 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(length=160), nullable=False),
         sa.Column("dataset", sa.String(length=160), nullable=False),
         sa.Column("operator", sa.String(length=160), nullable=False),
-        sa.Column("runs", sa.Integer(), nullable=False),
-        sa.Column("cells", sa.BigInteger(), nullable=False),
+        sa.Column("unit", sa.String(length=160), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.Column("at", sa.String(length=27), nullable=False),
         sa.ForeignKeyConstraint(["job"], ["jobs.id"], name="fk_usage_job_jobs"),
-        sa.PrimaryKeyConstraint("job", "owner", "dataset", name="pk_usage"),
+        sa.PrimaryKeyConstraint("job", "owner", "dataset", "unit", name="pk_usage"),
     )
     op.create_index("ix_usage_operator", "usage", ["operator"], unique=False)
     op.execute("INSERT INTO log_head (id, size) VALUES (1, 0)")

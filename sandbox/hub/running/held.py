@@ -1,0 +1,86 @@
+"""Which messages of a job are stored, and their bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from jobs.documents import Envelope, json_digest
+from jobs.documents.message import Header
+from jobs.schema import Digest
+from sandbox.hub.running.running_job import walk_scope
+from sandbox.messages import INLINE_BYTES, RESERVED, Message, read_message
+from sandbox.store import contents
+from sandbox.store.store import Change
+from sandbox.store.tables import messages
+
+Key = tuple[str, int, str, str]
+"""(round, sequence, sender, receiver)."""
+
+
+def stored_digest(connection: Connection, job: str, key: Key) -> Digest | None:
+    found = connection.execute(select(messages.c.digest).where(at(job, key))).scalar()
+    return None if found is None else Digest(found)
+
+
+def count_sent(connection: Connection, job: str, round: str, sender: str, receiver: str) -> int:
+    """How many messages of one sender to one receiver a round has so far."""
+    same = (messages.c.round == round) & (messages.c.sender == sender) & (messages.c.receiver == receiver)
+    return int(connection.execute(select(func.count()).where((messages.c.job == job) & same)).scalar_one())
+
+
+def senders(connection: Connection, job: str, round: str, sequence: int = 0) -> set[str]:
+    """Who has sent this round's message of this number."""
+    where = (messages.c.job == job) & (messages.c.round == round) & (messages.c.sequence == sequence)
+    return set(connection.execute(select(messages.c.sender).where(where)).scalars())
+
+
+def sent_by(connection: Connection, job: str, sender: str) -> list[Row[Any]]:
+    """The messages of the kind's rounds that one node sent, in the order in which they were taken."""
+    apart = messages.c.round.in_(RESERVED)
+    where = (messages.c.job == job) & (messages.c.sender == sender) & ~apart
+    return list(connection.execute(select(messages).where(where).order_by(messages.c.entry)))
+
+
+def envelopes(connection: Connection, job: str, round: str, nodes: Iterable[str]) -> list[Envelope]:
+    """The envelopes of a round with one message of each node, in the order of ``nodes``."""
+    where = (messages.c.job == job) & (messages.c.round == round) & (messages.c.sequence == 0)
+    found = {row.sender: bytes(row.envelope) for row in connection.execute(select(messages).where(where))}
+    return [Envelope.parse(found[node]) for node in nodes if node in found]
+
+
+def whole_round(connection: Connection, job: str, round: str, sequence: int) -> list[Message]:
+    """Headers and bodies of one sequence number of a round."""
+    where = (messages.c.job == job) & (messages.c.round == round) & (messages.c.sequence == sequence)
+    rows = connection.execute(select(messages).where(where).order_by(messages.c.sender)).all()
+    return [with_body(connection, job, Envelope.parse(bytes(row.envelope))) for row in rows]
+
+
+def with_body(connection: Connection, job: str, envelope: Envelope) -> Message:
+    header = Header.open(envelope)
+    return read_message(envelope, b"".join(body_pieces(connection, job, header)))
+
+
+def put_body(change: Change, job: str, header: Header, body: bytes) -> None:
+    """Store the body in pieces, so that it can be read in pieces."""
+    for number, start in enumerate(range(0, len(body), INLINE_BYTES)):
+        contents.put(change, walk_scope(job), piece_name(header, number), body[start : start + INLINE_BYTES])
+
+
+def body_pieces(connection: Connection, job: str, header: Header) -> Iterator[bytes]:
+    """The stored body, piece by piece. Raises ``ContentDestroyed`` after the job's end."""
+    for number in range(-(-header.size // INLINE_BYTES)):
+        yield contents.get(connection, walk_scope(job), piece_name(header, number))
+
+
+def piece_name(header: Header, number: int) -> str:
+    return f"body {json_digest(list(header.key))} {number}"
+
+
+def at(job: str, key: Key) -> Any:
+    """The one message at this place."""
+    round, sequence, sender, receiver = key
+    place = (messages.c.round == round) & (messages.c.sequence == sequence)
+    return (messages.c.job == job) & place & (messages.c.sender == sender) & (messages.c.receiver == receiver)

@@ -1,0 +1,146 @@
+"""The seam's proof: a kind that lives in ``tests/contracts/toy_kind`` alone runs through the real hub and real nodes.
+
+Two rounds from node to node, one to the hub; every participant recomputes the output and signs the release; a killed
+node goes on from its checkpoint. Nothing outside the folder knows the kind but the configuration that names it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from jobs.documents import Envelope
+from jobs.documents.message import Header
+from jobs.kinds import registry
+from sandbox.errors import ReceiptRefused
+from sandbox.verify import verify_receipt
+from tests.support import toy
+from tests.support.ground import PATIENCE_S, Ground, open_ground
+from tests.support.proxy import When
+
+pytestmark = [pytest.mark.e2e]
+PACKAGE: Final = "tests.contracts.toy_kind"
+VICTIM: Final = "B"
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    registry.add(PACKAGE)
+    with open_ground(tmp_path_factory.mktemp("kinds"), kinds=(PACKAGE,)) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def everybody_lives(ground: Ground) -> Iterator[None]:
+    yield
+    if not ground.processes.is_alive("hub"):
+        ground.processes.start_hub()
+    for owner in toy.OWNERS:
+        if not ground.processes.is_alive(f"node-{owner}"):
+            ground.processes.start_node(owner)
+
+
+_labels = (f"run {number}" for number in itertools.count())
+
+
+def fresh(ground: Ground) -> Any:
+    """Asked and approved; a question that nobody asked before."""
+    job = ground.ask_for("toy-sum", {"dataset": "trips", "column": "serial", "label": next(_labels)})
+    ground.federation.approve_all(job.id)
+    return job
+
+
+def expected(column: str) -> int:
+    rows = [row for owner in toy.OWNERS for row in toy.rows(owner)]
+    return round(sum(row[column] for row in rows if row[column] is not None) / 10) * 10
+
+
+def test_the_toy_kind_is_released_and_its_receipt_verifies_offline(ground: Ground) -> None:
+    job = ground.ended(fresh(ground).id)
+    assert job.state == "released", job.failure
+    ground.check(job)
+    with ground.federation.operator() as client:
+        assert client.release(job.id)["sum"] == str(expected("serial"))
+        receipt = client.receipt(job.id, wait=PATIENCE_S)
+        file = client.download(job.id, "txt")
+    verified = verify_receipt(receipt, ground.federation.trust, datetime.now(UTC))
+    assert str(expected("serial")).encode() in file
+    assert {vouch["payloadType"] for vouch in json.loads(receipt)["vouches"]} == {
+        "application/vnd.unseen.vouch+json;v=1"
+    }
+    assert len(json.loads(receipt)["vouches"]) == len(toy.OWNERS)
+    assert not any("not proven" in line and "computed" in line for line in verified.checks)
+
+
+def test_a_receipt_without_the_participants_signatures_does_not_hold(ground: Ground) -> None:
+    job = ground.ended(fresh(ground).id)
+    with ground.federation.operator() as client:
+        receipt = json.loads(client.receipt(job.id, wait=PATIENCE_S))
+    now = datetime.now(UTC)
+    verify_receipt(json.dumps(receipt).encode(), ground.federation.trust, now)  # the control
+    for vouches in ([], receipt["vouches"][:2]):
+        with pytest.raises(ReceiptRefused):
+            verify_receipt(json.dumps({**receipt, "vouches": vouches}).encode(), ground.federation.trust, now)
+
+
+def test_the_hub_cannot_read_what_nodes_tell_each_other(ground: Ground) -> None:
+    """Shares travel sealed: with the hub's whole database nobody adds up a part; the control opens one with the key."""
+    job = ground.ended(fresh(ground).id)
+    query = "select envelope from messages where job = ? and round in ('share', 'mix')"
+    headers = [Header.open(Envelope.parse(bytes(found))) for (found,) in ground.hub_rows(query, job.id)]
+    assert len(headers) == 2 * 3 * 2
+    assert all(header.size > 8 + 32 for header in headers)  # encapsulated key, ciphertext, tag
+    assert {header.receiver for header in headers} == {f"node-{owner}" for owner in toy.OWNERS}
+
+
+STEPS: Final[tuple[tuple[str, When], ...]] = (
+    ("permit", "after"),
+    ("share", "before"),
+    ("share", "after"),
+    ("told share", "after"),
+    ("mix", "before"),
+    ("told mix", "after"),
+    ("total", "before"),
+    ("total", "after"),
+    ("output", "after"),
+    ("vouch", "before"),
+    ("vouch", "after"),
+    ("finished", "after"),
+    ("destroyed", "before"),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("what", "when"), STEPS, ids=[f"{what}-{when}" for what, when in STEPS])
+@pytest.mark.parametrize("victim", ["node", "hub"])
+def test_killed_at_any_step_it_goes_on(ground: Ground, victim: str, what: str, when: When) -> None:
+    """The crash table: after the restart the job is released, whoever was killed."""
+    name = "hub" if victim == "hub" else f"node-{VICTIM}"
+    with ground.proxy.gate(f"node-{VICTIM}", what, when) as gate:
+        job = fresh(ground)
+        gate.wait()
+        ground.processes.kill(name)
+        gate.open(drop=victim == "node" or when == "after")
+    if victim == "hub":
+        ground.processes.start_hub()
+    else:
+        ground.processes.start_node(VICTIM)
+    ended = ground.ended(job.id)
+    assert ended.state == "released", ended.failure
+    ground.check(ended)
+
+
+def test_no_line_outside_its_folder_knows_the_kind() -> None:
+    """``git grep`` finds its name in its own folder and in this test alone."""
+    root = Path(__file__).resolve().parents[2]
+    found = subprocess.run(
+        ["git", "grep", "-lE", "toy.kind|toy-sum|ToySum"], cwd=root, capture_output=True, text=True, check=False
+    ).stdout.split()
+    assert {name for name in found if not name.startswith("tests/contracts/")} == set()
