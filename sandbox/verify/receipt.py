@@ -44,6 +44,7 @@ from jobs.documents import (
 )
 from jobs.documents.canonical import check_values
 from jobs.kinds.registry import kind_by
+from jobs.kinds.walks import walk_check
 from jobs.permit import check_plan
 from sandbox.audit.checkpoint import Checkpoint
 from sandbox.audit.entry import LogEntry
