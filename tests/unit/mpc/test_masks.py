@@ -87,6 +87,19 @@ def test_one_mask_one_message() -> None:
         pairwise_masks(keys[A], A, publics, CONTEXT, "values", Z64, 4)
     with pytest.raises(KeyPolicyViolation):
         pairwise_masks(keys[A], A, publics, CONTEXT, "values", Z128, 9)
+    with pytest.raises(KeyPolicyViolation):  # whatever the context: a second opening would show the difference
+        pairwise_masks(keys[A], A, publics, CONTEXT[::-1], "values", Z64, 4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.binary(min_size=16, max_size=32), min_size=3, max_size=3), st.booleans())
+def test_masks_cancel_only_among_participants_who_were_told_the_same(told: list[bytes], same: bool) -> None:
+    keys, publics = three()
+    contexts = [told[0]] * 3 if same else told
+    total = Z64.zeros(8)
+    for (name, key), context in zip(keys.items(), contexts, strict=True):
+        total = Z64.add(total, pairwise_masks(key, name, publics, context, "values", Z64, 8))
+    assert bool(Z64.is_zero(total).all()) is (len(set(contexts)) == 1)
 
 
 def test_wrong_participants_are_refused() -> None:

@@ -35,7 +35,8 @@ from jobs.documents import (
     digest,
     is_own_review,
 )
-from jobs.kinds.statistics.opening import ALGORITHM
+from jobs.kinds.registry import algorithm_of
+from jobs.kinds.statistics.kind import KIND
 from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.schema import CatalogueView, Dataset, Holding
 from sandbox.keys.certify import certify_node
@@ -127,7 +128,7 @@ def case(**changed: Any) -> Case:
     columns = PLAN.columns_touched()["data"]
     order = Permit(
         id="p", nonce="0" * 64, job="j", protocol=1, operator="acme", scenario="test", commitment=COMMITMENT.digest,
-        algorithm=ALGORITHM, plan_digest=PLAN.digest(), plan=PLAN.model_dump(mode="json"),
+        algorithm=algorithm_of(KIND), plan_digest=PLAN.digest(), plan=PLAN.model_dump(mode="json"),
         parameters={}, grants=(digest(b"g"),), participants=NODES, roster=ROSTER.digest, output=OUTPUT,
         status=digest(b"status"),
         data=tuple(
@@ -142,7 +143,7 @@ def case(**changed: Any) -> Case:
 def grant(owner: str, *signers: str, **changed: Any) -> Verified[Grant]:
     made = Grant(
         id=f"g-{owner}", owner=owner, issued=NOW, operator="acme", commitment=COMMITMENT.digest, scenario="test",
-        purpose="", algorithm=ALGORITHM, plan_digest=PLAN.digest(), parameters=(), runs=2, output=OUTPUT,
+        purpose="", algorithm=algorithm_of(KIND), plan_digest=PLAN.digest(), parameters=(), runs=2, output=OUTPUT,
         data=(DataScope(dataset="data", columns=PLAN.columns_touched()["data"],
                         version=ExactVersion(commitment=digest(owner.encode()))),),
         period=Period(start=NOW, end=LATER), participants=PARTICIPANTS, terms=TERMS,
@@ -153,7 +154,7 @@ def grant(owner: str, *signers: str, **changed: Any) -> Verified[Grant]:
 def ask(
     *uses: Use, listed: StatusList | None = NOTHING_LISTED, at: datetime = NOW, of: Case | None = None, **more: Any
 ) -> Any:
-    return decide(PLAN, of or case(), more.pop("datasets", (dataset(),)), uses, listed, at, **more)
+    return decide(KIND.touched(PLAN), of or case(), more.pop("datasets", (dataset(),)), uses, listed, at, **more)
 
 
 def codes(decision: Any) -> list[tuple[str, str | None]]:

@@ -31,6 +31,7 @@ from jobs.documents import (
     verify_outbox_record,
     verify_revocation,
 )
+from jobs.documents.message import Destroyed, Header, Stop
 from jobs.errors import BadDocument, BadSignature
 
 
@@ -71,7 +72,13 @@ def documents(world, worlds):
         Delivery.open(world.deliveries[0]),
         StatusList.open(world.status),
         Vouch(node="node-ewr", permit=world.permit.digest, release=world.release.digest),
-    ]
+        Header(
+            permit=world.permit.digest, round="values", sequence=0, sender="node-ewr", receiver="hub", size=4,
+            body=digest(b"body"), transcript=digest(b"told"), salt="ab" * 16,
+        ),
+        Stop(node="node-ewr", permit=world.permit.digest, nonce="ab" * 32, code="timeout", advice="too late"),
+        Destroyed(node="node-ewr", permit=world.permit.digest, nonce="ab" * 32),
+    ]  # fmt: skip
 
 
 def test_every_kind_is_here(documents):

@@ -181,7 +181,7 @@ class World:
             plan_digest=json_digest(PLAN), commitment=self.commitment.digest,
             grants=tuple(item.digest for item in self.grants), roster=self.roster.digest,
             sent=tuple(item.digest for item in self.sent),
-            verdict=Verdict(passed=True, output=RULE, released_cells=11, suppressed_cells=1),
+            verdict=Verdict(passed=True, output=RULE, released=11, withheld=1),
             content=salted_commitment(SALT, digest(CANONICAL)),
             source_line="Source: flights of 2013; providers EWR, JFK, LGA", released_at=NOW + timedelta(seconds=30),
         )  # fmt: skip
