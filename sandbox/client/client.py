@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from jobs.documents import Envelope, Roster, StatusList, Verified, verify_status
+from sandbox.client import answers
 from sandbox.client.review import Review, Unreadable, examine
 from sandbox.client.table import Table
 from sandbox.client.views import Job, Preview
@@ -104,9 +105,9 @@ class Client:
             return Finished(current, self.table(job_id) if current.state == "released" else None)
         raise TimeoutError(f"job {job_id} is still {current.state} ({current.progress})")
 
-    def release(self, job_id: str) -> Mapping[str, Any]:
+    def release(self, job_id: str) -> answers.ReleaseShown:
         """The released table with verdict, outputs, salt and source line, as the hub sends it."""
-        found: Mapping[str, Any] = self._call("GET", f"/jobs/{job_id}/release")
+        found: answers.ReleaseShown = self._call("GET", f"/jobs/{job_id}/release")
         return found
 
     def table(self, job_id: str) -> Table:
@@ -129,13 +130,13 @@ class Client:
 
     # owners -----------------------------------------------------------------------------------------------------
 
-    def register(self, dataset: Mapping[str, Any], record: Envelope) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._call(
+    def register(self, dataset: Mapping[str, Any], record: Envelope) -> answers.Registered:
+        found: answers.Registered = self._call(
             "POST", "/datasets", body={"dataset": dict(dataset), "record": record.to_json()}
         )
         return found
 
-    def requests(self) -> list[Mapping[str, Any]]:
+    def requests(self) -> list[answers.RequestShown]:
         """What waits for this owner, as the hub relays it; nothing of it is believed before ``review``."""
         return list(self._pages("/requests"))
 
@@ -154,43 +155,43 @@ class Client:
         """What waits for this owner and may be signed."""
         return [item for item in self.examine() if isinstance(item, Review)]
 
-    def grant(self, envelope: Envelope) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._call("POST", "/grants", body=envelope.to_json())
+    def grant(self, envelope: Envelope) -> answers.GrantTaken:
+        found: answers.GrantTaken = self._call("POST", "/grants", body=envelope.to_json())
         return found
 
-    def deny(self, envelope: Envelope) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._call("POST", "/denials", body=envelope.to_json())
+    def deny(self, envelope: Envelope) -> answers.DenialTaken:
+        found: answers.DenialTaken = self._call("POST", "/denials", body=envelope.to_json())
         return found
 
-    def revoke(self, envelope: Envelope) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._call("POST", "/revocations", body=envelope.to_json())
+    def revoke(self, envelope: Envelope) -> answers.RevocationTaken:
+        found: answers.RevocationTaken = self._call("POST", "/revocations", body=envelope.to_json())
         return found
 
-    def grants(self) -> list[Mapping[str, Any]]:
+    def grants(self) -> list[answers.GrantLine]:
         return list(self._pages("/grants"))
 
     # everyone ---------------------------------------------------------------------------------------------------
 
-    def datasets(self) -> list[Mapping[str, Any]]:
+    def datasets(self) -> list[answers.DatasetLine]:
         return list(self._pages("/datasets"))
 
-    def dataset(self, name: str) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._call("GET", f"/datasets/{name}")
+    def dataset(self, name: str) -> answers.DatasetShown:
+        found: answers.DatasetShown = self._call("GET", f"/datasets/{name}")
         return found
 
-    def usage(self) -> list[Mapping[str, Any]]:
+    def usage(self) -> list[answers.UsageLine]:
         return list(self._pages("/usage"))
 
-    def health(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._call("GET", "/health")
+    def health(self) -> answers.Health:
+        found: answers.Health = self._call("GET", "/health")
         return found
 
-    def publish_roster(self, envelope: Envelope) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._call("POST", "/roster", body=envelope.to_json())
+    def publish_roster(self, envelope: Envelope) -> answers.Published:
+        found: answers.Published = self._call("POST", "/roster", body=envelope.to_json())
         return found
 
-    def publish_status(self, envelope: Envelope) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._call("POST", "/status", json=envelope.to_json())
+    def publish_status(self, envelope: Envelope) -> answers.StatusPublished:
+        found: answers.StatusPublished = self._call("POST", "/status", body=envelope.to_json())
         return found
 
     def status(self) -> Verified[StatusList] | None:
@@ -215,7 +216,12 @@ class Client:
             trusted.update(envelope)
         return trusted.current(datetime.now(UTC))
 
-    def log_entries(self, **filters: Any) -> Iterator[Mapping[str, Any]]:
+    def messages(self, job_id: str) -> answers.Messages:
+        """Which messages a job had, by digest and log entry; for auditors."""
+        found: answers.Messages = self._call("GET", f"/jobs/{job_id}/messages")
+        return found
+
+    def log_entries(self, **filters: Any) -> Iterator[answers.EntryShown]:
         return self._pages("/log/entries", **filters)
 
     def log_get(self, path: str, **params: Any) -> Any:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from jobs.documents.ed25519 import encode_base64
 from jobs.schema import DigestText
 from sandbox.errors import InvalidSpec
+from sandbox.hub.api.answers import log as answers
 from sandbox.hub.api.routes.access import After, AnyCaller, HubDep, Limit, Wait
 from sandbox.hub.log.checkpoints import (
     accept_cosignature,
@@ -47,7 +48,7 @@ class Follow(BaseModel):
     cosignature: Cosignature | None = None
 
 
-@router.get("/entries")
+@router.get("/entries", response_model=answers.EntryPage, response_model_exclude_unset=True)
 def get_entries(
     hub: HubDep,
     caller: AnyCaller,
@@ -63,7 +64,7 @@ def get_entries(
     return read_page(hub, caller, after, limit, {name: value for name, value in filters.items() if value is not None})
 
 
-@router.get("/checkpoint")
+@router.get("/checkpoint", response_model=answers.Checkpoint)
 async def get_checkpoint(
     hub: HubDep, caller: AnyCaller, newer_than: Annotated[int, Query(ge=-1, le=2**53)] = -1, wait: Wait = 0
 ) -> dict[str, Any]:
@@ -79,7 +80,7 @@ async def get_checkpoint(
                 return checkpoint_json(found)
 
 
-@router.post("/follow")
+@router.post("/follow", response_model=answers.Followed, response_model_exclude_unset=True)
 async def post_follow(hub: HubDep, caller: AnyCaller, body: Follow, wait: Wait = 0) -> dict[str, Any]:
     """Everything that a follower needs for its next step, as soon as there is news or when ``wait`` is over.
 
@@ -98,7 +99,7 @@ async def post_follow(hub: HubDep, caller: AnyCaller, body: Follow, wait: Wait =
                 return answer
 
 
-@router.get("/inclusion")
+@router.get("/inclusion", response_model=answers.Inclusion, response_model_exclude_unset=True)
 def get_inclusion(
     hub: HubDep,
     caller: AnyCaller,
@@ -114,7 +115,7 @@ def get_inclusion(
     raise InvalidSpec("ask by index or by digest, not by both or neither")
 
 
-@router.get("/consistency")
+@router.get("/consistency", response_model=answers.Consistency)
 def get_consistency(hub: HubDep, caller: AnyCaller, first: Size, second: Size) -> dict[str, Any]:
     """Proof that the log of ``second`` entries keeps the ``first`` ones (RFC 9162)."""
     return {"proof": [encode_base64(value) for value in consistency(hub, first, second)]}

@@ -9,6 +9,8 @@ from pydantic import BaseModel, Field
 from sqlalchemy import func, select
 
 from jobs.documents import parse_json
+from sandbox.hub.api.answers import people, requests
+from sandbox.hub.api.answers.base import Envelope
 from sandbox.hub.api.routes.access import (
     After,
     AnyCaller,
@@ -41,41 +43,41 @@ class Registration(BaseModel):
     record: EnvelopeJson
 
 
-@router.get("/health", tags=["platform"])
+@router.get("/health", tags=["platform"], response_model=people.Health)
 def health(hub: HubDep) -> dict[str, Any]:
     """Is the hub up, what does it call itself, how large is its log?"""
     with hub.store.read() as connection:
         return {"name": hub.trust.origin, "version": VERSION, "log_size": read_size(connection)}
 
 
-@router.get("/roster", tags=["platform"])
+@router.get("/roster", tags=["platform"], response_model=Envelope)
 def get_roster(hub: HubDep) -> Any:
     """The newest roster's envelope. Nobody needs to believe the hub: the authority's root signed it."""
     return parse_json(latest_roster(hub))
 
 
-@router.get("/rosters", tags=["platform"])
+@router.get("/rosters", tags=["platform"], response_model=people.Rosters)
 def get_rosters(hub: HubDep) -> dict[str, Any]:
     """All rosters, oldest first: who pinned an old root follows the rotations from there."""
     with hub.store.read() as connection:
         return {"rosters": [parse_json(roster) for roster in stored_rosters(connection)]}
 
 
-@router.post("/roster", status_code=201, tags=["platform"])
+@router.post("/roster", status_code=201, tags=["platform"], response_model=people.Published)
 def post_roster(hub: HubDep, caller: Authority, body: EnvelopeJson) -> dict[str, Any]:
     """Publish a newer roster, signed by the root."""
     accepted = accept_roster(hub, envelope(body), caller.actor)
     return {"version": accepted.document.version, "digest": accepted.digest}
 
 
-@router.post("/datasets", status_code=201, tags=["catalogue"])
+@router.post("/datasets", status_code=201, tags=["catalogue"], response_model=requests.Registered)
 def post_dataset(hub: HubDep, caller: Owner, body: Registration) -> dict[str, Any]:
     """Register one version of this owner's part of a dataset."""
     record = register(hub, caller, body.dataset, envelope(body.record))
     return {"dataset": record.document.dataset, "node": record.document.node, "record": record.digest}
 
 
-@router.get("/datasets", tags=["catalogue"])
+@router.get("/datasets", tags=["catalogue"], response_model=requests.DatasetPage)
 def get_datasets(hub: HubDep, caller: AnyCaller, limit: Limit = 100, after: str = "") -> dict[str, Any]:
     """All logical datasets, by name."""
     with hub.store.read() as connection:
@@ -96,28 +98,28 @@ def get_datasets(hub: HubDep, caller: AnyCaller, limit: Limit = 100, after: str 
     return {"items": items, "next": found[-1].name if len(found) == limit else None}
 
 
-@router.get("/datasets/{name}", tags=["catalogue"])
+@router.get("/datasets/{name}", tags=["catalogue"], response_model=requests.DatasetShown)
 def get_dataset(hub: HubDep, caller: AnyCaller, name: DatasetName) -> dict[str, Any]:
     """One logical dataset with its columns and holders."""
     with hub.store.read() as connection:
         return describe(hub, connection, name)
 
 
-@router.get("/status", tags=["platform"])
+@router.get("/status", tags=["platform"], response_model=Envelope)
 def get_status(hub: HubDep) -> Any:
     """The newest status list's envelope, fresh or not. The roster's status key signed it; refusals cite its entries."""
     with hub.store.read() as connection:
         return latest_status(connection).to_json()
 
 
-@router.post("/status", status_code=201, tags=["platform"])
+@router.post("/status", status_code=201, tags=["platform"], response_model=people.StatusPublished)
 def post_status(hub: HubDep, caller: Authority, body: EnvelopeJson) -> dict[str, Any]:
     """Put a newer list in force: what it stops ends, what waited for a fresh one goes on."""
     published = publish_status(hub, envelope(body), caller.actor)
     return {"number": published.document.number, "digest": published.digest}
 
 
-@router.get("/usage", tags=["platform"])
+@router.get("/usage", tags=["platform"], response_model=requests.UsagePage)
 def get_usage(hub: HubDep, caller: Reader, limit: Limit = 100, after: After = -1) -> dict[str, Any]:
     """Runs and metered units per operator, owner and dataset: one's own, or all for auditor and authority."""
     columns = (usage.c.operator, usage.c.owner, usage.c.dataset, usage.c.unit)

@@ -14,6 +14,7 @@ from sse_starlette.sse import EventSourceResponse
 
 from jobs.documents import canonical
 from sandbox.errors import InvalidTransition
+from sandbox.hub.api.answers import running
 from sandbox.hub.api.routes.access import (
     After,
     Auditor,
@@ -100,7 +101,7 @@ def post_job(
         return job_json(connection, visible_job(connection, caller, job), caller)
 
 
-@router.get("/jobs", tags=["jobs"])
+@router.get("/jobs", tags=["jobs"], response_model=running.JobPage, response_model_exclude_unset=True)
 def get_jobs(
     hub: HubDep,
     caller: Reader,
@@ -113,14 +114,14 @@ def get_jobs(
         return job_list(connection, caller, limit, after, state)
 
 
-@router.get("/jobs/{job}", tags=["jobs"])
+@router.get("/jobs/{job}", tags=["jobs"], response_model=running.JobShown, response_model_exclude_unset=True)
 def get_job(hub: HubDep, caller: Reader, job: str) -> dict[str, Any]:
     """State, plan, words, reasons, participants, failure."""
     with hub.store.read() as connection:
         return job_json(connection, visible_job(connection, caller, job), caller)
 
 
-@router.post("/jobs/{job}/cancel", tags=["jobs"])
+@router.post("/jobs/{job}/cancel", tags=["jobs"], response_model=running.JobShown, response_model_exclude_unset=True)
 def post_cancel(hub: HubDep, caller: Operator, job: str) -> dict[str, Any]:
     """Give the job up. What was released stays released."""
     with hub.store.read() as connection:
@@ -136,7 +137,7 @@ async def get_events(hub: HubDep, caller: Operator, job: str) -> EventSourceResp
     return EventSourceResponse(_follow(hub, caller, job, first))
 
 
-@router.get("/jobs/{job}/release", tags=["jobs"])
+@router.get("/jobs/{job}/release", tags=["jobs"], response_model=running.ReleaseShown)
 def get_release(hub: HubDep, caller: Operator, job: str) -> dict[str, Any]:
     """The released table as JSON, the hub's signed release, and the salt that opens its commitments."""
     with hub.store.read() as connection:
@@ -166,7 +167,7 @@ async def get_receipt(hub: HubDep, caller: Reader, job: str, wait: Wait = 0) -> 
                     raise
 
 
-@router.get("/jobs/{job}/messages", tags=["audit"])
+@router.get("/jobs/{job}/messages", tags=["audit"], response_model=running.Messages)
 def get_messages(hub: HubDep, caller: Auditor, job: str) -> dict[str, Any]:
     """Which messages the job had: who, which round, digest and log entry, as its receipt and log name them.
 

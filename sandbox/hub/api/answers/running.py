@@ -1,0 +1,80 @@
+"""Jobs, their messages and their releases."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from jobs.schema import Scalar
+from sandbox.hub.api.answers.base import Answer, Base64, Cursor, Digest, Envelope, Moment
+from sandbox.hub.api.answers.requests import Reason
+from sandbox.policy.states import State
+
+
+class Failure(Answer):
+    code: str
+    detail: str
+    nodes: Annotated[list[str], Field(description="Nodes that it came from, or that did not answer")]
+
+
+class Progress(Answer):
+    """What changes while a job runs; also the data of a ``state`` event."""
+
+    id: str
+    state: State
+    progress: str
+    changed: Moment
+    reasons: list[Reason]
+    failure: Failure | None
+
+
+class JobLine(Progress):
+    operator: str
+    plan_digest: Digest
+    created: Moment
+
+
+class JobPage(Answer):
+    items: list[JobLine]
+    next: Cursor
+
+
+class JobShown(JobLine):
+    spec: Digest
+    plan: dict[str, Any]
+    parameters: dict[str, Scalar]
+    words: Annotated[dict[str, Any], Field(description="The plan in words, by the hub: owners render their own")]
+    commitment: Digest
+    roster: Digest
+    permit: Digest | None
+    participants: list[str]
+    deadline: Moment | None
+    replay_of: Annotated[str | None, Field(description="The job whose release answers this one")]
+    sql: Annotated[str, Field(description="The operator's own text; owners do not see it")] = ""
+
+
+class ReleaseShown(Answer):
+    """The signed release and what opens its commitments. What the job's kind shows of it stands beside these fields."""
+
+    model_config = ConfigDict(extra="allow")
+    job: str
+    replay_of: str | None
+    digest: Digest
+    release: Envelope
+    content_salt: Base64
+    delivery: Envelope
+    salt: Base64
+
+
+class MessageLine(Answer):
+    node: str
+    round: str
+    digest: Digest
+    entry: Annotated[int, Field(description="Index of the log entry that names it")]
+    at: Moment
+
+
+class Messages(Answer):
+    job: str
+    messages: list[MessageLine]
