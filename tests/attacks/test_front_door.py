@@ -248,23 +248,29 @@ def test_a_long_poll_outlives_every_deadline_for_requests(hub: LiveHub) -> None:
 
 
 def test_a_token_that_asks_too_often_is_told_when_to_come_again(tmp_path: Path) -> None:
-    with live_hub(tmp_path, people={"per_second": 2, "burst": 5}) as strict:
-        codes = [strict.call("GET", "/datasets", "acme").status_code for _ in range(12)]
-        refused = strict.call("GET", "/datasets", "acme")
-        assert codes[:5] == [404] * 5  # no roster yet: the call itself got through
-        assert 429 in codes
-        assert (refused.status_code, refused.json()["code"]) == (429, "too-many-requests")
+    with live_hub(tmp_path, people={"per_second": 0.3, "burst": 3}) as strict:
+        answers = [strict.call("GET", "/datasets", "acme") for _ in range(3)]
+        assert [found.status_code for found in answers] == [404] * 3  # no roster yet: the call itself got through
+        refused = until_refused(strict, "acme")
+        assert refused.json()["code"] == "too-many-requests"
         assert int(refused.headers["retry-after"]) >= 1
         assert strict.call("GET", "/datasets", "auditor").status_code == 404  # others are not disturbed
         time.sleep(int(refused.headers["retry-after"]))
         assert strict.call("GET", "/datasets", "acme").status_code == 404
 
 
+def until_refused(hub: LiveHub, who: str | None, path: str = "/datasets") -> Any:
+    """The refusal that must come, however slow this machine is at the moment."""
+    for _ in range(30):
+        found = hub.call("GET", path, who)
+        if found.status_code == 429:
+            return found
+    raise AssertionError("never refused")
+
+
 def test_a_stranger_that_asks_too_often_does_not_disturb_those_with_a_token(tmp_path: Path) -> None:
-    with live_hub(tmp_path, strangers={"per_second": 1, "burst": 3}) as strict:
-        codes = [strict.call("GET", "/health").status_code for _ in range(6)]
-        assert codes[:3] == [200] * 3
-        assert codes[-1] == 429
+    with live_hub(tmp_path, strangers={"per_second": 0.3, "burst": 3}) as strict:
+        until_refused(strict, None, "/health")
         assert strict.call("GET", "/health", "acme").status_code == 200
 
 
