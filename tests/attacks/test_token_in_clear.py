@@ -29,7 +29,7 @@ NO_LOOPBACK = "0.0.0.0"  # noqa: S104 - connecting to it reaches this machine, t
 EVERYBODY: dict[str, Callable[[str], Any]] = {
     "the SDK": lambda url: Client(url, SECRET).health(),
     "a node": lambda url: HubLink(url, "node-a", SECRET).inbox(0, 0),
-    "a witness": lambda url: LogLink(url, SECRET).checkpoint(0, 0),
+    "a witness": lambda url: LogLink(url, SECRET).rosters(),
 }
 
 
@@ -55,7 +55,7 @@ def wire() -> Iterator[Wire]:
             self.send_response(307 if tapped.redirect else 200)
             if tapped.redirect:
                 self.send_header("Location", tapped.redirect + self.path)
-            body = json.dumps({"items": [], "note": "n", "size": 0, "name": "hub"}).encode()
+            body = json.dumps({"items": [], "rosters": [], "name": "hub"}).encode()
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
