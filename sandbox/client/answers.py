@@ -90,6 +90,7 @@ class RequestShown(TypedDict):
     created: str
     operator: str
     scenario: str
+    kind: str
     plan: dict[str, Any]
     plan_digest: str
     algorithm: str
@@ -145,8 +146,8 @@ class UsageLine(TypedDict):
     operator: str
     owner: str
     dataset: str
-    runs: int
-    cells: int
+    unit: str
+    amount: int
     releases: int
 
 
@@ -175,6 +176,7 @@ class Progress(TypedDict):
 
 class JobLine(Progress):
     operator: str
+    kind: str
     plan_digest: str
     created: str
 
@@ -195,7 +197,7 @@ class JobShown(JobLine):
     participants: list[str]
     deadline: str | None
     replay_of: str | None
-    sql: NotRequired[str]
+    request: NotRequired[dict[str, Any]]
 
 
 class ReleaseShown(TypedDict):
@@ -211,8 +213,11 @@ class ReleaseShown(TypedDict):
 
 
 class MessageLine(TypedDict):
-    node: str
+    sender: str
     round: str
+    sequence: int
+    receiver: str
+    size: int
     digest: str
     entry: int
     at: str

@@ -28,7 +28,7 @@ SECRET = "unseen_" + "S" * 43
 NO_LOOPBACK = "0.0.0.0"  # noqa: S104 - connecting to it reaches this machine, though it is no loopback address
 EVERYBODY: dict[str, Callable[[str], Any]] = {
     "the SDK": lambda url: Client(url, SECRET).health(),
-    "a node": lambda url: HubLink(url, "node-a", SECRET).inbox(0, 0),
+    "a node": lambda url: HubLink(url, "node-a", SECRET).inbox(0, 0, 0),
     "a witness": lambda url: LogLink(url, SECRET).rosters(),
 }
 

@@ -16,13 +16,8 @@ from sandbox.hub.api.answers import log, people, requests, running
 from tests.support.live_hub import LiveHub, live_hub
 
 ROOMS = (people, requests, running, log)
-UNTYPED = {
-    ("post", "/v1/plans"),
-    ("post", "/v1/jobs"),
-    ("get", "/v1/nodes/{node}/inbox"),
-    ("post", "/v1/nodes/{node}/messages"),
-}
-"""Calls whose shape is the kind's, or the node protocol's."""
+UNTYPED = {("post", "/v1/plans"), ("post", "/v1/jobs")}
+"""Calls whose shape is the kind's own."""
 
 
 def models() -> dict[str, type[BaseModel]]:

@@ -69,6 +69,7 @@ class RequestShown(Answer):
     created: Moment
     operator: str
     scenario: str
+    kind: str
     plan: dict[str, Any]
     plan_digest: Digest
     algorithm: Digest
@@ -76,7 +77,7 @@ class RequestShown(Answer):
     commitment: Envelope
     commitment_digest: Digest
     participants: list[str]
-    records: Annotated[list[Envelope], Field(description="This owner's dataset records")]
+    records: Annotated[list[Envelope], Field(description="The dataset records of all participants")]
     data: Annotated[list[dict[str, Any]], Field(description="DataUse of this owner's nodes")]
     output: Annotated[dict[str, Any], Field(description="OutputRule")]
     roster: Digest
@@ -124,8 +125,8 @@ class UsageLine(Answer):
     operator: str
     owner: str
     dataset: str
-    runs: int
-    cells: int
+    unit: Annotated[str, Field(description="What is metered, as the job's kind names it")]
+    amount: int
     releases: int
 
 

@@ -31,6 +31,7 @@ class Progress(Answer):
 
 class JobLine(Progress):
     operator: str
+    kind: str
     plan_digest: Digest
     created: Moment
 
@@ -51,7 +52,9 @@ class JobShown(JobLine):
     participants: list[str]
     deadline: Moment | None
     replay_of: Annotated[str | None, Field(description="The job whose release answers this one")]
-    sql: Annotated[str, Field(description="The operator's own text; owners do not see it")] = ""
+    request: Annotated[
+        dict[str, Any], Field(default_factory=dict, description="The operator's own text; owners do not see it")
+    ]
 
 
 class ReleaseShown(Answer):
@@ -68,8 +71,11 @@ class ReleaseShown(Answer):
 
 
 class MessageLine(Answer):
-    node: str
+    sender: str
     round: str
+    sequence: int
+    receiver: str
+    size: Annotated[int, Field(description="Bytes")]
     digest: Digest
     entry: Annotated[int, Field(description="Index of the log entry that names it")]
     at: Moment
