@@ -13,6 +13,7 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Any, Final, Protocol
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -56,10 +57,27 @@ class Table:
 
     def look_up(self, rows: Rows) -> npt.NDArray[Any]:
         found, known = rows.integers(self.column), rows.known(self.column)
-        place = found if self.low == 0 else found.astype(np.int64) - self.low
-        if known is not None:
-            place = np.where(known, place, len(self.values) - 1)
-        return self.values.take(place)
+        out = np.empty(len(found), dtype=self.values.dtype)
+        if known is None:
+            _look_up(found, self.low, self.values, out)
+        else:
+            _look_up_known(found, known, self.low, self.values, out)
+        return out
+
+
+def _look_up_plain(found: Any, low: Any, values: Any, out: Any) -> None:
+    for row in range(np.uint64(len(found))):
+        out[row] = values[np.uint64(np.int64(found[row]) - low)]
+
+
+def _look_up_known_plain(found: Any, known: Any, low: Any, values: Any, out: Any) -> None:
+    last = np.uint64(len(values) - 1)
+    for row in range(np.uint64(len(found))):
+        out[row] = values[np.uint64(np.int64(found[row]) - low)] if known[row] else values[last]
+
+
+_look_up: Callable[..., None] = numba.njit(nogil=True, cache=True)(_look_up_plain)
+_look_up_known: Callable[..., None] = numba.njit(nogil=True, cache=True)(_look_up_known_plain)
 
 
 def cell_table(dimension: Dimension, expr: RowExpr, stride: int, columns: Mapping[str, StoredColumn]) -> Table | None:

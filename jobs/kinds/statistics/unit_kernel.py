@@ -14,8 +14,6 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from jobs.kinds.statistics.kernel import KIND_ROWS, KIND_SUM, KIND_SUMSQ
-
 Int64 = npt.NDArray[np.int64]
 VALUE, UNITS, TOP1, TOP2, TOTAL = range(5)
 _FIELDS: Final = 5
@@ -58,11 +56,15 @@ class UnitSums:
         return [column.tolist() for column in high * (1 << 64) + low.astype(object)]
 
 
+# Places are unsigned below: numba would look at every signed index for whether it counts from the end.
+
+
 def _end_plain(channels: Any, out: Any, held: Any, seen: Any, touched: Any, state: Any) -> None:
-    for at in range(state[1]):
-        c = touched[at]
+    count = np.uint64(len(channels))
+    for at in range(np.uint64(state[1])):
+        c = np.uint64(touched[at])
         seen[c] = 0
-        for channel in range(len(channels)):
+        for channel in range(count):
             found = held[c, channel, 0]
             held[c, channel, 0] = 0
             size = abs(found)
@@ -70,11 +72,9 @@ def _end_plain(channels: Any, out: Any, held: Any, seen: Any, touched: Any, stat
             out[c, channel, 4, 0] += size
             if channels[channel, 0] == 0 and found > 0:
                 out[c, channel, 1, 0] += 1
-            if size > out[c, channel, 2, 0]:
-                out[c, channel, 3, 0] = out[c, channel, 2, 0]
-                out[c, channel, 2, 0] = size
-            elif size > out[c, channel, 3, 0]:
-                out[c, channel, 3, 0] = size
+            largest, second = out[c, channel, 2, 0], out[c, channel, 3, 0]
+            out[c, channel, 2, 0] = max(largest, size)
+            out[c, channel, 3, 0] = max(second, min(largest, size))
     state[1] = 0
 
 
@@ -85,29 +85,33 @@ def _add_plain(
     unit: Any, cell: Any, flags: Any, values: Any, channels: Any, out: Any, held: Any, seen: Any, touched: Any,
     state: Any,
 ) -> bool:  # fmt: skip
-    current = state[0]
-    for row in range(len(unit)):
-        c = cell[row]
-        if c < 0:
+    current, met = state[0], np.uint64(state[1])
+    count = np.uint64(len(channels))
+    for row in range(np.uint64(len(unit))):
+        if cell[row] < 0:
             continue
+        c = np.uint64(cell[row])
         if unit[row] != current:
             if unit[row] < current:
                 return False
+            state[1] = met
             _end(channels, out, held, seen, touched, state)
+            met = np.uint64(0)
             current = unit[row]
         if seen[c] == 0:
             seen[c] = 1
-            touched[state[1]] = c
-            state[1] += 1
-        for channel in range(len(channels)):
-            if (flags[row] >> channels[channel, 1]) & 1:
+            touched[met] = c
+            met += np.uint64(1)
+        flag = flags[row]
+        for channel in range(count):
+            if (flag >> np.uint32(channels[channel, 1])) & np.uint32(1):
                 kind = channels[channel, 0]
                 if kind == 0:
                     held[c, channel, 0] += 1
                 else:
-                    x = values[channels[channel, 2], row]
+                    x = values[np.uint64(channels[channel, 2]), row]
                     held[c, channel, 0] += x if kind == 1 else x * x
-    state[0] = current
+    state[0], state[1] = current, met
     return True
 
 
@@ -215,5 +219,3 @@ def _add_wide_plain(
 
 
 _add_wide: Callable[..., bool] = numba.njit(nogil=True, cache=True)(_add_wide_plain)
-
-KINDS: Final = {"rows": KIND_ROWS, "distinct": KIND_ROWS, "sum": KIND_SUM, "sumsq": KIND_SUMSQ}
