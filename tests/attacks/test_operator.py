@@ -69,31 +69,32 @@ def call(ground: Ground, who: str | None, method: str, path: str, **options: Any
     return httpx.request(method, f"{ground.places.url}/v1{path}", headers=headers, timeout=60, **options)
 
 
+def statistic(sql: str, **parameters: Any) -> dict[str, Any]:
+    """A request of the kind ``statistics`` as the API takes it."""
+    return {"kind": "statistics", "request": {"sql": sql, "parameters": parameters}}
+
+
 @pytest.mark.parametrize("sql", SQL, ids=lambda sql: repr(sql[:40]))
 def test_sql_that_is_no_statistic_is_a_typed_refusal(ground: Ground, sql: str) -> None:
-    answer = call(ground, "operator", "POST", "/plans", json={"sql": sql})
+    answer = call(ground, "operator", "POST", "/plans", json=statistic(sql))
     assert answer.status_code in (400, 403, 404, 422), answer.text
-    problem = answer.json()
-    assert problem["code"]
+    assert answer.json()["code"] != "invalid-request"  # refused for what it asks, not for the form
     assert toy.CANARY_NOTE not in answer.text
 
 
 def test_positive_control_a_statistic_is_planned(ground: Ground) -> None:
-    assert (
-        call(ground, "operator", "POST", "/plans", json={"sql": toy.SQL, "parameters": {"least": 1}}).status_code == 200
-    )
+    assert call(ground, "operator", "POST", "/plans", json=statistic(toy.SQL, least=1)).status_code == 200
 
 
 @pytest.mark.parametrize("value", INJECTIONS)
 def test_a_parameter_is_a_value_and_nothing_else(ground: Ground, value: str) -> None:
     """Refused, or an answer over no row at all; never what the unfiltered question would give."""
-    question = {"sql": BY_LINE, "parameters": {"which": value}}
-    answer = call(ground, "operator", "POST", "/plans", json=question)
+    answer = call(ground, "operator", "POST", "/plans", json=statistic(BY_LINE, which=value))
     if answer.status_code != 200:
         assert answer.status_code in (400, 403, 422)
         assert answer.json()["code"]
         return
-    job = ground.federation.submit({**toy.job(0, BY_LINE), **question})
+    job = ground.federation.submit({**toy.job(0, BY_LINE), "parameters": {"which": value}})
     ground.federation.approve_all(job.id)
     ended = ground.ended(job.id)
     if ended.state == "released":
@@ -138,7 +139,7 @@ def test_a_token_opens_the_doors_of_its_role_only(
     options: dict[str, Any] = (
         {"json": {"payload": "e30=", "payloadType": "x", "signatures": []}} if method == "POST" else {}
     )
-    bodies = {"/plans": {"sql": "x"}, "/jobs": {"sql": "x", "commitment": {}}, "/log/follow": {"size": 0, "cosignature": {"size": 1, "line": "x"}},
+    bodies = {"/plans": statistic("x"), "/jobs": {**statistic("x"), "commitment": {}}, "/log/follow": {"size": 0, "cosignature": {"size": 1, "line": "x"}},
               "/datasets": {"dataset": {}, "record": {}}, "/nodes/node-A/messages": {"messages": [{}]}}  # fmt: skip
     if path in bodies:
         options = {"json": bodies[path]}
@@ -163,7 +164,7 @@ def test_another_operators_commitment_is_refused(ground: Ground) -> None:
     """rival submits under what acme signed."""
     spec = toy.job(60000)
     signed = ground.federation.commitment(spec)
-    body = {"sql": spec["sql"], "parameters": spec["parameters"], "commitment": signed.to_json()}
+    body = {**statistic(spec["sql"], **spec["parameters"]), "commitment": signed.to_json()}
     answer = call(ground, "rival", "POST", "/jobs", json=body)
     assert (answer.status_code, answer.json()["code"]) == (403, "not-permitted")
     assert call(ground, "operator", "POST", "/jobs", json=body).status_code == 201
