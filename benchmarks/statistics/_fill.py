@@ -89,7 +89,15 @@ def _add_entries(connection: Connection, template: str, names: Sequence[str], en
     ).all()
     size = read_size(connection)
     leaves = [(leaf_hash(bytes(item.leaf)), item._asdict()) for item in like]
-    made = ({**leaves[i % len(leaves)][1], "index": i, "job": names[i % len(names)]} for i in range(size, entries))
+    made = (
+        {
+            **leaves[i % len(leaves)][1],
+            "index": i,
+            "job": names[i % len(names)],
+            "origin": None,
+        }  # a box fits its own index
+        for i in range(size, entries)
+    )
     _insert(connection, log_entries, made)
     _insert(connection, log_digests, ({"digest": _digest(f"entry/{i}"), "index": i} for i in range(size, entries)))
     level = [bytes(h) for h in connection.execute(_hashes(0)).scalars()]

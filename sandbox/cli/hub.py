@@ -97,6 +97,23 @@ def revoke_token_(
     say("revoked")
 
 
+@app.command()
+def destroy(
+    config: Config,
+    name: Annotated[str, typer.Argument(help="A job's id, or a month of network addresses: addresses-2026-11.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Destroy the contents of a job for good: tables and messages. Receipts, signatures and log still verify."""
+    from sandbox.hub.core.hub import HUB
+    from sandbox.hub.log.destroying import destroy_contents
+
+    if not yes:
+        typer.confirm(f"Destroy what {name} holds? Nobody can bring it back", abort=True)
+    with _store(config) as store:
+        gone = destroy_contents(store, name, HUB)
+    say("{count} content(s) of {name} destroyed, and their key", count=gone, name=name)
+
+
 @contextmanager
 def _store(config: Path) -> Iterator[Store]:
     """The hub's database, also while a hub runs on it."""

@@ -23,7 +23,7 @@ from sandbox.store.store import Change
 from sandbox.store.tables import content_keys, contents
 
 DESTROYED: Final = "content.destroyed"
-"""The event of a destruction: its subject is the scope."""
+"""The event of a destruction. A scope is a job's id, that id behind a word ("walk job-1"), or a month of addresses."""
 
 
 def put(change: Change, scope: str, name: str, data: bytes) -> None:
@@ -61,5 +61,6 @@ def destroy(change: Change, scope: str, actor: Actor) -> int:
     gone = change.execute(delete(contents).where(contents.c.scope == scope)).rowcount
     done = update(content_keys).where(content_keys.c.scope == scope)
     change.execute(done.values(key=None, destroyed=moment_text(change.now)))
-    change.also(Event(DESTROYED, actor, job=scope, facts={"contents": gone}))
+    job = scope.rpartition(" ")[2]
+    change.also(Event(DESTROYED, actor, job=job, facts={"scope": scope, "contents": gone}))
     return gone

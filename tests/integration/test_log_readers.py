@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,11 @@ import pytest
 from jobs.documents import canonical, digest, parse_json
 from jobs.documents.ed25519 import decode_base64
 from sandbox.audit import Checkpoint, LogEntry, leaf_hash, verify_inclusion
-from sandbox.errors import BadProof
+from sandbox.errors import BadProof, ContentDestroyed, InvalidTransition, NotFound
+from sandbox.hub.core.hub import HUB
+from sandbox.hub.log.destroying import destroy_contents
+from sandbox.store.contents import get, put
+from sandbox.store.event import Event
 from sandbox.verify import Hidden, read_item, verify_entries
 
 OWN = ("acme", "ewr", "node-ewr", "auditor", "authority")
@@ -114,7 +119,7 @@ def test_each_party_reads_its_own_jobs_and_public_kinds(world: Any) -> None:
     assert all(item["entry"]["event"] != "token.issued" for item in items(world, "ewr") if "entry" in item)
 
 
-def test_addresses_are_for_the_auditor_and_can_be_destroyed(world: Any) -> None:
+def test_addresses_are_for_the_auditor_only(world: Any) -> None:
     world.released_job()
     shown = [item for item in items(world, "auditor") if "origin" in item]
     assert {item["origin"]["address"] for item in shown} == {"testclient"}
@@ -128,7 +133,51 @@ def test_addresses_are_for_the_auditor_and_can_be_destroyed(world: Any) -> None:
     assert len(guessed) == len(shown)
 
 
+def test_a_month_of_addresses_is_destroyed_and_the_log_still_verifies(world: Any) -> None:
+    world.released_job()
+    with pytest.raises(InvalidTransition, match="running month"):
+        destroy_contents(world.store, "addresses-2026-11", HUB)
+    world.clock.now += timedelta(days=30)
+    before = items(world, "auditor")
+    destroy_contents(world.store, "addresses-2026-11", HUB)
+    after = items(world, "auditor")
+    assert [item["leaf"] for item in after[: len(before)]] == [item["leaf"] for item in before]
+    assert any(item.get("origin") for item in before)
+    assert not any(item.get("origin") for item in after)
+    found = world.call("GET", "/log/checkpoint", "auditor")
+    checkpoint = Checkpoint.parse(found["note"].rsplit("\n\n", 1)[0] + "\n")
+    entries = verify_entries(map(read_item, items(world, "auditor")), checkpoint)
+    assert [entry.event for entry in entries[-2:]] == ["content.ordered", "content.destroyed"]
+    with pytest.raises(NotFound, match="nothing of"):
+        destroy_contents(world.store, "addresses-2026-11", HUB)
+
+
+def test_contents_of_a_job_go_when_it_is_over_and_its_parties_read_that_they_went(world: Any) -> None:
+    world.register_all()
+    job = str(world.submit()["id"])
+    with world.store.change(Event("test.happened", HUB, job=job)) as change:
+        put(change, job, "csv", b"table")
+        put(change, f"walk {job}", "state", b"state")
+    with pytest.raises(InvalidTransition, match="when it is over"):
+        destroy_contents(world.store, job, HUB)
+    world.call("POST", f"/jobs/{job}/cancel", "acme")
+    assert destroy_contents(world.store, job, HUB) == 2
+    with world.store.read() as connection, pytest.raises(ContentDestroyed):
+        get(connection, job, "csv")
+    for who, seen in (("acme", 2), ("ewr", 2), ("auditor", 2), ("rival", 0)):
+        assert len(items(world, who, "&kind=content.destroyed")) == seen
+
+
 def test_a_filtered_page_looks_at_a_bounded_part_of_the_log(world: Any) -> None:
     """A page may be empty and still name where to go on; the cursor says nothing about hidden entries."""
+    start = world.call("GET", "/log/checkpoint", "auditor")["size"]
+    with world.store.change(Event("test.happened", HUB, subject="x")) as change:
+        for _ in range(20_500):
+            change.also(Event("test.happened", HUB, subject="x"))
     world.register_all()
-    assert world.call("GET", "/log/entries?kind=token.issued", "rival") == {"items": [], "next": None}
+    first = world.call("GET", "/log/entries?kind=dataset.registered", "rival")
+    assert first == {"items": [], "next": 19_999}
+    assert world.call("GET", "/log/entries?kind=test.happened", "rival") == first
+    page = world.call("GET", f"/log/entries?kind=dataset.registered&after={first['next']}", "rival")
+    assert [item["index"] for item in page["items"]] == [start + 20_501 + n for n in range(3)]
+    assert page["next"] is None
