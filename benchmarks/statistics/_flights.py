@@ -47,6 +47,19 @@ def large(rows: int = ROWS) -> dict[str, SourceSpec]:
     return {a: SourceSpec(kind="parquet", path=str(folder / a), partitioning="hive") for a in AIRPORTS}
 
 
+def batches(rows: int, columns: tuple[str, ...] = (), batch_rows: int = 131_072) -> Iterator[pa.RecordBatch]:
+    """The flights of one airport repeated to ``rows``, as they come; never more than one repetition in memory."""
+    flights = pq.read_table(next(iter(prepare(scratch() / "flights").values())))
+    if columns:
+        flights = flights.select(list(columns))
+    for name in ("carrier", "origin", "dest"):
+        if name in flights.column_names:
+            place = flights.schema.get_field_index(name)
+            flights = flights.set_column(place, name, flights[name].combine_chunks().dictionary_encode())
+    for table in _repeated(flights, rows):
+        yield from table.to_batches(max_chunksize=batch_rows)
+
+
 def _write(folder: Path, flights: pa.Table, rows: int) -> None:
     tables = _repeated(flights, rows)
     at_once = math.ceil(math.ceil(rows / len(flights)) / PARTS)

@@ -102,7 +102,7 @@ def processes(stage: Stage) -> dict[str, list[psutil.Process]]:
 
 def _is_worker(process: psutil.Process) -> bool:
     with suppress(psutil.Error):
-        return bool(process.cmdline()) and process.cmdline()[0].startswith("ray::_Worker")
+        return bool(process.cmdline()) and process.cmdline()[0].startswith("ray::Worker")
     return False
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks import report
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-NAMES = ("evidence", "joint", "latency", "load")
+NAMES = ("snapshot", "growth", "workers", "evidence", "joint", "latency", "load")
 
 
 def main(argv: list[str] | None = None) -> int:

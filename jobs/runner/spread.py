@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -36,7 +36,8 @@ class Spread:
     ) -> None:
         self._pool, self._step, self._parts = pool, step, parts
         self._inputs, self._limits, self._progress = inputs, limits, progress
-        self._waiting = deque(range(parts))
+        self._waiting = list(range(parts))
+        self._places: dict[Slot, int] = {}
         self._running: dict[Any, tuple[Slot, int | None]] = {}
         self._deaths: Counter[int] = Counter()
         self._begun = time.monotonic()
@@ -73,7 +74,9 @@ class Spread:
     def _take_on(self, step: Any, inputs: Any) -> None:
         """Give every worker that is not at work for this step its first part, or wait until it has started."""
         busy = [slot for slot, _ in self._running.values()]
-        for slot in self._pool.all():
+        slots = self._pool.all()
+        self._places = {slot: place for place, slot in enumerate(slots)}
+        for slot in slots:
             if slot in busy:
                 continue
             if slot.ready is None:
@@ -83,8 +86,14 @@ class Spread:
 
     def _next(self, slot: Slot, step: Any, inputs: Any) -> None:
         if self._waiting:
-            part = self._waiting.popleft()
+            part = self._chosen(self._places.get(slot, 0))
+            self._waiting.remove(part)
             self._running[slot.actor.part.remote(step, part, inputs, self._limits)] = (slot, part)
+
+    def _chosen(self, place: int) -> int:
+        """The parts that a worker had in the job before are checked and at hand there; then whatever is left over."""
+        workers = max(1, len(self._places))
+        return next((part for part in self._waiting if part % workers == place), self._waiting[-1])
 
     def _lost(self, slot: Slot, part: int | None, error: Exception) -> None:
         from ray.exceptions import OutOfMemoryError
@@ -94,7 +103,7 @@ class Spread:
         if part is None:
             self._deaths[-1] += 1
         else:
-            self._waiting.appendleft(part)
+            self._waiting.insert(0, part)
             self._deaths[part] += 1
         if max(self._deaths.values()) >= TRIES and (part is not None or not self._running):
             if isinstance(error, OutOfMemoryError):
