@@ -21,7 +21,7 @@ from sandbox.store.errors import BadDatabase, StoreUnavailable
 from sandbox.store.event import Actor, Event
 from sandbox.store.migrate import open_store
 from sandbox.store.notices import EVERYTHING, MOST_BYTES
-from sandbox.store.store import LOG_TOPIC, PUBLISHED_TOPIC, Store
+from sandbox.store.store import CHECKPOINT_TOPIC, LOG_TOPIC, PUBLISHED_TOPIC, Store
 from sandbox.store.tables import checkpoints, log_entries, rosters
 from sandbox.store.tree import StoredNodes, read_size
 
@@ -141,7 +141,7 @@ def test_a_commit_wakes_the_other_worker_and_a_rollback_does_not(pair: tuple[Sto
     first.publish(insert(checkpoints).values(size=1, note="note", at="2026-11-21T08:00:00Z"))
     for listener in (near, far):
         assert listener.get(timeout=10) == {"job:j1", LOG_TOPIC}
-        assert listener.get(timeout=10) == {PUBLISHED_TOPIC}
+        assert listener.get(timeout=10) == {PUBLISHED_TOPIC, CHECKPOINT_TOPIC}
         assert listener.empty()  # one's own notice is not heard twice
 
 
