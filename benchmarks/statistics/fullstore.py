@@ -140,13 +140,16 @@ def _bound(call: Callable[[Side, int], object], one: Side, numbers: Iterator[int
 
 
 def _submit(one: Side, name: str, number: int) -> None:
-    body = {"sql": JOB["sql"], "parameters": {"least": number}, "commitment": one.commitments[name].to_json()}
+    body = {"request": _request(number), "commitment": one.commitments[name].to_json()}
     one.clients[name].post("/v1/jobs", json=body, headers={"Idempotency-Key": str(number)}).raise_for_status()
 
 
 def _preview(one: Side, number: int) -> None:
-    body = {"sql": JOB["sql"], "parameters": {"least": number}}
-    one.clients[RARE].post("/v1/plans", json=body).raise_for_status()
+    one.clients[RARE].post("/v1/plans", json={"request": _request(number)}).raise_for_status()
+
+
+def _request(number: int) -> dict[str, Any]:
+    return {"sql": JOB["sql"], "parameters": {"least": number}}
 
 
 CALLS: Final[dict[str, Callable[[Side, int], object]]] = {
