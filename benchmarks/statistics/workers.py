@@ -1,7 +1,7 @@
 """One owner's 100 million rows on two Ray workers against one: parts are spread, results merged, nothing is shuffled.
 
 Run: ``python -m benchmarks.statistics.workers [--rows 100000000] [--rounds 5]``. Each number of workers has a Ray
-runtime in a process of its own; they scan the same snapshot (about 0.6 GB on disk, 2 GB while it is written) and alternate.
+runtime in a process of its own; they scan the same snapshot (0.6 GB on disk, 2 GB while it is written), in turn.
 """
 
 from __future__ import annotations

@@ -48,8 +48,21 @@ _TO_CORRECT = (
     "unit: whose privacy is at stake; unit_domain is the same word in every dataset about the same individuals",
     "domain and bounds: what may occur at any holder, not only in this file; all holders register the same text",
 )
+
+
+def _existing(path: Path) -> Path:
+    """A pattern is looked at when it is opened."""
+    if not path.exists() and not set("*?[") & set(str(path)):
+        raise typer.BadParameter(f"there is no file or folder {path}")
+    return path
+
+
 FileOrFolder = Annotated[
-    Path, typer.Argument(exists=True, help="A file, a folder of files, or a YAML file that names a PostgreSQL table.")
+    Path,
+    typer.Argument(
+        callback=_existing,
+        help="A file, a folder, a quoted pattern (sales/2024-*.parquet), or a YAML file naming a PostgreSQL table.",
+    ),
 ]
 KindOption = Annotated[str | None, typer.Option("--kind", help="parquet, csv, arrow or duckdb; guessed from the name.")]
 TableOption = Annotated[str | None, typer.Option("--table", help="Table of a DuckDB file.")]
@@ -266,12 +279,13 @@ def database_of(file: Path, kind: str | None) -> PostgresTable | None:
 
 def source_of(file: Path, kind: str | None, table: str | None, hive: bool) -> Any:
     """Describe where the data is; the kind is guessed from the name if it is not given."""
+    from adapters.files import base_folder
     from adapters.source import SourceSpec
 
     guess = (
         kind
         or _SUFFIX.get(file.suffix)
-        or next((_SUFFIX[f.suffix] for f in file.rglob("*") if f.suffix in _SUFFIX), None)
+        or next((_SUFFIX[f.suffix] for f in base_folder(file).rglob("*") if f.suffix in _SUFFIX), None)
     )
     if guess is None:
         raise InvalidSpec("name the kind of data: --kind parquet, csv, arrow or duckdb; a database is a YAML file")
