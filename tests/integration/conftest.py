@@ -10,13 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
-from sandbox.node.joint import JointParty
-from sandbox.node.sole import SoleParty
 
-from jobs.disclosure.part import PartVerdict
 from jobs.disclosure.profile import load_profile
 from jobs.documents import (
     Commitment,
@@ -47,9 +44,12 @@ from jobs.documents import (
     digest,
     json_digest,
 )
-from jobs.documents.ed25519 import decode_base64
-from jobs.kinds.statistics.opening import unpack
-from jobs.kinds.statistics.plan.types import Plan
+from jobs.documents.ed25519 import decode_base64, encode_base64
+from jobs.documents.message import ALL, Header, Stop
+from jobs.documents.message import Destroyed as JobDestroyed
+from jobs.kinds.base import Case, Compute, Done, Incoming, Seat, Send
+from jobs.kinds.registry import kind_by, make_party
+from jobs.kinds.statistics.run import run_local
 from jobs.schema import Digest
 from sandbox.audit import EMPTY_ROOT, Cosigner, SeenLog
 from sandbox.hub.api.app import create_app
@@ -60,21 +60,12 @@ from sandbox.hub.requests.catalogue import dataset_digest, read_dataset
 from sandbox.hub.running.deadlines import tick
 from sandbox.keys.certify import certify_node
 from sandbox.keys.trust import Trust
-from sandbox.messages import (
-    PAYLOAD_TYPE,
-    Destroyed,
-    Key,
-    NodeMessage,
-    decode,
-    encode,
-    permit_bytes,
-    session_of,
-    transcript_of,
-)
+from sandbox.messages import first_transcript, next_transcript, read_message, transcript_bytes, write_message
 from sandbox.store.engine import sqlite_url
 from sandbox.store.event import Actor
 from sandbox.store.migrate import open_store
 
+Posted = tuple[Envelope, bytes | None]
 START = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 __all__ = ["EMPTY_ROOT", "tick"]
 ORIGIN = "log.example/unseen"
@@ -145,27 +136,30 @@ class Node:
         kinds = []
         for item in self.inbox():
             kinds.append(item["kind"])
-            for envelopes in self.answer(item):
-                self.post(envelopes)
+            for posted in self.answer(item):
+                self.post(posted)
         return kinds
 
-    def answer(self, item: Mapping[str, Any]) -> list[list[Envelope]]:
+    def answer(self, item: Mapping[str, Any]) -> list[list[Posted]]:
+        """What this node says to one item, post by post."""
         body = item["body"]
         match item["kind"]:
             case "permit":
                 run = self.runs[item["job"]] = Run(self, Envelope.from_json(body["permit"]))
-                return [[run.sign(run.party.key(), "key")]]
-            case "keys":
-                return [[self.runs[item["job"]].flags([Envelope.from_json(e) for e in body["messages"]])]]
-            case "open":
-                run = self.runs[item["job"]]
-                return [run.values(unpack(run.plan, decode_base64(body["passed"])))]
+                return _posts(run.start())
+            case "messages":
+                return _posts(self.runs[item["job"]].receive(body["messages"]))
             case "finished":
                 return [[self.runs[item["job"]].destroyed()]]
         return []
 
-    def post(self, envelopes: Sequence[Envelope], status: int = 202) -> dict[str, Any]:
-        body = {"messages": [envelope.to_json() for envelope in envelopes]}
+    def post(self, posted: Sequence[Posted], status: int = 202) -> dict[str, Any]:
+        body = {
+            "messages": [
+                {"envelope": envelope.to_json(), "body": None if content is None else encode_base64(content)}
+                for envelope, content in posted
+            ]
+        }
         return self.world.call("POST", f"/nodes/{self.name}/messages", self.name, json=body, status=status)
 
     def cosign(self) -> None:
@@ -173,77 +167,106 @@ class Node:
         self.seen = self.world.cosign(self.name, self.key, self.seen)
 
 
+def _posts(posted: list[Posted]) -> list[list[Posted]]:
+    return [posted] if posted else []
+
+
 class Run:
-    """One job at one node."""
+    """One job at one node: the real party of the permit's kind over a small table."""
 
     def __init__(self, node: Node, envelope: Envelope) -> None:
         self.node, self.envelope, self.permit = node, envelope, Permit.open(envelope)
-        self.plan = Plan.model_validate(self.permit.plan)
-        self.party: JointParty | SoleParty
-        named = (node.name, envelope.digest, self.permit.nonce, self.plan)
-        if len(self.permit.participants) == 1:
-            self.party = SoleParty(*named, load_profile(self.plan.profile), seeded(node.name))
-        else:
-            self.party = JointParty(*named, self.permit.participants, seeded(node.name))
+        self.kind = kind_by(self.permit.algorithm)
+        plan = self.kind.read(self.permit.plan)
+        self.case = Case(
+            envelope.digest, self.permit.nonce, plan, self.permit.parameters, self.permit.participants,
+            load_profile(self.kind.profile(plan)),
+        )  # fmt: skip
+        self.party = make_party(self.kind)(Seat(self.case, node.name, seeded(node.name)))
+        self.transcript = first_transcript(envelope.digest, self.permit.participants)
         self.sent: list[SentMessage] = []
-        self.told: dict[str, bytes] = {}
+        self.metered: dict[str, int] = {}
 
-    def flags(self, keys: Sequence[Envelope]) -> Envelope:
-        messages = [decode(item.payload) for item in keys]
-        publics = {message.node: message.public for message in messages if isinstance(message, Key)}
-        self.told = publics
-        return self.sign(self.party.flags(publics, self.verdict()), "flags")
+    def start(self) -> list[Posted]:
+        return self._do(self.party.start())
 
-    def values(self, passed: np.ndarray[Any, Any]) -> list[Envelope]:
-        message = self.sign(self.party.values(passed, self.channels()), "values")
+    def receive(self, carried: Sequence[Mapping[str, Any]]) -> list[Posted]:
+        messages = [read_message(Envelope.from_json(item["header"]), decode_base64(item["body"])) for item in carried]
+        self.transcript = next_transcript(self.transcript, messages)
+        header = messages[0].header
+        bodies = {message.header.sender: message.body for message in messages}
+        seen = transcript_bytes(self.transcript)
+        return self._do(self.party.receive(Incoming(header.round, header.sequence, bodies, seen)))
+
+    def destroyed(self) -> Posted:
+        self.party.destroy()
+        word = JobDestroyed(node=self.node.name, permit=self.envelope.digest, nonce=self.permit.nonce)
+        return word.sign(self.node.key), None
+
+    def stop(self, code: str, advice: str) -> Posted:
+        word = Stop.model_construct(
+            node=self.node.name, permit=self.envelope.digest, nonce=self.permit.nonce, bound=False, code=code,
+            advice=advice,
+        )  # fmt: skip
+        return word.sign(self.node.key), None
+
+    def record(self, **changed: Any) -> Posted:
         record = SentRecord(
             node=self.node.name,
             permit=self.envelope.digest,
             nonce=self.permit.nonce,
             messages=tuple(self.sent),
-            transcript=transcript_of(self.envelope.digest, self.told, passed),
-            metered={},
+            transcript=self.transcript,
+            metered=self.metered,
             commits=Commits(part=digest(b"part"), seed=None, environment=digest(b"environment")),
         )
-        return [message, record.sign(self.node.key)]
+        return record.model_copy(update=changed).sign(self.node.key), None
 
-    def destroyed(self) -> Envelope:
-        self.party.destroy()
-        message = Destroyed(session_of(self.permit.nonce), self.node.name, permit_bytes(self.envelope.digest))
-        return self.sign(message, "destroyed")
+    def message(self, round: str, body: bytes, **changed: Any) -> Posted:
+        """A signed message of this node; ``changed`` fields of its header are signed as they are."""
+        receiver = ALL if round == "key" else "hub-1"
+        made = write_message(
+            self.node.key, self.envelope.digest, self.transcript, round, 0, self.node.name, receiver, body,
+            seeded(f"{self.node.name}/{round}/{len(body)}"),
+        )  # fmt: skip
+        header = made.header.model_copy(update=changed)
+        return header.sign(self.node.key), body
 
-    def sign(self, message: NodeMessage, round: str) -> Envelope:
-        envelope = Envelope(PAYLOAD_TYPE, encode(message), ()).signed_by(self.node.key)
-        size, named = len(envelope.payload), digest(envelope.payload)
+    def _do(self, acts: Sequence[Any]) -> list[Posted]:
+        posted: list[Posted] = []
+        for act in acts:
+            match act:
+                case Send():
+                    envelope, body = self.message(act.round, act.body)
+                    self.metered = dict(act.metered or self.metered)
+                    self._list(envelope, act.round)
+                    posted.append((envelope, body))
+                case Compute():
+                    posted += self._do(self.party.computed(self._scan()))
+                case Done():
+                    posted.append(self.record())
+        return posted
+
+    def _list(self, envelope: Envelope, round: str) -> None:
+        header = Header.open(envelope)
         self.sent.append(
             SentMessage(
-                sequence=0, round=round, receiver="hub-1", size=size, digest=named,
-                sent_at=self.node.world.clock(),
+                sequence=0, round=round, receiver=header.receiver, size=header.size,
+                digest=digest(envelope.payload), sent_at=self.node.world.clock(),
             )
         )  # fmt: skip
-        return envelope
 
-    def verdict(self) -> PartVerdict:
-        units = np.array([len({row.tail for row in self.cell(str(c))}) for (c,) in self.plan.cell_keys()])
-        shape = (len(self.plan.aggregates), self.plan.cells)
-        fail = np.broadcast_to((units > 0) & (units < 10), shape)
-        return PartVerdict(fail.copy(), np.broadcast_to(units >= 10, shape).copy(), {})
-
-    def channels(self) -> list[list[int]]:
-        measure = {
-            "rows": lambda rows: len(rows),
-            "distinct": lambda rows: len({row.tail for row in rows}),
-            "sum": lambda rows: sum(row.delay for row in rows),
-            "sumsq": lambda rows: sum(row.delay**2 for row in rows),
-        }
-        return [
-            [measure[channel.kind](self.cell(str(c))) for (c,) in self.plan.cell_keys()]
-            for channel in self.plan.channels
-        ]
-
-    def cell(self, carrier: str) -> list[Row]:
+    def _scan(self) -> Any:
         only = self.node.only_carrier
-        return [row for row in rows_of(self.node.owner) if row.carrier == carrier and only in (None, carrier)]
+        rows = [row for row in rows_of(self.node.owner) if only in (None, row.carrier)]
+        names = ("tail", "carrier", "delay")
+        table = pa.table({name: [getattr(row, name) for row in rows] for name in names}, _SCHEMA)
+        return run_local(
+            self.case.plan, dict(self.permit.parameters), {"flights": lambda c: table.select(c).to_reader()}
+        )
+
+
+_SCHEMA = pa.schema([("tail", pa.string()), ("carrier", pa.string()), ("delay", pa.int64())])
 
 
 def seeded(name: str) -> Callable[[int], bytes]:
@@ -379,7 +402,7 @@ class World:
         response = self.client.post(
             "/v1/plans",
             headers={"Authorization": f"Bearer {self.tokens[operator]}"},
-            json={"sql": sql, "parameters": dict(parameters or {})},
+            json={"request": {"sql": sql, "parameters": dict(parameters or {})}},
         )
         return Digest(response.json()["plan_digest"]) if response.status_code == 200 else digest(b"no plan")
 
@@ -403,7 +426,8 @@ class World:
         headers = {"Idempotency-Key": options.pop("key")} if "key" in options else {}
         parameters = options.pop("parameters", {})
         commitment = options.pop("commitment", None) or self.commitment(operator, sql=sql, parameters=parameters)
-        body = {"sql": sql, "parameters": parameters, "commitment": commitment.to_json()}
+        request = {"sql": sql, "parameters": parameters}
+        body = {"request": request, "commitment": commitment.to_json()}
         return self.call("POST", "/jobs", operator, json=body, headers=headers, status=status)
 
     def requests(self, owner: str) -> list[dict[str, Any]]:
