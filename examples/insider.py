@@ -20,7 +20,7 @@ from sandbox.errors import LogFailure, SandboxError
 from sandbox.hub.core.config import HubConfig
 from sandbox.hub.core.hub import Hub
 from sandbox.hub.people.tokens import Role, issue_token
-from sandbox.hub.running.jobstate import put
+from sandbox.hub.running.relay import put_named
 from sandbox.keys import Trust, load_key, read_private
 from sandbox.local.layout import ORIGIN, Places, free_port
 from sandbox.local.processes import Processes
@@ -49,7 +49,7 @@ def forge_permit(places: Places, processes: Processes, job: str) -> str:
         event = Event("permit.forged", INSIDER, job=job, digests=(forged.digest,))
         with hub.store.change(event) as change:
             for node, body in bodies:
-                put(change, node, "permit", job, {**parse_json(body.encode()), "permit": forged.to_json()})
+                put_named(change, [node], "permit", job, {**parse_json(body.encode()), "permit": forged.to_json()})
     finally:
         hub.store.close()
     processes.start_hub()

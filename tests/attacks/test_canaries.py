@@ -125,7 +125,7 @@ def test_no_answer_of_the_api_holds_one(used: Ground) -> None:
     paths = ["/health", "/rosters", "/datasets", "/datasets/trips", "/jobs", "/requests", "/grants", "/usage",
              "/status", "/log/entries?limit=1000", "/openapi.json"]  # fmt: skip
     for job in jobs:
-        below = ("", "/release", "/release.csv", "/release.arrow", "/receipt", "/messages")
+        below = ("", "/release", "/files/csv", "/files/arrow", "/receipt", "/messages")
         paths += [f"/jobs/{job}{part}" for part in below]
     paths += [f"/nodes/node-{owner}/inbox?after=0" for owner in toy.OWNERS]
     answered = 0

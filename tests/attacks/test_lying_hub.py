@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from examples import insider
-from jobs.documents import Envelope, Permit, parse_json
-from jobs.kinds.statistics.opening import pack, unpack
+from jobs.disclosure.profile import load_profile
+from jobs.documents import Envelope, Permit, digest, parse_json
+from jobs.documents.message import Header
+from jobs.kinds.base import Case
+from jobs.kinds.statistics.messages import decode_open, encode_open
 from jobs.kinds.statistics.plan.types import Plan
 from sandbox.errors import LogForked, ReceiptRefused, SandboxError
 from sandbox.hub.core.config import HubConfig
 from sandbox.hub.core.hub import Hub
-from sandbox.hub.running.jobstate import put
+from sandbox.hub.running.relay import put_named
+from sandbox.keys import load_key
 from sandbox.store.event import Event
 from sandbox.verify import verify_receipt
 from tests.support import toy
 from tests.support.ground import Ground, until
+from tests.support.proxy import told
 
 pytestmark = [pytest.mark.e2e]
 
@@ -27,6 +34,26 @@ pytestmark = [pytest.mark.e2e]
 def rounds(ground: Ground, owner: str, job: str) -> set[str]:
     query = "select o.round from outbox o join jobs j on j.permit = o.permit where j.job = ?"
     return {name for (name,) in ground.node_rows(owner, query, job)}
+
+
+def reopened(ground: Ground, job: Any, item: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    """The opening that the hub relays, with other pass bits, under its own real key."""
+    if told(item) != "told open":
+        return item
+    (carried,) = item["body"]["messages"]
+    header, body = Header.open(Envelope.from_json(carried["header"])), base64.b64decode(carried["body"])
+    order = Permit.open(
+        Envelope.parse(*ground.hub_rows("select permit_envelope from jobs where permit = ?", header.permit)[0])
+    )
+    plan = Plan.model_validate(job.plan)
+    case = Case(header.permit, order.nonce, plan, {}, order.participants, load_profile(plan.profile))
+    bits = decode_open(case, body)
+    lie = encode_open(case, change(bits))
+    assert lie != body  # else there is no lie to catch
+    key = load_key(ground.places.hub / "state" / "hub.key")
+    signed = header.model_copy(update={"body": digest(lie), "size": len(lie)}).sign(key)
+    forged = {"header": signed.to_json(), "body": base64.b64encode(lie).decode()}
+    return {**item, "body": {"messages": [forged]}}
 
 
 @pytest.fixture(scope="module")
@@ -40,15 +67,9 @@ def honest(ground: Ground) -> Any:
 
 def test_a_hub_that_opens_flagged_cells_gets_no_values_of_them(ground: Ground, honest: Any) -> None:
     """All pass bits set: A flagged west (dominance), B flagged east (three vehicles). Both refuse; nothing leaves."""
-    plan = Plan.model_validate(honest.plan)
 
     def open_all(_node: str, item: dict[str, Any]) -> dict[str, Any]:
-        if item["kind"] != "open":
-            return item
-        bits = unpack(plan, base64.b64decode(item["body"]["passed"]))
-        lie = pack(bits | True)
-        assert lie != pack(bits)  # else there is no lie to catch
-        return {**item, "body": {"passed": base64.b64encode(lie).decode()}}
+        return reopened(ground, honest, item, lambda bits: bits | True)
 
     ground.proxy.edit = open_all
     try:
@@ -67,11 +88,56 @@ def test_a_hub_that_opens_flagged_cells_gets_no_values_of_them(ground: Ground, h
     ground.check(ended)
 
 
+def only(line: int) -> Callable[[Any], Any]:
+    """All bits closed but those of one cell."""
+
+    def change(bits: Any) -> Any:
+        closed = np.zeros_like(bits)
+        closed[:, line] = bits[:, line]
+        return closed
+
+    return change
+
+
+def test_a_misaligned_opening_adds_up_to_noise_and_alarms_the_owners(ground: Ground, honest: Any) -> None:
+    """One owner is told that another cell is open than the rest: once that cancelled the masks of its exact part.
+
+    The masks are bound to all that each node was told, so the parts no longer belong together; the hub that adds them
+    finds out, nothing is released, and every owner whose numbers left is alarmed before its next job.
+    """
+
+    def misalign(node: str, item: dict[str, Any]) -> dict[str, Any]:
+        return reopened(ground, honest, item, only(0 if node == "node-A" else 1))
+
+    ground.proxy.edit = misalign
+    try:
+        job = ground.run()
+        ended = ground.ended(job.id)
+        ground.settled(job.id)
+    finally:
+        ground.proxy.edit = None
+    assert ended.state == "failed"
+    bound = [owner for owner in toy.OWNERS if "values" in rounds(ground, owner, job.id)]
+    assert bound
+    refused = ground.run()
+    assert ground.ended(refused.id).state == "failed"  # the owners look first
+    for owner in bound:
+        (alarm,) = [a for a in alarms(ground, owner) if a["job"] == job.id]
+        ground.federation.ask_node(owner, {"do": "acknowledge", "alarm": alarm["id"]})
+    ground.settled(refused.id)
+    assert ground.ended(ground.run().id).state == "released"  # and then the federation goes on
+
+
+def alarms(ground: Ground, owner: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = ground.federation.ask_node(owner, {"do": "alarms"})["alarms"]
+    return found
+
+
 def test_a_hub_that_swaps_mask_keys_is_found_out(ground: Ground, honest: Any) -> None:
     """It gives node A two keys of node B: A sees at once that these are not the participants' keys."""
 
     def swap(node: str, item: dict[str, Any]) -> dict[str, Any]:
-        if item["kind"] != "keys" or node != "node-A":
+        if told(item) != "told key" or node != "node-A":
             return item
         first, second, _ = item["body"]["messages"]
         return {**item, "body": {"messages": [first, second, second]}}
@@ -109,7 +175,7 @@ def refusals(ground: Ground, owner: str) -> str:
 
 def test_an_old_order_again_is_answered_by_nothing(ground: Ground, honest: Any) -> None:
     """The hub replays a used permit to everybody: no new run, no new charge, no new message."""
-    tables = ("select * from jobs order by permit", "select permit, round, digest from outbox order by sequence",
+    tables = ("select * from jobs order by permit", "select permit, round, digest from outbox order by number",
               "select * from ledger order by id")  # fmt: skip
     before = {owner: [ground.node_rows(owner, query) for query in tables] for owner in toy.OWNERS}
     ground.processes.stop("hub")
@@ -118,7 +184,7 @@ def test_an_old_order_again_is_answered_by_nothing(ground: Ground, honest: Any) 
     try:
         with hub.store.change(Event("permit.repeated", insider.INSIDER, job=honest.id)) as change:
             for node, body in bodies:
-                put(change, node, "permit", honest.id, parse_json(body.encode()))
+                put_named(change, [node], "permit", honest.id, parse_json(body.encode()))
     finally:
         hub.store.close()
     ground.processes.start_hub()
