@@ -20,6 +20,7 @@ def loaded(name: str, path: Path) -> ModuleType:
 
 loaded("unseen_test_world", HERE.parent / "verify" / "world.py")
 loaded("unseen_test_orders", HERE / "orders.py")
+loaded("unseen_test_toyhub", HERE / "toyhub.py")
 loaded("unseen_test_federation", HERE / "federation.py")
 
 
@@ -31,6 +32,11 @@ def worlds() -> ModuleType:
 @pytest.fixture(scope="session")
 def orders() -> ModuleType:
     return sys.modules["unseen_test_orders"]
+
+
+@pytest.fixture(scope="session")
+def toyhub() -> ModuleType:
+    return sys.modules["unseen_test_toyhub"]
 
 
 @pytest.fixture

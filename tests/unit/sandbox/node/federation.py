@@ -1,11 +1,10 @@
-"""Three nodes over real documents and keys, a runner in this process, and a tiny hub that adds vectors.
+"""Three nodes over real documents and keys, a runner in this process, and the tiny hub of ``toyhub``.
 
-``Hub`` implements every ``HubPort`` and bends on request; ``Federation.drive`` runs nodes until something holds.
+``Federation.drive`` runs nodes until something holds.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import threading
 import time
@@ -18,29 +17,25 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from sqlalchemy import select
-from unseen_test_orders import FLIGHTS, ROWS, Documents, record, version
-from unseen_test_world import NOW, ORIGIN, ROOT, Nodes, key, owner_keys, roster
+from unseen_test_orders import FLIGHTS, ROWS, record, version
+from unseen_test_toyhub import Hub, Port
+from unseen_test_world import NOW, ORIGIN, ROOT, key, owner_keys, roster, seal
 
 from adapters.source import Input, Manifest, SourceSpec
-from jobs.documents import Envelope, SentRecord, digest
 from jobs.kinds.base import LocalStep
 from jobs.kinds.statistics.evidence import LocalResult
-from jobs.kinds.statistics.opening import opening, pack
 from jobs.kinds.statistics.run import run_local
 from jobs.permit import CheckedPermit
-from mpc.ring import Ring
-from sandbox.audit import Checkpoint, LogEntry, append, prove_consistency, prove_inclusion, root
 from sandbox.keys import Trust
-from sandbox.log_link import Cosignature, Inclusion, News
-from sandbox.messages import Flags, Gated, Key, Values, decode
 from sandbox.node.config import NodeConfig
 from sandbox.node.context import Context
-from sandbox.node.hub_port import HubAway, HubRefused, Item
+from sandbox.node.hub_port import HubAway, HubRefused
 from sandbox.node.loop import Node
 from sandbox.node.post import Outbox
 from sandbox.node.record import Record
 from sandbox.node.state import Held, NodeState
-from sandbox.node.tables import jobs, ledger, outbox
+from sandbox.node.tables import alarms, jobs, ledger, outbox
+from sandbox.node.vault import Vault
 
 PATIENCE_S = 20.0
 
@@ -54,172 +49,6 @@ class Clock:
 
     def pass_(self, **time_: float) -> None:
         self.now += timedelta(**time_)
-
-
-class Hub:
-    """One hub for all nodes: inboxes, messages by round, a log. ``bend_*`` are what a dishonest hub does."""
-
-    def __init__(self, nodes: Sequence[str], clock: Clock) -> None:
-        self.nodes, self.clock = tuple(nodes), clock
-        self.inboxes: dict[str, list[Item]] = {node: [] for node in nodes}
-        self.posted: list[tuple[str, bytes]] = []
-        self.by_round: dict[str, dict[str, Envelope]] = {}
-        self.cosigned: list[tuple[str, int, str]] = []
-        self.away: set[str] = set()
-        self.refuse: str | None = None
-        self.log = True
-        self.hold: set[str] = set()
-        self.bend_keys: Callable[[list[Envelope]], list[Any]] = list
-        self.bend_passed: Callable[[np.ndarray], np.ndarray] = lambda passed: passed
-        self.totals: list[list[int | None]] | None = None
-        self.gated: Gated | None = None
-        self.passed: np.ndarray | None = None
-        self.tree, self.leaves = Nodes(), []
-        self.plan: Any = None
-        self.lock = threading.RLock()
-        self.note: Callable[[], bytes] | None = None
-
-    # what the nodes call
-
-    def inbox(self, node: str, after: int) -> list[Item]:
-        self._reach(node)
-        with self.lock:
-            return [item for item in self.inboxes[node] if item.sequence > after]
-
-    def post(self, node: str, envelopes: Sequence[Envelope]) -> None:
-        self._reach(node)
-        with self.lock:
-            if self.refuse is not None:
-                raise HubRefused(self.refuse, "no")
-            for envelope in envelopes:
-                self._take(node, envelope)
-
-    def inclusions(self, names: Sequence[str], size: int) -> tuple[Inclusion, ...]:
-        """Proofs for the digests asked for, as far as the log names them."""
-        return tuple(
-            Inclusion(index, leaf, tuple(prove_inclusion(self.tree, index, size)))
-            for index, leaf in enumerate(self.leaves[:size])
-            if set(names) & set(LogEntry.read(leaf).digests)
-        )
-
-    def checkpoint(self) -> bytes:
-        with self.lock:
-            if self.note is not None:
-                return self.note()
-            size = len(self.leaves)
-            return Checkpoint(ORIGIN, size, root(self.tree, size)).sign(key("hub")).encode()
-
-    # what a test calls
-
-    def put(self, node: str, kind: str, job: str, body: dict[str, Any]) -> None:
-        with self.lock:
-            self.inboxes[node].append(Item(len(self.inboxes[node]) + 1, kind, job, body))
-
-    def order(self, documents: Documents) -> None:
-        self.plan = documents.plan
-        for node in documents.nodes:
-            self.put(node, "permit", documents.job, documents.body)
-
-    def add(self, entry: LogEntry) -> None:
-        with self.lock:
-            append(self.tree, len(self.leaves), entry.leaf())
-            self.leaves.append(entry.leaf())
-
-    def rounds(self, node: str) -> list[str]:
-        """Names of all that this node posted, in order, repetitions included."""
-        return [_round(Envelope.parse(data)) for name, data in self.posted if name == node]
-
-    def messages(self, node: str, round: str) -> list[Any]:
-        envelopes = [Envelope.parse(data) for name, data in self.posted if name == node]
-        return [decode(item.payload) for item in envelopes if _round(item) == round]
-
-    # the walk
-
-    def _reach(self, node: str) -> None:
-        if node in self.away:
-            raise HubAway("away")
-
-    def _take(self, node: str, envelope: Envelope) -> None:
-        self.posted.append((node, envelope.encode()))
-        name = _round(envelope)
-        held = self.by_round.setdefault(name, {})
-        if held.get(node) == envelope:
-            return
-        held[node] = envelope
-        if self.log:
-            self.add(
-                LogEntry(
-                    salt="00" * 32, event="message.received", at=self.clock(), actor=f"node:{node}", subject=f"{node}:{name}",
-                    digests=(digest(envelope.payload), envelope.digest),
-                )
-            )  # fmt: skip
-        job = next((item.job for item in reversed(self.inboxes[node]) if item.kind == "permit"), "")
-        if name == "abort":
-            for other in self.nodes:
-                self.put(other, "abort", job, {"code": "node", "advice": "a node ended the job"})
-        if name in self.hold or len(held) < len(self.nodes):
-            return
-        if name == "key":
-            keys = [item.to_json() for item in self.bend_keys([held[n] for n in self.nodes])]
-            for other in self.nodes:
-                self.put(other, "keys", job, {"messages": keys})
-        elif name == "flags":
-            self.open(job)
-        elif name == "sent":
-            self.add_values()
-            for other in self.nodes:
-                self.put(other, "finished", job, {"state": "released", "release_digest": "sha256:" + "0" * 64})
-
-    def open(self, job: str) -> None:
-        flags = [decode(item.payload) for item in self.by_round["flags"].values()]
-        total = np.add.reduce([item.vector.reshape(-1) for item in flags], dtype=np.uint64)
-        passed = (total[0::2] == 0) & (total[1::2] != 0)
-        self.passed = self.bend_passed(passed.reshape(len(self.plan.aggregates), self.plan.cells))
-        body = {"passed": base64.b64encode(pack(self.passed)).decode()}
-        for other in self.nodes:
-            self.put(other, "open", job, body)
-
-    def add_values(self) -> None:
-        first = decode(next(iter(self.by_round["values"].values())).payload)
-        if isinstance(first, Gated):
-            self.gated = first
-            return
-        ring = Ring(self.plan.ring_bits)
-        vectors = [decode(item.payload).vector for item in self.by_round["values"].values()]
-        total = ring.zeros(len(vectors[0]))
-        for vector in vectors:
-            ring.add_into(total, vector.reshape(-1) if self.plan.ring_bits == 64 else vector)
-        opened = opening(self.plan, self.passed)
-        self.totals = [[None] * self.plan.cells for _ in self.plan.channels]
-        for channel, cell, value in zip(opened.channel, opened.cell, ring.decode_signed(total), strict=True):
-            self.totals[channel][cell] = value
-
-
-class Port:
-    """One node's view of the hub."""
-
-    def __init__(self, hub: Hub, node: str) -> None:
-        self._hub, self._node = hub, node
-
-    def inbox(self, after: int, wait: float) -> list[Item]:
-        return self._hub.inbox(self._node, after)
-
-    def post(self, messages: Sequence[Envelope]) -> None:
-        self._hub.post(self._node, messages)
-
-    def rosters(self) -> list[Any]:
-        return [roster().sign(key("root-1"), key("root-2")).to_json()]
-
-    def follow(
-        self, size: int, again: bool, digests: Sequence[str], wait: float, cosignature: Cosignature | None
-    ) -> News:
-        self._hub._reach(self._node)
-        if cosignature is not None:
-            self._hub.cosigned.append((self._node, cosignature.size, cosignature.line))
-        with self._hub.lock:
-            now = len(self._hub.leaves)
-            proof = tuple(prove_consistency(self._hub.tree, size, now)) if 0 < size < now else ()
-            return News(self._hub.checkpoint(), proof, self._hub.inclusions(digests, now))
 
 
 class LocalRunner:
@@ -287,8 +116,16 @@ class Federation:
         end = time.monotonic() + PATIENCE_S
         while not until():
             if time.monotonic() > end:
-                raise AssertionError(f"never happened; rounds so far: {[self.hub.rounds(n) for n in self.names]}")
+                so_far = [(self.hub.rounds(name), self.states(name)) for name in self.names]
+                raise AssertionError(f"never happened; rounds and states so far: {so_far}")
             self.tick()
+            time.sleep(0.002)
+
+    def answer(self, name: str) -> None:
+        """One tick of one node, and a wait until every order that it has a place for was looked at."""
+        node, end = self.nodes[name], time.monotonic() + PATIENCE_S
+        node.tick(0)
+        while node._starting and time.monotonic() < end:
             time.sleep(0.002)
 
     def settle(self) -> None:
@@ -306,6 +143,9 @@ class Federation:
 
     def outbox(self, name: str) -> list[str]:
         return [row.round for row in self.rows(name, outbox)]
+
+    def alarms(self, name: str) -> list[str]:
+        return [row.code for row in self.rows(name, alarms)]
 
     def rows(self, name: str, table: Any) -> list[Any]:
         with self.nodes[name].context.state.read() as connection:
@@ -331,7 +171,8 @@ class Federation:
         )  # fmt: skip
         rng = np.random.default_rng(int.from_bytes(hashlib.sha256(str(time.monotonic_ns()).encode()).digest()[:8]))
         context = Context(
-            config=config, key=key(name), state=state, record=Record(bytes(32)), hub=port,
+            config=config, key=key(name), sealing_key=seal(name), state=state, record=Record(bytes(32)),
+            vault=Vault(bytes(32)), hub=port,
             outbox=Outbox(name, key(name), state, port), runner=self.runners[name], clock=self.clock,
             rng=rng.bytes, forget=lambda _permit: None,
         )  # fmt: skip
@@ -359,11 +200,3 @@ def flights(name: str) -> pa.Table:
     columns = dict(zip(("tailnum", "carrier", "year", "delay"), zip(*rows, strict=True), strict=True))
     types = {"tailnum": pa.string(), "carrier": pa.string(), "year": pa.int64(), "delay": pa.int64()}
     return pa.table({name: pa.array(values, types[name]) for name, values in columns.items()})
-
-
-def _round(envelope: Envelope) -> str:
-    if envelope.payload_type == SentRecord.payload_type():
-        return "sent"
-    return {Key: "key", Flags: "flags", Values: "values", Gated: "values"}.get(
-        type(decode(envelope.payload)), type(decode(envelope.payload)).__name__.lower()
-    )

@@ -31,13 +31,15 @@ from jobs.documents import (
     json_digest,
     salted_commitment,
 )
-from jobs.kinds.statistics.opening import ALGORITHM
+from jobs.kinds.registry import algorithm_of
+from jobs.kinds.statistics.kind import KIND
 from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.kinds.statistics.plan.types import Plan
 from jobs.permit import Order
 from jobs.schema import Bounds, CatalogueView, Column, ColumnType, Dataset, Holding, Role
 from sandbox.catalogue.register import schema_digest
 
+ALGORITHM = algorithm_of(KIND)
 ROWS = 1000
 SQL = (
     "SELECT carrier, COUNT(*) AS n, AVG(delay) AS mean FROM flights "

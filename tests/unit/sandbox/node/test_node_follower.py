@@ -120,9 +120,9 @@ def test_a_second_history_stops_the_node_for_good(federation, orders, worlds, si
     assert shown.decode() in node.follower.failure.evidence
     assert len(federation.hub.cosigned) <= 1
     federation.hub.put(NODE, "permit", "job-1", orders.Documents().body)
-    node.tick(0)
-    assert federation.outbox(NODE) == ["abort"]
-    assert federation.hub.messages(NODE, "abort")[0].code == "integrity-failure"
+    federation.answer(NODE)
+    assert federation.outbox(NODE) == ["stop"]
+    assert federation.hub.messages(NODE, "stop")[0].code == "integrity-failure"
 
 
 def test_a_running_job_sends_nothing_more_after_a_second_history(federation, orders, worlds):
@@ -134,7 +134,7 @@ def test_a_running_job_sends_nothing_more_after_a_second_history(federation, ord
     with pytest.raises(LogRolledBack):
         step(federation)
     federation.hub.note = None
-    federation.hub.open("job-1")
+    federation.hub.open()
     federation.drive(lambda: bool(federation.states(NODE)) and federation.states(NODE)[0][0] == "failed")
     assert "values" not in federation.outbox(NODE)
 

@@ -29,7 +29,7 @@ def engine_in(folder: Path):
 
 
 def add_job(connection, permit: str) -> None:
-    row = {"permit": permit, "nonce": permit, "job": permit, "state": "accepted", "envelope": b"", "deadline": AT}
+    row = {"permit": permit, "nonce": permit, "job": permit, "state": "open", "order": b"", "deadline": AT, "seen": 0}
     connection.execute(insert(jobs).values(**row, now_used=AT))
 
 

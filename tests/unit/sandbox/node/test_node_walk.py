@@ -1,11 +1,15 @@
-"""The whole three-round walk of three nodes over a hub that adds vectors, honest and not."""
+"""The whole walk of three nodes over a hub that relays and adds vectors, honest and not."""
 
 from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
+from jobs.documents import Envelope, SigningKey
+from jobs.kinds.statistics.messages import encode_open
 from jobs.kinds.statistics.run import run_local
+from sandbox.node.alarms import MISLED
 from sandbox.node.tables import outbox
 
 NODE = "node-ewr"
@@ -18,11 +22,15 @@ def plaintext(federation, documents) -> list[list[int]]:
     return [list(values) for values in result.values]
 
 
+def finish(federation):
+    federation.drive(lambda: all(federation.states(n) == [("finished", None)] for n in federation.names))
+    federation.settle()
+
+
 def test_totals_are_those_of_the_plaintext_and_everyone_ends(federation, orders):
     documents = orders.Documents()
     federation.hub.order(documents)
-    federation.drive(lambda: all(federation.states(n) == [("finished", None)] for n in federation.names))
-    federation.settle()
+    finish(federation)
     hub, expected = federation.hub, plaintext(federation, documents)
     carriers = documents.plan.dimensions[0].domain
     aa, b6, ua, zz = (carriers.index(name) for name in ("AA", "B6", "UA", "ZZ"))
@@ -35,13 +43,26 @@ def test_totals_are_those_of_the_plaintext_and_everyone_ends(federation, orders)
     for name in federation.names:
         assert hub.rounds(name) == ["key", "flags", "values", "sent", "destroyed"]
         assert all(row.posted and row.proven for row in federation.rows(name, outbox))
+        assert federation.alarms(name) == []
+
+
+def test_a_hub_that_gives_one_node_a_message_of_its_own_adds_noise_and_alarms_everybody(federation, orders):
+    """The very same pass bits in another signed message: transcripts part ways, and so do the masks."""
+    federation.hub.apart.add(NODE)
+    documents = orders.Documents()
+    federation.hub.order(documents)
+    finish(federation)
+    expected = plaintext(federation, documents)
+    for channel, totals in enumerate(federation.hub.totals):
+        opened = [(found, expected[channel][cell]) for cell, found in enumerate(totals) if found is not None]
+        assert opened
+        assert all(found != true for found, true in opened)
+    assert all(federation.alarms(name) == [MISLED] for name in federation.names)
 
 
 def test_the_ledger_charges_what_was_opened(federation, orders):
     federation.hub.order(orders.Documents())
-    federation.settle()
-    federation.drive(lambda: bool(federation.states(NODE)))
-    federation.settle()
+    finish(federation)
     for name in federation.names:
         assert federation.ledger(name) == {
             "grant": (1, "committed"),
@@ -52,110 +73,126 @@ def test_the_ledger_charges_what_was_opened(federation, orders):
 def test_what_the_hub_sees_of_one_node_is_masked(federation, orders):
     documents = orders.Documents()
     federation.hub.order(documents)
-    federation.settle()
-    federation.drive(lambda: federation.hub.totals is not None)
+    finish(federation)
     local = run_local(documents.plan, {"year": 2013}, {"flights": federation.runners[NODE]._read})
     plain = {value for values in local.values for value in values if value}
     [values] = federation.hub.messages(NODE, "values")
     assert plain
-    assert not plain & set(values.vector.reshape(-1).astype(np.int64).tolist())
+    assert not plain & set(values.reshape(-1).astype(np.int64).tolist())
     [flags] = federation.hub.messages(NODE, "flags")
-    assert np.count_nonzero(flags.vector) == flags.vector.size  # zeros would show which pairs are not flagged
+    assert np.count_nonzero(flags) == flags.size  # zeros would show which pairs are not flagged
     [again] = federation.hub.messages("node-jfk", "flags")
-    assert not np.array_equal(flags.vector, again.vector)
+    assert not np.array_equal(flags, again)
 
 
 def test_the_owners_record_names_the_cells_and_no_value(federation, orders):
     federation.hub.order(orders.Documents())
-    federation.drive(lambda: federation.hub.totals is not None)
-    federation.settle()
+    finish(federation)
     context = federation[NODE].context
     with context.state.read() as connection:
         entries = list(context.record.read(connection))
-    assert [entry["round"] for entry in entries] == ["flags", "values"]
-    assert entries[0]["failed"]["min_group"] == len(federation.hub.plan.aggregates)  # B6, in every aggregate
+    assert [entry["round"] for entry in entries] == ["flags", "values", "sent"]
+    assert entries[0]["failed"]["min_group"] == len(federation.hub.now.case.plan.aggregates)  # B6, in every aggregate
     assert entries[1]["count"] == int(federation.hub.passed.sum())
+    assert sorted(entries[2]["salts"]) == ["environment", "part"]
 
 
 def test_a_hub_that_opens_a_flagged_cell_gets_nothing(federation, orders):
     federation.hub.bend_passed = np.ones_like
     federation.hub.order(orders.Documents())
-    federation.drive(lambda: bool(federation.states(NODE)) and federation.states(NODE)[0][0] == "failed")
+    federation.drive(lambda: federation.states(NODE)[:1] == [("failed", "integrity-failure")])
     federation.settle()
-    assert federation.states(NODE) == [("failed", "integrity-failure")]
-    assert federation.outbox(NODE) == ["key", "flags", "abort", "destroyed"]
+    assert federation.outbox(NODE) == ["key", "flags", "stop", "destroyed"]
     assert federation.ledger(NODE)["cells"][1] == "committed"  # flags have left: never given back
+    assert federation.hub.messages(NODE, "stop")[0].bound is False
+    assert federation.alarms(NODE) == []
 
 
 def test_pass_bits_of_another_plan_end_the_job(federation, orders):
-    federation.hub.hold.add("flags")
-    federation.hub.order(orders.Documents())
-    federation.drive(lambda: "flags" in federation.hub.rounds(NODE))
-    federation.hub.put(NODE, "open", "job-1", {"passed": "AAAAAAAAAAAA"})
-    federation.drive(lambda: federation.states(NODE) == [("failed", "integrity-failure")])
+    hub = federation.hub
+    hub.hold.add("flags")
+    hub.order(orders.Documents())
+    federation.drive(lambda: all("flags" in hub.rounds(name) for name in federation.names))
+    good = encode_open(hub.now.case, np.zeros((2, 4), np.bool_))
+    hub.say(good[:-1] + b"\xff\xff", [NODE])
+    federation.drive(lambda: federation.states(NODE) == [("failed", "protocol-failed")])
     assert "values" not in federation.outbox(NODE)
 
 
-def foreign_key(federation, orders, envelopes):
-    """The first key once more, signed by a stranger."""
-    from jobs.documents import Envelope, SigningKey
-
-    bad = Envelope(envelopes[0].payload_type, envelopes[0].payload, ()).signed_by(SigningKey.from_seed(bytes(32)))
-    return [bad, *envelopes[1:]]
-
-
-def test_keys_that_are_wrong_foreign_or_missing_end_the_job(federation, orders):
-    bends = {
-        "foreign": lambda keys: foreign_key(federation, orders, keys),
-        "missing": lambda keys: keys[:-1],
-        "twice": lambda keys: [keys[0], keys[0], keys[1]],
-        "more": lambda keys: [*keys, keys[0]],
-    }
-    for number, (name, bend) in enumerate(bends.items()):
-        federation.hub.bend_keys = bend
-        federation.hub.by_round.clear()
-        federation.hub.order(orders.Documents(nonce=f"{number:02x}" * 32, job=f"job-{name}"))
-        federation.drive(lambda n=number: [s for s, _ in federation.states(NODE)] == ["failed"] * (n + 1))
-        federation.settle()
-        assert federation.states(NODE)[-1][0] == "failed"
-        assert "flags" not in federation.outbox(NODE), name
-        assert all(row[1] == "refunded" for row in federation.ledger(NODE).values()), name
+def by_stranger(item):
+    """The same header under a stranger's signature."""
+    envelope = Envelope.from_json(item["header"])
+    forged = Envelope(envelope.payload_type, envelope.payload, ()).signed_by(SigningKey.from_seed(bytes(32)))
+    return {**item, "header": forged.to_json()}
 
 
-def test_a_key_of_another_job_is_refused(federation, orders):
+KEYS = {
+    "foreign": lambda keys: [by_stranger(keys[0]), *keys[1:]],
+    "missing": lambda keys: keys[:-1],
+    "none": lambda keys: [],
+    "twice": lambda keys: [keys[0], keys[0], keys[1]],
+    "more": lambda keys: [*keys, keys[0]],
+    "another body": lambda keys: [{**keys[0], "body": keys[1]["body"]}, *keys[1:]],
+    "no body": lambda keys: [{**keys[0], "body": None}, *keys[1:]],
+    "no base64": lambda keys: [{**keys[0], "body": "?"}, *keys[1:]],
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_keys_that_are_wrong_foreign_or_missing_end_the_job(federation, orders, name):
+    federation.hub.bend_keys = KEYS[name]
     federation.hub.order(orders.Documents())
-    federation.drive(lambda: federation.hub.totals is not None)
+    federation.drive(lambda: [s for s, _ in federation.states(NODE)] == ["failed"])
     federation.settle()
-    old = list(federation.hub.by_round["key"].values())
-    federation.hub.by_round.clear()
+    assert "flags" not in federation.outbox(NODE)
+    assert all(row[1] == "refunded" for row in federation.ledger(NODE).values())
+
+
+def test_a_key_of_another_job_is_refused(federation, orders, toyhub):
+    federation.hub.order(orders.Documents())
+    finish(federation)
+    old = [toyhub.carried(message) for message in federation.hub.now.rounds["key"].values()]
     federation.hub.bend_keys = lambda keys: [old[0], *keys[1:]]
     federation.hub.order(orders.Documents(nonce="cd" * 32, job="job-2"))
     federation.drive(lambda: len(federation.states(NODE)) == 2 and federation.states(NODE)[1][0] == "failed")
     assert federation.outbox(NODE).count("flags") == 1
 
 
-def test_a_second_open_with_other_bits_changes_nothing(federation, orders):
+def test_a_second_open_with_other_bits_opens_nothing(federation, orders):
+    """It was told already: a message with its number is passed over, whatever it says."""
     hub = federation.hub
     hub.hold.add("sent")
     hub.order(orders.Documents())
     federation.drive(lambda: all("sent" in hub.rounds(name) for name in federation.names))
-    hub.put(NODE, "open", "job-1", {"passed": "/w=="})
-    hub.put(NODE, "keys", "job-1", {"messages": []})
+    hub.say(encode_open(hub.now.case, ~hub.passed), [NODE])
+    [keys] = [item for item in hub.inboxes[NODE] if item.kind == "messages"][:1]
+    hub.put(NODE, "messages", "job-1", keys.body)
     for _ in range(20):
         federation.tick()
     assert hub.rounds(NODE) == ["key", "flags", "values", "sent"]
-    assert federation.states(NODE) == [("sent", None)]
+    assert federation.states(NODE) == [("open", None)]
+
+
+def test_a_job_goes_on_only_with_its_own_walk(federation, orders):
+    """Pass bits before all flags are there: the hub has no place for them, so the node ends the job."""
+    hub = federation.hub
+    hub.hold.add("key")
+    hub.order(orders.Documents())
+    federation.drive(lambda: all("key" in hub.rounds(name) for name in federation.names))
+    hub.say(encode_open(hub.now.case, np.ones((2, 4), np.bool_)), [NODE])
+    federation.drive(lambda: federation.states(NODE) == [("failed", "integrity-failure")])
+    assert federation.outbox(NODE) == ["key", "stop", "destroyed"]
 
 
 def test_inbox_items_that_are_shown_twice_are_answered_once(federation, orders):
     hub = federation.hub
     hub.order(orders.Documents())
-    federation.drive(lambda: hub.totals is not None)
-    federation.settle()
+    finish(federation)
     before = list(hub.posted)
     node = federation[NODE]
     with node.context.state.write() as connection:  # the cursor as a crash before its transaction leaves it
         node.context.state.set_setting(connection, "inbox_cursor", b"0")
+    node._read_to = 0
     for _ in range(5):
         federation.tick()
     assert hub.posted == before
@@ -165,8 +202,7 @@ def test_inbox_items_that_are_shown_twice_are_answered_once(federation, orders):
 def test_a_hub_that_ignores_the_cursor_is_passed_over(federation, orders):
     hub = federation.hub
     hub.order(orders.Documents())
-    federation.drive(lambda: hub.totals is not None)
-    federation.settle()
+    finish(federation)
     before = list(hub.posted)
     port = federation[NODE].context.hub
     federation[NODE].context.hub = Everything(port)
@@ -183,5 +219,5 @@ class Everything:
     def __getattr__(self, name):
         return getattr(self._port, name)
 
-    def inbox(self, after, wait):
-        return self._port.inbox(0, wait)
+    def inbox(self, after, read, wait):
+        return self._port.inbox(0, 0, wait)
