@@ -14,6 +14,7 @@ from jobs.documents.message import Destroyed, Stop
 from jobs.errors import JobError
 from jobs.permit import Order
 from jobs.schema import Digest
+from mpc.errors import MpcError
 from sandbox.node import ledger
 from sandbox.node.alarms import UNRELEASED, raise_alarm
 from sandbox.node.context import Context
@@ -93,7 +94,9 @@ def plain(text: str) -> str:
 
 
 def public_code(error: Exception) -> str:
-    """A slug for the hub; errors of the owner's files have one for all but a changed version."""
+    """A slug for the hub; errors of the owner's files have one for all but a changed version, ``mpc``'s have one."""
+    if isinstance(error, MpcError):
+        return "protocol-failed"
     if isinstance(error, AdapterError):
         return "data-changed" if isinstance(error, SourceChanged) else "data-unreadable"
     return str(getattr(error, "code", "failed"))
