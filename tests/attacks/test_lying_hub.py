@@ -80,7 +80,9 @@ def test_a_hub_that_opens_flagged_cells_gets_no_values_of_them(ground: Ground, h
         ground.proxy.edit = None
     assert ended.state == "failed"
     assert ended.failure is not None
-    assert ended.failure["code"] == "integrity-failure"
+    # whoever is first: an owner that refuses, or the third, whose numbers are for more cells than the hub expects
+    assert ended.failure["code"] in ("integrity-failure", "bad-message")
+    acknowledge_all(ground)
     assert "values" in rounds(ground, "A", honest.id)
     for owner in ("A", "B"):
         assert "values" not in rounds(ground, owner, job.id)
@@ -122,10 +124,17 @@ def test_a_misaligned_opening_adds_up_to_noise_and_alarms_the_owners(ground: Gro
     refused = ground.run()
     assert ground.ended(refused.id).state == "failed"  # the owners look first
     for owner in bound:
-        (alarm,) = [a for a in alarms(ground, owner) if a["job"] == job.id]
-        ground.federation.ask_node(owner, {"do": "acknowledge", "alarm": alarm["id"]})
+        assert [alarm["code"] for alarm in alarms(ground, owner) if alarm["job"] == job.id]
+    acknowledge_all(ground)
     ground.settled(refused.id)
     assert ground.ended(ground.run().id).state == "released"  # and then the federation goes on
+
+
+def acknowledge_all(ground: Ground) -> None:
+    """Every owner has looked: its node takes jobs again."""
+    for owner in toy.OWNERS:
+        for alarm in alarms(ground, owner):
+            ground.federation.ask_node(owner, {"do": "acknowledge", "alarm": alarm["id"]})
 
 
 def alarms(ground: Ground, owner: str) -> list[dict[str, Any]]:

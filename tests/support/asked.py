@@ -176,6 +176,7 @@ def item(plan: Any = None, owners: tuple[str, ...] = OWNERS, sql: str = SQL, **c
     value = {
         "id": "job-1",
         "operator": "acme",
+        "kind": "statistics",
         "plan": planned,
         "parameters": {name: value for name, value in PARAMETERS.items() if f":{name}" in sql},
         "commitment": commitment(planned).to_json(),
