@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from jobs.documents import Envelope, Permit, Revocation, Verified, verify_revocation
+from jobs.documents import Envelope, Permit, Revocation, Verified, parse_json, verify_revocation
+from jobs.permit import Order
 from sandbox.errors import InvalidSpec
 from sandbox.node.accept import grant_account
 from sandbox.node.state import NodeState
@@ -47,4 +48,5 @@ def store_revocation(state: NodeState, revocation: Verified[Revocation]) -> bool
 
 def _is_of_another(state: NodeState, connection: Connection, grant: str) -> bool:
     """Does an order that runs here name it, as the grant of another participant?"""
-    return any(grant in Permit.open(Envelope.parse(row.envelope)).grants for row in state.open_jobs(connection))
+    orders = (Order.read(parse_json(bytes(row.order))) for row in state.open_jobs(connection))
+    return any(grant in Permit.open(order.permit).grants for order in orders)
