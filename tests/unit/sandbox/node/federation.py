@@ -18,10 +18,11 @@ import numpy as np
 import pyarrow as pa
 from sqlalchemy import select
 from unseen_test_orders import FLIGHTS, ROWS, record, version
-from unseen_test_toyhub import Hub, Port
+from unseen_test_toyhub import Hub, Port, round_of
 from unseen_test_world import NOW, ORIGIN, ROOT, key, owner_keys, roster, seal
 
 from adapters.source import Input, Manifest, SourceSpec
+from jobs.documents import Envelope
 from jobs.kinds.base import LocalStep
 from jobs.kinds.statistics.evidence import LocalResult
 from jobs.kinds.statistics.run import run_local
@@ -128,6 +129,14 @@ class Federation:
         while node._starting and time.monotonic() < end:
             time.sleep(0.002)
 
+    def refusal(self, name: str, body: dict[str, Any]) -> str:
+        """Lay an order into one node's inbox and return the code that it is refused with."""
+        permit = Envelope.from_json(body["permit"]).digest
+        self.hub.put(name, "permit", "job-x", body)
+        self.answer(name)
+        [code] = [stop.code for stop in self.hub.messages(name, "stop") if stop.permit == permit]
+        return code
+
     def settle(self) -> None:
         """Drive until no job has a thread and nothing waits in an outbox."""
         self.drive(lambda: not any(node.states() for node in self.nodes.values()))
@@ -143,6 +152,11 @@ class Federation:
 
     def outbox(self, name: str) -> list[str]:
         return [row.round for row in self.rows(name, outbox)]
+
+    def told(self, name: str) -> list[str]:
+        """The rounds that the hub has relayed to this node."""
+        found = [item.body["messages"] for item in self.hub.inboxes[name] if item.kind == "messages"]
+        return [round_of(Envelope.from_json(messages[0]["header"])) for messages in found if messages]
 
     def alarms(self, name: str) -> list[str]:
         return [row.code for row in self.rows(name, alarms)]

@@ -1,4 +1,4 @@
-"""Every way in which an order can be wrong: a typed refusal, and nothing changes at the node but the Abort."""
+"""Every way in which an order can be wrong: a typed refusal, and nothing changes at the node but the Stop."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ CASES = {
     "for other participants": ("out-of-scope", {"owners": ("jfk", "lga")}),
     "participants in another order": ("out-of-scope", {"bend": {"permit": lambda p: reverse(p)}}),
     "an unknown participant": ("unknown-signer", {"bend": {"permit": lambda p: unknown(p)}}),
-    "another protocol version": ("out-of-scope", {"bend": {"permit": change(protocol=2)}}),
+    "another protocol version": ("out-of-scope", {"bend": {"permit": change(protocol=1)}}),
     "another algorithm": ("out-of-scope", {"bend": {"permit": change(algorithm=OTHER)}}),
     "another operator": ("out-of-scope", {"bend": {"permit": change(operator="op-token")}}),
     "another scenario": ("out-of-scope", {"bend": {"permit": change(scenario="other")}}),
@@ -173,23 +173,16 @@ def test_a_wrong_order_is_refused_and_changes_nothing(node, orders, worlds, name
     signer = {k: (worlds.key(v),) if isinstance(v, str) else v for k, v in wrong.get("signer", {}).items()}
     documents = orders.Documents(nonce=digest(name.encode())[7:], job=f"job-{len(name)}", **{**wrong, "signer": signer})
     before = len(node.hub.posted)
-    assert refused_with(node, documents.body) == code
+    assert node.refusal(NODE, documents.body) == code
     assert len(node.hub.posted) == before + 1
     check_untouched(node)
-
-
-def refused_with(federation, body):
-    federation.hub.put(NODE, "permit", "job-x", body)
-    federation[NODE].tick(0)
-    [*_, abort] = federation.hub.messages(NODE, "abort")
-    return abort.code
 
 
 def check_untouched(federation):
     assert federation.rows(NODE, jobs) == []
     assert federation.rows(NODE, ledger) == []
     assert federation.rows(NODE, record) == []
-    assert {row.round for row in federation.rows(NODE, outbox)} <= {"abort"}
+    assert {row.round for row in federation.rows(NODE, outbox)} <= {"stop"}
     assert federation.runners[NODE].scans == 0
 
 
@@ -207,7 +200,7 @@ def test_an_order_that_is_put_together_wrongly_is_refused(node, orders, bend):
         case _:
             body["grants"].append(body["grants"][0])
     node.hub.put(NODE, "permit", "job-x", body)
-    node[NODE].tick(0)
+    node.answer(NODE)
     answered = bend in ("no grant", "a foreign grant more")  # without a readable order there is nobody to answer
     assert len(node.hub.posted) == before + answered
     check_untouched(node)
@@ -228,8 +221,8 @@ def test_a_roster_below_the_pinned_version_is_refused(tmp_path, orders, worlds):
 def test_a_right_order_is_accepted_at_the_edge_of_the_clock_skew(federation, orders):
     federation.clock.pass_(minutes=-5)
     federation.hub.order(orders.Documents())
-    federation[NODE].tick(0)
-    assert federation.states(NODE) == [("accepted", None)]
+    federation.answer(NODE)
+    assert federation.states(NODE) == [("open", None)]
     assert federation.ledger(NODE) == {"grant": (1, "reserved"), "cells": (8, "reserved")}
 
 
@@ -237,7 +230,7 @@ def test_a_used_nonce_is_refused_under_another_permit(federation, orders):
     federation.runners[NODE].gate.clear()  # nothing but the key leaves, and the log shows it
     federation.hub.order(orders.Documents())
     federation.drive(lambda: [row.proven for row in federation.rows(NODE, outbox)][:1] == [True])
-    assert refused_with(federation, orders.Documents(job="job-2").body) == "invalid-transition"
+    assert federation.refusal(NODE, orders.Documents(job="job-2").body) == "invalid-transition"
     federation.runners[NODE].gate.set()
     assert len(federation.rows(NODE, jobs)) == 1
 
@@ -245,10 +238,10 @@ def test_a_used_nonce_is_refused_under_another_permit(federation, orders):
 def test_the_same_permit_again_is_not_answered_a_second_time(federation, orders):
     documents = orders.Documents()
     federation.hub.order(documents)
-    federation[NODE].tick(0)
+    federation.answer(NODE)
     federation.hub.order(documents)
-    federation[NODE].tick(0)
-    assert "abort" not in federation.outbox(NODE)
+    federation.answer(NODE)
+    assert "stop" not in federation.outbox(NODE)
     assert len(federation.rows(NODE, jobs)) == 1
 
 
@@ -257,12 +250,12 @@ def test_a_permit_that_was_refused_stays_refused(federation, orders):
     federation[NODE].context.config = federation[NODE].context.config.model_copy(
         update={"denied_columns": ("flights.delay",)}
     )
-    assert refused_with(federation, documents.body) == "negative-listed"
+    assert federation.refusal(NODE, documents.body) == "negative-listed"
     federation[NODE].context.config = federation[NODE].context.config.model_copy(update={"denied_columns": ()})
     federation.hub.put(NODE, "permit", "job-1", documents.body)
     federation[NODE].tick(0)  # it would be accepted now, but the hub has been told that it was not
     assert federation.rows(NODE, jobs) == []
-    assert federation.outbox(NODE) == ["abort"]
+    assert federation.outbox(NODE) == ["stop"]
 
 
 def test_a_grant_runs_as_often_as_it_says(federation, orders):
@@ -271,20 +264,19 @@ def test_a_grant_runs_as_often_as_it_says(federation, orders):
     federation.drive(lambda: federation.hub.totals is not None)
     federation.settle()
     more = orders.Documents(nonce="cd" * 32, job="job-2", **once)
-    assert refused_with(federation, more.body) == "budget-exceeded"
+    assert federation.refusal(NODE, more.body) == "budget-exceeded"
     assert len(federation.rows(NODE, jobs)) == 1
 
 
 def test_a_run_that_gave_nothing_away_does_not_count(federation, orders):
     once = {"bend": {"grant:ewr": change(runs=1)}}
     federation.hub.order(orders.Documents(**once))
-    federation[NODE].tick(0)
+    federation.answer(NODE)
     for name in federation.names:
-        federation.hub.put(name, "abort", "job-1", {"code": "cancelled"})
+        federation.hub.abort(name, "job-1")
     federation.drive(lambda: federation.states(NODE) == [("failed", "cancelled")])
     assert federation.ledger(NODE) == {"grant": (1, "refunded"), "cells": (8, "refunded")}
     federation.settle()
-    federation.hub.by_round.clear()
     federation.hub.order(orders.Documents(nonce="cd" * 32, job="job-2", **once))
     federation.drive(lambda: len(federation.states(NODE)) == 2)
 
@@ -292,7 +284,7 @@ def test_a_run_that_gave_nothing_away_does_not_count(federation, orders):
 def test_a_revoked_grant_runs_no_more(federation, orders, worlds):
     documents = orders.Documents()
     revoke(federation, worlds, documents.grants[0].digest)
-    assert refused_with(federation, documents.body) == "not-granted"
+    assert federation.refusal(NODE, documents.body) == "not-granted"
     check_untouched(federation)
 
 
@@ -310,7 +302,7 @@ def test_data_that_was_registered_anew_voids_the_grant(federation, orders):
     with state.write() as connection:
         held = state.held(connection)["flights"]
         state.add_dataset(connection, replace(held, version=orders.version("ewr", 2), sequence=2), bytes(32))
-    assert refused_with(federation, orders.Documents().body) == "not-granted"
+    assert federation.refusal(NODE, orders.Documents().body) == "not-granted"
     check_untouched(federation)
 
 
@@ -321,15 +313,15 @@ def test_an_order_without_a_place_waits_and_has_the_next_one(tmp_path, orders):
     try:
         made.runners[NODE].gate.clear()
         made.hub.put(NODE, "permit", "job-1", orders.Documents().body)
-        made[NODE].tick(0)
+        made.answer(NODE)
         made.drive(lambda: [row.proven for row in made.rows(NODE, outbox)] == [True])
         made.hub.put(NODE, "permit", "job-2", orders.Documents(nonce="cd" * 32, job="job-2").body)
         made.hub.put(NODE, "permit", "job-3", orders.Documents(nonce="ef" * 32, job="job-3").body)
-        made[NODE].tick(0)
+        made.answer(NODE)
         assert [row.job for row in made.rows(NODE, jobs)] == ["job-1"]
         assert len(made.rows(NODE, ledger)) == 2
-        made.hub.put(NODE, "abort", "job-2", {"code": "cancelled", "advice": "given up while it waited"})
-        made.hub.put(NODE, "abort", "job-1", {"code": "cancelled", "advice": "given up"})
+        made.hub.abort(NODE, "job-2")
+        made.hub.abort(NODE, "job-1")
         made.runners[NODE].gate.set()
         made.drive(lambda: [row.job for row in made.rows(NODE, jobs)] == ["job-1", "job-3"])
     finally:
@@ -341,11 +333,11 @@ def test_an_order_that_waits_is_taken_up_after_a_restart(tmp_path, orders):
     try:
         made.runners[NODE].gate.clear()
         made.hub.put(NODE, "permit", "job-1", orders.Documents().body)
-        made[NODE].tick(0)
+        made.answer(NODE)
         made.drive(lambda: [row.proven for row in made.rows(NODE, outbox)] == [True])
         made.hub.put(NODE, "permit", "job-2", orders.Documents(nonce="cd" * 32, job="job-2").body)
-        made.hub.put(NODE, "finished", "job-0", {"state": "released"})
-        made[NODE].tick(0)
+        made.hub.abort(NODE, "job-0")
+        made.answer(NODE)
         assert [row.job for row in made.rows(NODE, jobs)] == ["job-1"]
         node = made.restart(NODE)
         node.context.outbox.post()
@@ -359,13 +351,13 @@ def test_no_new_job_until_earlier_messages_are_in_the_log(federation, orders):
     federation.hub.log = False
     federation.hub.order(orders.Documents())
     federation.drive(lambda: "key" in federation.hub.rounds(NODE))
-    assert refused_with(federation, orders.Documents(nonce="cd" * 32, job="job-2").body) == "unavailable"
+    assert federation.refusal(NODE, orders.Documents(nonce="cd" * 32, job="job-2").body) == "unavailable"
     assert len(federation.rows(NODE, jobs)) == 1
 
 
 def test_an_order_that_breaks_the_node_is_refused_like_any_other(federation, orders):
     federation[NODE].context.rng = lambda size: 1 / 0
-    assert refused_with(federation, orders.Documents().body) == "unavailable"
+    assert federation.refusal(NODE, orders.Documents().body) == "unavailable"
     check_untouched(federation)
 
 
@@ -377,6 +369,6 @@ def test_nonces_are_kept_when_the_job_is_over(federation, orders):
     federation.hub.order(orders.Documents())
     federation.drive(lambda: federation.hub.totals is not None)
     federation.settle()
-    assert refused_with(federation, orders.Documents(job="job-2").body) == "invalid-transition"
+    assert federation.refusal(NODE, orders.Documents(job="job-2").body) == "invalid-transition"
     with federation[NODE].context.state.read() as connection:
         assert connection.execute(select(jobs.c.nonce)).scalars().all() == ["ab" * 32]

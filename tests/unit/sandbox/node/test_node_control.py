@@ -47,7 +47,7 @@ def test_a_folder_without_a_node_says_so(tmp_path):
 def test_status(federation, orders, command):
     federation.runners[NODE].gate.clear()
     federation.hub.order(orders.Documents())
-    federation[NODE].tick(0)
+    federation.answer(NODE)
     answer = command(do="status")
     assert answer["node"] == NODE
     assert [run["job"] for run in answer["running"]] == ["job-1"]
@@ -81,7 +81,7 @@ def test_a_revocation_stops_a_running_job_at_once(federation, orders, worlds, co
     federation.drive(
         {
             "waiting for keys": lambda: "key" in federation.hub.rounds(NODE),
-            "scanning": lambda: any(item.kind == "keys" for item in federation.hub.inboxes[NODE]),
+            "scanning": lambda: federation.runners[NODE].scans == 1 and federation.told(NODE) == ["key"],
             "flags sent": lambda: all("flags" in federation.hub.rounds(name) for name in federation.names),
         }[state]
     )
@@ -98,8 +98,7 @@ def test_a_revocation_after_the_values_leaves_the_job_to_the_hub(federation, ord
     federation.hub.order(documents)
     federation.drive(lambda: all("sent" in federation.hub.rounds(name) for name in federation.names))
     command(do="revoke", revocation=revocation(worlds, documents.grants[0].digest))
-    for name in federation.names:
-        federation.hub.put(name, "finished", "job-1", {"state": "released"})
+    federation.hub.finish()
     federation.drive(lambda: federation.states(NODE) == [("finished", None)])
 
 
@@ -112,7 +111,7 @@ def test_a_revocation_through_the_hub_is_obeyed_if_the_owner_signed_it(federatio
     federation.hub.put(NODE, "revoked", "", {"revocation": revocation(worlds, grant, signer="operator")})
     federation.hub.put(NODE, "revoked", "job-1", {"revocation": None})
     federation[NODE].tick(0)
-    assert federation.states(NODE) == [("flagged", None)]
+    assert federation.states(NODE) == [("open", None)]
     federation.hub.put(NODE, "revoked", "", {"revocation": revocation(worlds, grant)})
     federation.drive(lambda: federation.states(NODE) == [("failed", "not-granted")])
 
@@ -126,7 +125,7 @@ def test_another_owner_cannot_revoke_here_though_the_hub_relays_it(federation, o
     grant = documents.grants[0].digest
     federation.hub.put(NODE, "revoked", "", {"revocation": revocation(worlds, grant, "jfk", "jfk-1")})
     federation[NODE].tick(0)
-    assert federation.states(NODE) == [("flagged", None)]
+    assert federation.states(NODE) == [("open", None)]
     with federation[NODE].context.state.read() as connection:
         assert not federation[NODE].context.state.is_revoked(connection, grant)
     federation.hub.put(NODE, "revoked", "", {"revocation": revocation(worlds, grant)})  # the control: its own owner
@@ -143,7 +142,7 @@ def test_a_grant_of_another_owner_is_not_revoked_here_by_mistake(federation, ord
     assert (refused["code"], "another owner's" in refused["error"]) == ("invalid-spec", True)
     never = "sha256:" + "ab" * 32
     assert command(do="revoke", revocation=revocation(worlds, never)) == {"revoked": never, "new": True, "known": False}
-    assert federation.states(NODE) == [("flagged", None)]
+    assert federation.states(NODE) == [("open", None)]
     command(do="revoke", revocation=revocation(worlds, documents.grants[0].digest))
     federation.drive(lambda: federation.states(NODE) == [("failed", "not-granted")])
 
@@ -162,7 +161,7 @@ def test_what_left_and_its_signed_list(federation, orders, command, worlds):
     federation.hub.order(orders.Documents())
     federation.drive(lambda: federation.hub.totals is not None)
     federation.settle()
-    assert [entry["round"] for entry in command(do="sent")["entries"]] == ["flags", "values"]
+    assert [entry["round"] for entry in command(do="sent")["entries"]] == ["flags", "values", "sent"]
     answer = command(do="export")
     record = verify_outbox_record(Envelope.from_json(answer["record"]), federation[NODE].context.state.trusted.last)
     assert [item.message.round for item in record.document.entries] == ["key", "flags", "values", "sent", "destroyed"]
@@ -172,8 +171,9 @@ def test_what_left_and_its_signed_list(federation, orders, command, worlds):
 def test_a_long_export_comes_in_pages_without_a_gap(federation, command, worlds):
     rows = [
         {
-            "permit": "sha256:" + f"{n:064x}", "round": "key", "envelope": b"", "digest": "sha256:" + f"{n:064x}",
-            "size": 1, "at": "2026-11-21T08:00:00Z", "posted": True, "proven": True,
+            "permit": "sha256:" + f"{n:064x}", "round": "destroyed", "envelope": b"", "digest": "sha256:" + f"{n:064x}",
+            "size": 1, "at": "2026-11-21T08:00:00Z", "posted": True, "proven": True, "sequence": 0, "receiver": "hub",
+            "reveals": False, "binding": False,
         }
         for n in range(8192 + 5)
     ]  # fmt: skip

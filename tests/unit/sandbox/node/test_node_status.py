@@ -12,13 +12,6 @@ from sandbox.node.tables import jobs, ledger, outbox
 NODE = "node-ewr"
 
 
-def refused_with(federation, body):
-    federation.hub.put(NODE, "permit", "job-x", body)
-    federation[NODE].tick(0)
-    [*_, abort] = federation.hub.messages(NODE, "abort")
-    return abort.code
-
-
 def change(**fields):
     return lambda document: document.model_copy(update=fields)
 
@@ -49,33 +42,33 @@ def bends(worlds):
 ])  # fmt: skip
 def test_an_order_under_a_list_that_does_not_allow_it_is_refused(federation, orders, worlds, name):
     bend, code = bends(worlds)[name]
-    assert refused_with(federation, orders.Documents(bend={"status": bend}).body) == code
+    assert federation.refusal(NODE, orders.Documents(bend={"status": bend}).body) == code
     assert federation.rows(NODE, jobs) == []
     assert federation.rows(NODE, ledger) == []
-    assert {row.round for row in federation.rows(NODE, outbox)} == {"abort"}
+    assert {row.round for row in federation.rows(NODE, outbox)} == {"stop"}
 
 
 def test_a_stop_of_something_else_stops_nothing(federation, orders, worlds):
     """The control of the test above: the same order under a list that names others runs."""
     federation.hub.order(orders.Documents(bend={"status": stopped(worlds, "operator", "op-token")}))
-    federation[NODE].tick(0)
-    assert federation.states(NODE) == [("accepted", None)]
+    federation.answer(NODE)
+    assert federation.states(NODE) == [("open", None)]
 
 
 def test_a_list_by_another_key_or_another_than_the_permits_is_refused(federation, orders, worlds):
     forged = orders.Documents(signer={"status": (worlds.key("hub"),)})
-    assert refused_with(federation, forged.body) == "bad-signature"
+    assert federation.refusal(NODE, forged.body) == "bad-signature"
     honest = orders.Documents(nonce="cd" * 32, job="job-2")
     newer = orders.Documents(bend={"status": change(number=8)}).status
     swapped = {**honest.body, "status": newer.to_json()}
-    assert refused_with(federation, swapped) == "out-of-scope"
+    assert federation.refusal(NODE, swapped) == "out-of-scope"
 
 
 def test_an_order_without_a_list_is_no_order(federation, orders):
     body = orders.Documents().body
     del body["status"]
     federation.hub.put(NODE, "permit", "job-x", body)
-    federation[NODE].tick(0)
+    federation.answer(NODE)
     assert federation.rows(NODE, jobs) == []
     assert federation.rows(NODE, outbox) == []
 
@@ -84,13 +77,13 @@ def test_numbers_never_go_back_also_after_a_restart(federation, orders):
     """A hub that shows an old, still fresh list hides what a newer one says."""
     newer = orders.Documents(bend={"status": change(number=8)})
     federation.hub.order(newer)
-    federation[NODE].tick(0)
+    federation.answer(NODE)
     older = orders.Documents(nonce="cd" * 32, job="job-2", bend={"status": change(number=7)})
-    assert refused_with(federation, older.body) == "roster-rollback"
+    assert federation.refusal(NODE, older.body) == "roster-rollback"
     federation.restart(NODE)
     again = orders.Documents(nonce="ef" * 32, job="job-3", bend={"status": change(number=7)})
-    assert refused_with(federation, again.body) == "roster-rollback"
+    assert federation.refusal(NODE, again.body) == "roster-rollback"
     other = orders.Documents(
         nonce="0f" * 32, job="job-4", bend={"status": lambda s: change(number=8, expires=s.expires + timedelta(1))(s)}
     )
-    assert refused_with(federation, other.body) == "roster-rollback"
+    assert federation.refusal(NODE, other.body) == "roster-rollback"
