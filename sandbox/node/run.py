@@ -68,7 +68,7 @@ class JobRun:
         self._acts: Sequence[Act] = ()
         self._done = False
         self._bound = False
-        self._thread: threading.Thread | None = None
+        self._over = threading.Event()
 
     # life ---------------------------------------------------------------------------------------------------------
 
@@ -78,13 +78,11 @@ class JobRun:
         self._store(connection, self._acts)
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self.run, name=f"job {self.job}", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self.run, name=f"job {self.job}", daemon=True).start()
 
     def join(self, seconds: float) -> None:
-        """Wait for this job's thread to end."""
-        if self._thread is not None:
-            self._thread.join(seconds)
+        """Wait for ``run`` to end, in whichever thread it runs."""
+        self._over.wait(seconds)
 
     def deliver(self, item: Item | None) -> None:
         """Hand over an inbox item; ``None`` says that the node is shutting down."""
@@ -110,6 +108,7 @@ class JobRun:
         finally:
             self._walk.party.destroy()
             self._context.forget(self.accepted.permit)
+            self._over.set()
 
     def _recall(self) -> None:
         """What an earlier process of this node has sent."""
