@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jobs.documents import Envelope, digest
+from sandbox.node.alarms import ALTERED, UNRELEASED
 from sandbox.node.loop import Node
 from sandbox.node.tables import outbox
 
@@ -14,7 +15,7 @@ NODE = "node-ewr"
 
 def check_one_message_per_round(federation):
     """Whatever was posted for a round is the same bytes each time, and what the outbox holds."""
-    stored = {(row.permit, row.round): row.envelope for row in federation.rows(NODE, outbox)}
+    stored = {(r.permit, r.round, r.sequence, r.receiver): r.envelope for r in federation.rows(NODE, outbox)}
     posted: dict[str, set[bytes]] = {}
     for name, data in federation.hub.posted:
         if name == NODE:
@@ -35,14 +36,14 @@ def test_after_the_key_was_stored_nothing_is_spent(federation, orders):
     federation.hub.away.add(NODE)
     federation.runners[NODE].gate.clear()
     order_without_polling(federation, orders)
-    assert federation.outbox(NODE) == ["key"]
+    wait_for(federation, lambda: federation.outbox(NODE) == ["key"])
     key = federation.rows(NODE, outbox)[0].envelope
     crash(federation)
     federation.hub.away.clear()
     federation[NODE].tick(0)
     assert federation.states(NODE) == [("failed", "node-lost")]
     assert federation.ledger(NODE) == {"grant": (1, "refunded"), "cells": (8, "refunded")}
-    assert federation.hub.rounds(NODE) == ["key", "abort", "destroyed"]
+    assert federation.hub.rounds(NODE) == ["key", "stop", "destroyed"]
     assert federation.hub.posted[0][1] == key
     check_one_message_per_round(federation)
 
@@ -52,7 +53,7 @@ def order_without_polling(federation, orders, node=NODE, **kwargs):
     from sandbox.node.hub_port import Item
 
     documents = orders.Documents(**kwargs)
-    federation.hub.plan = documents.plan
+    federation.hub.expect(documents)
     federation[node]._dispatch(Item(1, "permit", documents.job, documents.body))
     return documents
 
@@ -60,13 +61,13 @@ def order_without_polling(federation, orders, node=NODE, **kwargs):
 def test_after_the_flags_were_stored_the_charge_is_kept(federation, orders):
     federation.hub.hold.add("flags")
     federation.hub.order(orders.Documents())
-    federation.drive(lambda: federation.states(NODE) == [("flagged", None)] and "flags" in federation.hub.rounds(NODE))
+    federation.drive(lambda: "flags" in federation.hub.rounds(NODE))
     crash(federation)
     for _ in range(3):
         federation.tick()
     assert federation.states(NODE) == [("failed", "node-lost")]
     assert federation.ledger(NODE) == {"grant": (1, "committed"), "cells": (8, "committed")}
-    assert federation.hub.rounds(NODE) == ["key", "flags", "abort", "destroyed"]
+    assert federation.hub.rounds(NODE) == ["key", "flags", "stop", "destroyed"]
     check_one_message_per_round(federation)
 
 
@@ -76,9 +77,8 @@ def test_flags_that_were_stored_and_not_sent_are_sent_unchanged(federation, orde
     federation.runners[NODE].gate.clear()
     federation.hub.away.add(NODE)
     federation.runners[NODE].gate.set()
-    keys = [item for item in federation.hub.inboxes[NODE] if item.kind == "keys"]
-    for item in keys:
-        federation[NODE]._dispatch(item)
+    [keys] = [item for item in federation.hub.inboxes[NODE] if item.kind == "messages"]
+    federation[NODE]._dispatch(keys)
     wait_for(federation, lambda: "flags" in federation.outbox(NODE))
     stored = federation.rows(NODE, outbox)[1].envelope
     crash(federation)
@@ -101,10 +101,8 @@ def test_after_the_values_the_restarted_node_waits_for_the_hub_and_ends_well(fed
     charge = federation.ledger(NODE)
     crash(federation)
     federation.tick()
-    assert federation.states(NODE) == [("sent", None)]
-    federation.hub.add_values()
-    for name in federation.names:
-        federation.hub.put(name, "finished", "job-1", {"state": "released"})
+    assert federation.states(NODE) == [("open", None)]
+    federation.hub.finish()
     federation.drive(lambda: federation.states(NODE) == [("finished", None)])
     assert federation.ledger(NODE) == charge
     assert charge["grant"] == (1, "committed")
@@ -117,8 +115,8 @@ def test_values_that_were_stored_and_not_sent_are_sent_unchanged(federation, ord
     hub.hold.add("flags")
     hub.order(orders.Documents())
     federation.drive(lambda: all("flags" in hub.rounds(name) for name in federation.names))
-    hub.open("job-1")
-    [opened] = [item for item in hub.inboxes[NODE] if item.kind == "open"]
+    hub.open()
+    [opened] = [item for item in hub.inboxes[NODE] if item.kind == "messages"][1:]
     hub.away.add(NODE)
     federation[NODE]._dispatch(opened)
     wait_for(federation, lambda: "sent" in federation.outbox(NODE))
@@ -156,9 +154,9 @@ def test_a_node_that_is_told_to_stop(federation, orders, sent):
     federation.drive(lambda: all(last in federation.hub.rounds(name) for name in federation.names))
     federation[NODE].end_runs()
     assert federation[NODE].states() == []
-    expected = [("sent", None)] if sent else [("failed", "node-lost")]
+    expected = [("open", None)] if sent else [("failed", "node-lost")]
     assert federation.states(NODE) == expected
-    assert ("abort" in federation.hub.rounds(NODE)) is not sent
+    assert ("stop" in federation.hub.rounds(NODE)) is not sent
     federation.restart(NODE)
     assert federation.states(NODE) == expected
     check_one_message_per_round(federation)
@@ -172,12 +170,13 @@ def test_a_sent_job_that_the_hub_forgot_is_closed_after_its_deadline(federation,
     crash(federation)
     federation.clock.pass_(minutes=30, seconds=59)
     federation.tick()
-    assert federation.states(NODE) == [("sent", None)]  # the hub has a little longer
+    assert federation.states(NODE) == [("open", None)]  # the hub has a little longer
     federation.clock.pass_(seconds=2)
     federation.tick()
     assert federation.states(NODE) == [("failed", "timeout")]
     assert federation.ledger(NODE) == charge
     assert federation.outbox(NODE) == ["key", "flags", "values", "sent", "destroyed"]
+    assert federation.alarms(NODE) == [UNRELEASED]
 
 
 @pytest.mark.parametrize(("held", "state"), [("key", "refunded"), ("flags", "committed")])
@@ -198,20 +197,25 @@ def test_pass_bits_after_the_deadline_open_nothing(federation, orders):
     federation.drive(lambda: all("flags" in hub.rounds(name) for name in federation.names))
     hub.away |= {"node-jfk", "node-lga"}  # theirs would come first
     federation.clock.pass_(minutes=31)
-    hub.open("job-1")
+    hub.open()
     federation.drive(lambda: federation.states(NODE) == [("failed", "timeout")])
     assert "values" not in federation.outbox(NODE)
 
 
-@pytest.mark.parametrize("kind", ["abort", "finished"])
+@pytest.mark.parametrize("kind", ["stop", "finished"])
 def test_a_job_that_the_hub_ends_during_the_scan(federation, orders, kind):
     federation.runners[NODE].gate.clear()
     federation.hub.order(orders.Documents())
-    federation.drive(lambda: any(item.kind == "keys" for item in federation.hub.inboxes[NODE]))
-    federation.hub.put(NODE, "keys", "job-1", {"messages": []})  # a repetition before it must not hide it
-    federation.hub.put(NODE, kind, "job-1", {"code": "cancelled"})
-    expected = "cancelled"  # a release without this node's values is none
+    federation.drive(lambda: federation.told(NODE) == ["key"])
+    [keys] = [item for item in federation.hub.inboxes[NODE] if item.kind == "messages"]
+    federation.hub.put(NODE, "messages", "job-1", keys.body)  # a repetition before it must not hide it
+    if kind == "abort":
+        federation.hub.abort(NODE, "job-1")
+    else:
+        federation.hub.finish()
+    expected = "cancelled" if kind == "abort" else "released-without-this-node"
     federation.drive(lambda: federation.states(NODE) == [("failed", expected)])
+    assert federation.alarms(NODE) == ([] if kind == "abort" else [ALTERED])
     assert federation.ledger(NODE)["grant"] == (1, "refunded")
     assert "flags" not in federation.outbox(NODE)
 
@@ -219,7 +223,7 @@ def test_a_job_that_the_hub_ends_during_the_scan(federation, orders, kind):
 def test_the_deadline_passes_during_the_scan(federation, orders):
     federation.runners[NODE].gate.clear()
     federation.hub.order(orders.Documents())
-    federation.drive(lambda: any(item.kind == "keys" for item in federation.hub.inboxes[NODE]))
+    federation.drive(lambda: federation.told(NODE) == ["key"])
     federation.tick()
     federation.hub.away |= {"node-jfk", "node-lga"}  # theirs would come first
     federation.clock.pass_(minutes=31)
@@ -232,8 +236,8 @@ def test_a_scan_that_fails_tells_the_hub_no_value_and_no_file_name(federation, o
 
     federation.runners[NODE].fault = BadSource("secret-file.parquet cannot be read as parquet")
     federation.hub.order(orders.Documents())
-    federation.drive(lambda: "abort" in federation.hub.rounds(NODE))
-    [abort] = federation.hub.messages(NODE, "abort")
+    federation.drive(lambda: "stop" in federation.hub.rounds(NODE))
+    [abort] = federation.hub.messages(NODE, "stop")
     assert abort.code == "data-unreadable"
     assert "secret" not in abort.advice
 
@@ -241,17 +245,23 @@ def test_a_scan_that_fails_tells_the_hub_no_value_and_no_file_name(federation, o
 def test_an_error_that_nobody_foresaw_ends_the_job_by_its_type_alone(federation, orders):
     federation.runners[NODE].fault = ZeroDivisionError("canary-4711")
     federation.hub.order(orders.Documents())
-    federation.drive(lambda: "abort" in federation.hub.rounds(NODE))
-    [abort] = federation.hub.messages(NODE, "abort")
+    federation.drive(lambda: "stop" in federation.hub.rounds(NODE))
+    [abort] = federation.hub.messages(NODE, "stop")
     assert (abort.code, "canary" in abort.advice) == ("node-fault", False)
     assert "ZeroDivisionError" in abort.advice
 
 
-def test_a_message_that_the_hub_refuses_for_good_holds_up_nothing(federation, orders):
+def test_a_message_that_the_hub_refuses_is_not_sent_again_and_not_proven(federation, orders):
     federation.hub.refuse = "invalid-transition"
     federation.hub.order(orders.Documents())
-    federation[NODE].tick(0)
-    wait_for(federation, lambda: [(r.posted, r.proven) for r in federation.rows(NODE, outbox)][:1] == [(True, True)])
+    federation.answer(NODE)
+    wait_for(federation, lambda: [row.refused for row in federation.rows(NODE, outbox)] == ["invalid-transition"])
+    for _ in range(3):
+        federation.tick()
+    [row] = federation.rows(NODE, outbox)
+    assert (row.posted, row.proven) == (True, False)  # the hub's word is no proof: its log must name the message
+    federation.hub.refuse = None
+    assert federation.refusal(NODE, orders.Documents(nonce="cd" * 32, job="job-2").body) == "unavailable"
 
 
 @pytest.mark.parametrize("code", ["not-authenticated", "not-permitted"])
@@ -270,20 +280,22 @@ def test_the_signed_record_lists_what_was_sent(federation, orders):
 
     federation.hub.order(orders.Documents())
     federation.drive(lambda: federation.hub.totals is not None)
-    sent = SentRecord.open(federation.hub.by_round["sent"][NODE])
-    expected = [digest(federation.hub.by_round[name][NODE].payload) for name in ("key", "flags", "values")]
+    told = federation.hub.now
+    sent = SentRecord.open(told.sent[NODE])
+    expected = [told.rounds[name][NODE].digest for name in ("key", "flags", "values")]
     assert [message.digest for message in sent.messages] == expected
+    assert sent.transcript == told.transcript
+    assert sent.metered == {"cells": int(federation.hub.passed.sum())}
 
 
 def test_mask_keys_are_fresh_for_every_job(federation, orders):
     federation.hub.order(orders.Documents())
     federation.drive(lambda: federation.hub.totals is not None)
     federation.settle()
-    federation.hub.by_round.clear()
     federation.hub.totals = None
     federation.hub.order(orders.Documents(nonce="cd" * 32, job="job-2"))
     federation.drive(lambda: federation.hub.totals is not None)
     first, second = federation.hub.messages(NODE, "key")
-    assert first.public != second.public
+    assert first != second
     one, two = federation.hub.messages(NODE, "values")
-    assert not np.array_equal(one.vector, two.vector)
+    assert not np.array_equal(one, two)
