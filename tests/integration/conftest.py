@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 
-from jobs.disclosure.profile import load_profile
 from jobs.documents import (
     Commitment,
-    Commits,
     DataScope,
     DatasetRecord,
     Envelope,
@@ -30,13 +26,9 @@ from jobs.documents import (
     ParameterRule,
     Participant,
     Period,
-    Permit,
     PublicKey,
     RootKeys,
     Roster,
-    SealingKey,
-    SentMessage,
-    SentRecord,
     SigningKey,
     StatusList,
     Terms,
@@ -44,12 +36,7 @@ from jobs.documents import (
     digest,
     json_digest,
 )
-from jobs.documents.ed25519 import decode_base64, encode_base64
-from jobs.documents.message import ALL, Header, Stop
-from jobs.documents.message import Destroyed as JobDestroyed
-from jobs.kinds.base import Case, Compute, Done, Incoming, Seat, Send
-from jobs.kinds.registry import kind_by, make_party
-from jobs.kinds.statistics.run import run_local
+from jobs.documents.ed25519 import decode_base64
 from jobs.schema import Digest
 from sandbox.audit import EMPTY_ROOT, Cosigner, SeenLog
 from sandbox.hub.api.app import create_app
@@ -60,26 +47,19 @@ from sandbox.hub.requests.catalogue import dataset_digest, read_dataset
 from sandbox.hub.running.deadlines import tick
 from sandbox.keys.certify import certify_node
 from sandbox.keys.trust import Trust
-from sandbox.messages import first_transcript, next_transcript, read_message, transcript_bytes, write_message
 from sandbox.store.engine import sqlite_url
 from sandbox.store.event import Actor
 from sandbox.store.migrate import open_store
+from tests.integration.participant import ORIGIN, OWNERS, Node, key, sealing_key, seeded
 
-Posted = tuple[Envelope, bytes | None]
 START = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
-__all__ = ["EMPTY_ROOT", "tick"]
-ORIGIN = "log.example/unseen"
-OWNERS = ("ewr", "jfk", "lga")
+__all__ = ["EMPTY_ROOT", "seeded", "tick"]
 CARRIERS = ("AA", "B6", "DL")
 SQL = "SELECT carrier, COUNT(*) AS flights, AVG(delay) AS mean FROM flights GROUP BY carrier"
 TERMS = Terms(
     mode="joint statistic", volume="as granted", conditions="", prohibited_uses="", security_duties="",
     confidentiality="", revenue_share="", disposal="", feedback="", breach_and_exit="", signatories=("office",),
 )  # fmt: skip
-
-
-def key(name: str) -> SigningKey:
-    return SigningKey.from_seed(hashlib.sha256(name.encode()).digest())
 
 
 def dataset_json() -> dict[str, Any]:
@@ -91,193 +71,12 @@ def dataset_json() -> dict[str, Any]:
     return {"name": "flights", "columns": columns, "unit": "tail", "legal_basis": "open data"}
 
 
-@dataclass(frozen=True)
-class Row:
-    tail: str
-    carrier: str
-    delay: int
-
-
-def rows_of(owner: str) -> tuple[Row, ...]:
-    """20 aircraft each for AA and DL; B6 has two at jfk only, so that its cell is suppressed."""
-    shift = OWNERS.index(owner)
-    rows = [Row(f"{owner}-{c}-{n}", c, 10 * shift + n) for c in ("AA", "DL") for n in range(20)]
-    return (*rows, *(Row(f"b6-{n}", "B6", n) for n in range(2 if owner == "jfk" else 0)))
-
-
 class Clock:
     def __init__(self) -> None:
         self.now = START
 
     def __call__(self) -> datetime:
         return self.now
-
-
-class Node:
-    """A participant: posts real signed messages over the API, computes its toy part in plain Python."""
-
-    def __init__(self, world: World, owner: str) -> None:
-        self.world, self.owner, self.name = world, owner, f"node-{owner}"
-        self.key = key(self.name)
-        self.after = 0
-        self.seen = SeenLog.nothing(ORIGIN)
-        self.runs: dict[str, Run] = {}
-        self.only_carrier: str | None = None
-
-    def inbox(self, wait: float = 0) -> list[dict[str, Any]]:
-        answer = self.world.call("GET", f"/nodes/{self.name}/inbox?after={self.after}&wait={wait}", self.name)
-        items: list[dict[str, Any]] = answer["items"]
-        if items:
-            self.after = items[-1]["seq"]
-        return items
-
-    def work(self) -> list[str]:
-        """Answer everything in the inbox once; returns the kinds."""
-        kinds = []
-        for item in self.inbox():
-            kinds.append(item["kind"])
-            for posted in self.answer(item):
-                self.post(posted)
-        return kinds
-
-    def answer(self, item: Mapping[str, Any]) -> list[list[Posted]]:
-        """What this node says to one item, post by post."""
-        body = item["body"]
-        match item["kind"]:
-            case "permit":
-                run = self.runs[item["job"]] = Run(self, Envelope.from_json(body["permit"]))
-                return _posts(run.start())
-            case "messages":
-                return _posts(self.runs[item["job"]].receive(body["messages"]))
-            case "finished":
-                return [[self.runs[item["job"]].destroyed()]]
-        return []
-
-    def post(self, posted: Sequence[Posted], status: int = 202) -> dict[str, Any]:
-        body = {
-            "messages": [
-                {"envelope": envelope.to_json(), "body": None if content is None else encode_base64(content)}
-                for envelope, content in posted
-            ]
-        }
-        return self.world.call("POST", f"/nodes/{self.name}/messages", self.name, json=body, status=status)
-
-    def cosign(self) -> None:
-        """Take the newest checkpoint, check that it keeps what was seen, post the cosignature."""
-        self.seen = self.world.cosign(self.name, self.key, self.seen)
-
-
-def _posts(posted: list[Posted]) -> list[list[Posted]]:
-    return [posted] if posted else []
-
-
-class Run:
-    """One job at one node: the real party of the permit's kind over a small table."""
-
-    def __init__(self, node: Node, envelope: Envelope) -> None:
-        self.node, self.envelope, self.permit = node, envelope, Permit.open(envelope)
-        self.kind = kind_by(self.permit.algorithm)
-        plan = self.kind.read(self.permit.plan)
-        self.case = Case(
-            envelope.digest, self.permit.nonce, plan, self.permit.parameters, self.permit.participants,
-            load_profile(self.kind.profile(plan)),
-        )  # fmt: skip
-        self.party = make_party(self.kind)(Seat(self.case, node.name, seeded(node.name)))
-        self.transcript = first_transcript(envelope.digest, self.permit.participants)
-        self.sent: list[SentMessage] = []
-        self.metered: dict[str, int] = {}
-
-    def start(self) -> list[Posted]:
-        return self._do(self.party.start())
-
-    def receive(self, carried: Sequence[Mapping[str, Any]]) -> list[Posted]:
-        messages = [read_message(Envelope.from_json(item["header"]), decode_base64(item["body"])) for item in carried]
-        self.transcript = next_transcript(self.transcript, messages)
-        header = messages[0].header
-        bodies = {message.header.sender: message.body for message in messages}
-        seen = transcript_bytes(self.transcript)
-        return self._do(self.party.receive(Incoming(header.round, header.sequence, bodies, seen)))
-
-    def destroyed(self) -> Posted:
-        self.party.destroy()
-        word = JobDestroyed(node=self.node.name, permit=self.envelope.digest, nonce=self.permit.nonce)
-        return word.sign(self.node.key), None
-
-    def stop(self, code: str, advice: str) -> Posted:
-        word = Stop.model_construct(
-            node=self.node.name, permit=self.envelope.digest, nonce=self.permit.nonce, bound=False, code=code,
-            advice=advice,
-        )  # fmt: skip
-        return word.sign(self.node.key), None
-
-    def record(self, **changed: Any) -> Posted:
-        record = SentRecord(
-            node=self.node.name,
-            permit=self.envelope.digest,
-            nonce=self.permit.nonce,
-            messages=tuple(self.sent),
-            transcript=self.transcript,
-            metered=self.metered,
-            commits=Commits(part=digest(b"part"), seed=None, environment=digest(b"environment")),
-        )
-        return record.model_copy(update=changed).sign(self.node.key), None
-
-    def message(self, round: str, body: bytes, **changed: Any) -> Posted:
-        """A signed message of this node; ``changed`` fields of its header are signed as they are."""
-        receiver = ALL if round == "key" else "hub-1"
-        made = write_message(
-            self.node.key, self.envelope.digest, self.transcript, round, 0, self.node.name, receiver, body,
-            seeded(f"{self.node.name}/{round}/{len(body)}"),
-        )  # fmt: skip
-        header = made.header.model_copy(update=changed)
-        return header.sign(self.node.key), body
-
-    def _do(self, acts: Sequence[Any]) -> list[Posted]:
-        posted: list[Posted] = []
-        for act in acts:
-            match act:
-                case Send():
-                    envelope, body = self.message(act.round, act.body)
-                    self.metered = dict(act.metered or self.metered)
-                    self._list(envelope, act.round)
-                    posted.append((envelope, body))
-                case Compute():
-                    posted += self._do(self.party.computed(self._scan()))
-                case Done():
-                    posted.append(self.record())
-        return posted
-
-    def _list(self, envelope: Envelope, round: str) -> None:
-        header = Header.open(envelope)
-        self.sent.append(
-            SentMessage(
-                sequence=0, round=round, receiver=header.receiver, size=header.size,
-                digest=digest(envelope.payload), sent_at=self.node.world.clock(),
-            )
-        )  # fmt: skip
-
-    def _scan(self) -> Any:
-        only = self.node.only_carrier
-        rows = [row for row in rows_of(self.node.owner) if only in (None, row.carrier)]
-        names = ("tail", "carrier", "delay")
-        table = pa.table({name: [getattr(row, name) for row in rows] for name in names}, _SCHEMA)
-        return run_local(
-            self.case.plan, dict(self.permit.parameters), {"flights": lambda c: table.select(c).to_reader()}
-        )
-
-
-_SCHEMA = pa.schema([("tail", pa.string()), ("carrier", pa.string()), ("delay", pa.int64())])
-
-
-def seeded(name: str) -> Callable[[int], bytes]:
-    """Reproducible bytes for one node's run; every draw differs."""
-    state = {"n": 0}
-
-    def draw(size: int) -> bytes:
-        state["n"] += 1
-        return hashlib.shake_256(f"{name}/{state['n']}".encode()).digest(size)
-
-    return draw
 
 
 @dataclass
@@ -331,8 +130,7 @@ class World:
         owners = []
         for owner in OWNERS:
             public: PublicKey = key(f"node-{owner}").public
-            seal = SealingKey.from_seed(hashlib.sha256(f"seal {owner}".encode()).digest()).public
-            node = certify_node(owner, f"node-{owner}", public, seal, START, end, [key(owner)])
+            node = certify_node(owner, f"node-{owner}", public, sealing_key(owner).public, START, end, [key(owner)])
             entry = OwnerEntry(
                 id=owner, name=f"{owner.upper()} airport", keys=(key(owner).public.text,), threshold=1, nodes=(node,)
             )

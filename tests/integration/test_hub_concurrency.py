@@ -13,7 +13,7 @@ SQL = "SELECT carrier, COUNT(*) AS flights, AVG(delay) AS mean FROM flights GROU
 
 def test_the_same_key_from_many_threads_makes_one_job(world: Any) -> None:
     world.register_all()
-    body = {"sql": SQL, "parameters": {}, "commitment": world.commitment().to_json()}
+    body = {"request": {"sql": SQL}, "commitment": world.commitment().to_json()}
     headers = {"Authorization": f"Bearer {world.tokens['acme']}", "Idempotency-Key": "one"}
 
     def submit(_: int) -> tuple[int, str]:

@@ -37,7 +37,7 @@ def test_a_job_goes_from_submission_to_a_receipt_that_verifies(world: Any) -> No
     response = world.client.get(
         f"/v1/jobs/{job['id']}/receipt", headers={"Authorization": f"Bearer {world.tokens['auditor']}"}
     )
-    csv = world.call("GET", f"/jobs/{job['id']}/release.csv", "acme")
+    csv = world.call("GET", f"/jobs/{job['id']}/files/csv", "acme")
     salt = decode_base64(release["salt"])
     verified = verify_receipt(response.content, world.trust, world.clock(), csv, salt)
     assert verified.release.document.job == job["id"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import socket
 import subprocess
@@ -34,7 +35,7 @@ def process(world: Any, kit: Any) -> Iterator[tuple[subprocess.Popen[bytes], str
     """The world's hub again, as a process of its own over the same state folder."""
     world.client.__exit__(None, None, None)
     (world.folder / "trust.json").write_bytes(world.trust.encode())
-    create_key(world.folder / "hub.key", lambda _: kit.hashlib.sha256(b"hub").digest())
+    create_key(world.folder / "hub.key", lambda _: hashlib.sha256(b"hub").digest())
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -36,11 +36,11 @@ def test_the_same_question_is_answered_again_from_the_release_without_a_run(worl
     assert first["rows"] == second["rows"]
     assert first["digest"] == second["digest"]
     usage = world.call("GET", "/usage", "auditor")["items"]
-    assert [(row["runs"], row["releases"]) for row in usage] == [(1, 2)] * 3
+    assert [(row["unit"], row["amount"], row["releases"]) for row in usage] == [("cells", 4, 2), ("runs", 1, 2)] * 3
     events = [e["entry"]["event"] for e in world.call("GET", f"/log/entries?job={again['id']}", "auditor")["items"]]
     assert "job.replayed" in events
     assert "job.permitted" not in events
-    preview = world.call("POST", "/plans", "acme", json={"sql": SQL})
+    preview = world.call("POST", "/plans", "acme", json={"request": {"sql": SQL}})
     assert (preview["decision"], preview["replay_of"]) == ("allowed", job)
 
 
@@ -56,7 +56,7 @@ def test_a_replay_needs_a_grant_that_is_valid_now(world: Any) -> None:
 def test_a_preview_explains_and_stores_nothing(world: Any) -> None:
     world.register_all()
     size = world.call("GET", "/health", None)["log_size"]
-    shown = world.call("POST", "/plans", "acme", json={"sql": SQL})
+    shown = world.call("POST", "/plans", "acme", json={"request": {"sql": SQL}})
     assert shown["decision"] == "needs_approval"
     assert shown["words"]["text"]
     assert shown["plan"]["dataset"] == "flights"
@@ -75,7 +75,7 @@ def test_a_preview_explains_and_stores_nothing(world: Any) -> None:
 )
 def test_what_the_planner_refuses_is_a_problem_with_a_position(world: Any, sql: str, code: str | None) -> None:
     world.register_all()
-    refusal = world.call("POST", "/plans", "acme", json={"sql": sql}, status=422)
+    refusal = world.call("POST", "/plans", "acme", json={"request": {"sql": sql}}, status=422)
     assert code is None or refusal["code"] == code
     assert refusal["line"] >= 1
 
@@ -128,10 +128,10 @@ def test_people_see_their_own_jobs_only(world: Any) -> None:
     job = world.submit()["id"]
     assert world.call("GET", f"/jobs/{job}", "rival", status=404)["code"] == "not-found"
     assert world.call("GET", f"/jobs/{job}", "lga", status=404)["code"] == "not-found"
-    assert "sql" not in world.call("GET", f"/jobs/{job}", "ewr")
-    assert world.call("GET", f"/jobs/{job}", "auditor")["sql"] == SQL
+    assert "request" not in world.call("GET", f"/jobs/{job}", "ewr")
+    assert world.call("GET", f"/jobs/{job}", "auditor")["request"]["sql"] == SQL
     assert world.call("GET", "/jobs", "rival")["items"] == []
-    for path in ("release", "release.csv", "release.arrow"):
+    for path in ("release", "files/csv", "files/arrow"):
         assert world.call("GET", f"/jobs/{job}/{path}", "acme", status=409)["code"] == "invalid-transition"
         world.call("GET", f"/jobs/{job}/{path}", "rival", status=404)
     assert world.call("POST", f"/jobs/{job}/cancel", "rival", status=404)["code"] == "not-found"
@@ -143,7 +143,7 @@ def test_an_operator_has_so_many_requests_waiting_and_no_more(make_world: Any) -
     job = world.submit(key="k-1")["id"]
     world.submit(sql=SQL + " LIMIT 1")
     size = world.call("GET", "/health", None)["log_size"]
-    body = {"sql": SQL + " LIMIT 2", "commitment": world.commitment(sql=SQL + " LIMIT 2").to_json()}
+    body = {"request": {"sql": SQL + " LIMIT 2"}, "commitment": world.commitment(sql=SQL + " LIMIT 2").to_json()}
     headers = {"Authorization": f"Bearer {world.tokens['acme']}"}
     refused = world.client.post("/v1/jobs", json=body, headers=headers)
     assert (refused.status_code, refused.json()["code"]) == (429, "too-many-requests")
@@ -315,11 +315,15 @@ def test_rosters_are_a_chain_from_the_pinned_root(world: Any, kit: Any) -> None:
 
 def test_a_body_beyond_the_limit_is_refused_before_it_is_read(make_world: Any) -> None:
     world = make_world(max_body_bytes=1 << 16)
-    body = {"sql": "x" * (1 << 17)}
+    body = {"request": {"sql": "x" * (1 << 17)}}
     assert world.call("POST", "/plans", "acme", json=body, status=413)["code"] == "too-large-body"
 
 
 def test_an_unknown_path_or_method_is_a_problem_too(world: Any) -> None:
     assert world.call("GET", "/nothing", "acme", status=404)["code"] == "not-found"
     assert world.call("DELETE", "/jobs", "acme", status=405)["code"] == "method-not-allowed"
-    assert world.call("POST", "/plans", "acme", json={"sql": 7}, status=422)["code"] == "invalid-request"
+    assert world.call("POST", "/plans", "acme", json={"request": 7}, status=422)["code"] == "invalid-request"
+    shapeless = world.call("POST", "/plans", "acme", json={"request": {"sql": 7}}, status=422)
+    assert (shapeless["code"], "sql" in shapeless["detail"]) == ("request-refused", True)
+    unknown = world.call("POST", "/plans", "acme", json={"kind": "séance", "request": {}}, status=403)
+    assert "statistics" in unknown["detail"]

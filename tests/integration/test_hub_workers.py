@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import socket
@@ -124,7 +125,7 @@ def test_a_job_walks_over_both_workers(shared: tuple[Any, TestClient]) -> None:
 def test_the_same_key_at_both_workers_makes_one_job(shared: tuple[Any, TestClient]) -> None:
     world, other = shared
     world.register_all()
-    body = {"sql": SQL, "parameters": {}, "commitment": world.commitment().to_json()}
+    body = {"request": {"sql": SQL}, "commitment": world.commitment().to_json()}
     headers = {"Authorization": f"Bearer {world.tokens['acme']}", "Idempotency-Key": "one"}
 
     def submit(number: int) -> tuple[int, str]:
@@ -161,7 +162,7 @@ def process(shared: tuple[Any, TestClient], kit: Any) -> Iterator[tuple[psutil.P
     """Two workers as real processes over the world's database."""
     world, _ = shared
     (world.folder / "trust.json").write_bytes(world.trust.encode())
-    create_key(world.folder / "hub.key", lambda _: kit.hashlib.sha256(b"hub").digest())
+    create_key(world.folder / "hub.key", lambda _: hashlib.sha256(b"hub").digest())
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
