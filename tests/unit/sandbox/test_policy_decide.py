@@ -35,6 +35,7 @@ from jobs.documents import (
     digest,
     is_own_review,
 )
+from jobs.documents.execution import PROTOCOL_VERSION
 from jobs.kinds.registry import algorithm_of
 from jobs.kinds.statistics.kind import KIND
 from jobs.kinds.statistics.plan.compile import compile_sql
@@ -127,7 +128,7 @@ def record(owner: str) -> Verified[DatasetRecord]:
 def case(**changed: Any) -> Case:
     columns = PLAN.columns_touched()["data"]
     order = Permit(
-        id="p", nonce="0" * 64, job="j", protocol=1, operator="acme", scenario="test", commitment=COMMITMENT.digest,
+        id="p", nonce="0" * 64, job="j", protocol=PROTOCOL_VERSION, operator="acme", scenario="test", commitment=COMMITMENT.digest,
         algorithm=algorithm_of(KIND), plan_digest=PLAN.digest(), plan=PLAN.model_dump(mode="json"),
         parameters={}, grants=(digest(b"g"),), participants=NODES, roster=ROSTER.digest, output=OUTPUT,
         status=digest(b"status"),

@@ -76,7 +76,7 @@ def documents(world, worlds):
             permit=world.permit.digest, round="values", sequence=0, sender="node-ewr", receiver="hub", size=4,
             body=digest(b"body"), transcript=digest(b"told"), salt="ab" * 16,
         ),
-        Stop(node="node-ewr", permit=world.permit.digest, nonce="ab" * 32, code="timeout", advice="too late"),
+        Stop(node="node-ewr", permit=world.permit.digest, nonce="ab" * 32, bound=False, code="timeout", advice="too late"),
         Destroyed(node="node-ewr", permit=world.permit.digest, nonce="ab" * 32),
     ]  # fmt: skip
 

@@ -31,7 +31,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> StringIO:
 
 
 def job(state: str, reasons: tuple[dict[str, str], ...] = ()) -> Job:
-    return Job(ID, state, "", "acme", {}, reasons=reasons)
+    return Job(ID, state, "", "acme", "statistics", {}, reasons=reasons)
 
 
 def test_the_next_call_names_everybody_who_has_not_approved(terminal: StringIO) -> None:

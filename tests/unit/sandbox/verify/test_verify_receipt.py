@@ -49,7 +49,7 @@ def test_an_honest_receipt_passes_and_says_what_it_proves(worlds, honest):
     assert verified.cosigned.witnesses == ("witness-1",)
     assert len(verified.checks) == 10
     assert "not proven: that the hub computed the numbers from what the nodes sent" in verified.checks
-    assert "11 cells, 1 suppressed; its content matches" in "\n".join(verified.checks)
+    assert "11 shown, 1 withheld; its content matches" in "\n".join(verified.checks)
     assert "not given" in "\n".join(verify_receipt(honest.receipt(), honest.trust).checks)
 
 
@@ -74,14 +74,14 @@ BENDS = [
     ("record:ewr", {"node": "node-jfk"}, "record", "domain"),
     ("permit", {"scenario": "x"}, "scope", "scenario"),
     ("permit", {"operator": "op-token"}, "scope", "operator"),
-    ("permit", {"algorithm": OTHER}, "scope", "algorithm"),
+    ("permit", {"algorithm": OTHER}, "kind", "unknown here"),
     ("permit", {"plan_digest": OTHER}, "permit", "plan_digest"),
     ("permit", {"parameters": {"year": 2014}}, "scope", "year"),
     ("permit", {"commitment": OTHER}, "scope", "commitment"),
     ("permit", {"grants": (OTHER,)}, "scope", "grants"),
     ("permit", {"roster": OTHER}, "permit", "another roster"),
     ("permit", {"participants": ("node-jfk", "node-ewr", "node-lga")}, "scope", "participants"),
-    ("permit", {"protocol": 2}, "scope", "protocol version 1"),
+    ("permit", {"protocol": 1}, "scope", "protocol version 2"),
     ("permit", {"status": OTHER}, "scope", "another status list"),
     ("permit", {"deadline": NOW + timedelta(hours=25)}, "permit", "24 hours"),
     ("permit", {"evidence": {"certificate": OTHER}}, "scope", "further documents"),

@@ -47,6 +47,9 @@ from jobs.documents import (
     json_digest,
     salted_commitment,
 )  # fmt: skip
+from jobs.documents.execution import PROTOCOL_VERSION
+from jobs.documents.message import ALL
+from jobs.kinds.registry import algorithm_of, kind_of
 from sandbox.audit import (
     RELEASED,
     Checkpoint,
@@ -61,13 +64,15 @@ from sandbox.audit import (
 )  # fmt: skip
 from sandbox.keys import Trust, certify_node
 from sandbox.verify import assemble_receipt
+from tests.support.asked import plan_of
 
 NOW = datetime(2026, 11, 21, 8, 0, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
 ORIGIN = "log.example/joint"
 OWNERS = ("ewr", "jfk", "lga")
 NODES = tuple(f"node-{owner}" for owner in OWNERS)
-PLAN = {"select": ["carrier", "avg(arr_delay)"], "cells": 12}
+PLAN = plan_of().model_dump(mode="json")
+ALGORITHM = algorithm_of(kind_of("statistics"))
 CANONICAL = b'{"columns":["carrier","flights"],"rows":[["AA",120],["UA",null]]}'
 CONTENT = b"carrier,flights\nAA,120\nUA,suppressed\n"
 SALT = bytes(range(32))
@@ -131,7 +136,7 @@ class World:
     def grant(self, owner: str) -> Grant:
         return Grant(
             id=f"grant-{owner}", owner=owner, issued=NOW - DAY, operator="op-1", commitment=self.commitment.digest,
-            scenario="punctuality", purpose="public statistics", algorithm=digest(b"algorithm"),
+            scenario="punctuality", purpose="public statistics", algorithm=ALGORITHM,
             plan_digest=json_digest(PLAN), parameters=(ParameterRule(name="year", allowed=(2013,)),),
             data=(
                 DataScope(
@@ -151,8 +156,8 @@ class World:
 
     def _permit(self) -> Permit:
         return Permit(
-            id="permit-1", nonce="ab" * 32, job="job-1", protocol=1, operator="op-1", scenario="punctuality",
-            commitment=self.commitment.digest, algorithm=digest(b"algorithm"), plan_digest=json_digest(PLAN),
+            id="permit-1", nonce="ab" * 32, job="job-1", protocol=PROTOCOL_VERSION, operator="op-1", scenario="punctuality",
+            commitment=self.commitment.digest, algorithm=ALGORITHM, plan_digest=json_digest(PLAN),
             plan=PLAN, parameters={"year": 2013},
             data=tuple(
                 DataUse(node=f"node-{o}", dataset="flights", columns=("arr_delay", "carrier"),
@@ -165,7 +170,7 @@ class World:
 
     def _sent(self, node: str) -> SentRecord:
         messages = tuple(
-            SentMessage(sequence=0, round=name, receiver="hub", size=64, digest=digest(f"{node}{name}".encode()),
+            SentMessage(sequence=0, round=name, receiver=ALL if name == "key" else "hub", size=64, digest=digest(f"{node}{name}".encode()),
                         sent_at=NOW + timedelta(seconds=i))
             for i, name in enumerate(("key", "flags", "values"), start=1)
         )  # fmt: skip
