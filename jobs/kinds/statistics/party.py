@@ -72,14 +72,16 @@ class StatisticsParty:
         return [key, Compute(ScanStep(self._plan, dict(self._case.parameters)))]
 
     def computed(self, result: LocalResult) -> Sequence[Act]:
+        acts = self._flags(self._keys, result)
         self._result = result
-        return self._flags()
+        return acts
 
     def receive(self, incoming: Incoming) -> Sequence[Act]:
         match incoming.round:
             case "key" if self._keys is None:
+                acts = self._flags(incoming, self._result)
                 self._keys = incoming
-                return self._flags()
+                return acts
             case "open" if self._verdict is not None and self._result is not None:
                 return self._values(incoming, self._verdict, self._result)
         raise ProtocolViolation(f"the hub relays round {incoming.round!r} at a moment when it has no place")
@@ -91,12 +93,12 @@ class StatisticsParty:
         self._part.destroy()
         self._keys, self._result, self._verdict = None, None, None
 
-    def _flags(self) -> Sequence[Act]:
-        if self._keys is None or self._result is None:
+    def _flags(self, keys: Incoming | None, result: LocalResult | None) -> Sequence[Act]:
+        if keys is None or result is None:
             return ()
         functions = [aggregate.function for aggregate in self._plan.aggregates]
-        verdict = decide_part(functions, self._result.evidence, self._case.profile)
-        body = self._part.flags(self._keys, verdict)
+        verdict = decide_part(functions, result.evidence, self._case.profile)
+        body = self._part.flags(keys, verdict)
         self._verdict = verdict
         kept = {**self._entry(verdict.present | verdict.fail), "failed": verdict.by_rule}
         return [Send("flags", body, record=kept)]
