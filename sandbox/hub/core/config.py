@@ -40,7 +40,7 @@ class HubConfig(BaseModel):
     checkpoint_gap_seconds: Annotated[float, Field(ge=0, le=60)] = 0.1  # but never two within this time
     tick_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
     max_wait_seconds: Annotated[float, Field(gt=0, le=120)] = 30.0  # of a long poll
-    upload_bytes: Annotated[int, Field(ge=1 << 20)] = 1 << 30  # of bodies whose headers have not come
+    upload_bytes: Annotated[int, Field(ge=1 << 20)] = 1 << 30  # of one node's bodies whose headers have not come
     kinds: tuple[str, ...] = ()  # packages of further kinds of jobs
     max_body_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 30)] = 32 << 20  # of a node's post
     front_door: FrontDoor = FrontDoor()  # limits, time-outs and quotas: docs/front-door.md

@@ -95,9 +95,9 @@ def receive(hub: Hub, caller: Caller, posted: Sequence[tuple[Envelope, bytes | N
     if fresh:
         with hub.store.change(_event(job, caller, fresh[0])) as change:
             _store(hub, change, caller, job, fresh)
-        for item in fresh:
-            if isinstance(item.content, Header):
-                hub.uploads.drop(caller.subject, item.content.body)
+    for item in arrived:
+        if isinstance(item.content, Header):
+            hub.uploads.drop(caller.subject, item.content.body)
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ def _body(hub: Hub, node: str, content: Content, body: bytes | None) -> bytes:
         if body:
             raise BadDocument("only a message of a round has a body")
         return b""
-    return body if body is not None else hub.uploads.take(node, content.body)
+    return body if body is not None else hub.uploads.take(node, content.body, content.size)
 
 
 def _sort(
@@ -229,7 +229,8 @@ def _store(hub: Hub, change: Change, caller: Caller, job: RunningJob, fresh: Seq
     for place, item in enumerate(fresh):
         round, sequence, sender, receiver = item.key(caller.subject, job.hub_id)
         if stored_digest(change.connection, job.id, (round, sequence, sender, receiver)) is not None:
-            raise InvalidTransition(f"a message for round {round} was stored at this moment: send again")
+            # the node heard no answer and asked again: whether these are the same bytes, the next look tells
+            raise Unavailable(f"a message for round {round} is being stored at this moment: send again")
         values = {
             "job": job.id,
             "sender": sender,
