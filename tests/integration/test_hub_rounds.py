@@ -17,9 +17,11 @@ from jobs.documents.ed25519 import decode_base64, encode_base64
 from jobs.documents.message import ALL, Header
 from jobs.kinds.statistics.messages import FLAGS, VALUES, decode_key, decode_words, encode_key, encode_words
 from mpc.ring import Z64
+from sandbox.errors import ContentDestroyed
 from sandbox.hub.running.held import whole_round
+from sandbox.hub.running.running_job import walk_scope
 from sandbox.messages import Message
-from sandbox.store.tables import messages
+from sandbox.store.tables import content_keys, messages
 
 OWNERS = ("ewr", "jfk", "lga")
 
@@ -338,20 +340,38 @@ def expected(plan: dict[str, Any]) -> list[int]:
     return [{"rows": 60, "sum": delays}[channel["kind"]] for channel in plan["channels"] for _ in ("AA", "DL")]
 
 
-def test_bodies_are_destroyed_when_the_job_ends_and_headers_stay(world: Any, running: str) -> None:
+def test_bodies_are_destroyed_when_the_job_ends_and_headers_stay(world: Any, running: str, kit: Any) -> None:
     """Masked vectors of one job add up to exact totals: after the end nobody holds them, the hub included."""
     posts = to_values(world)
     with world.store.read() as connection:
         assert len(whole_round(connection, running, "flags", 0)) == 3  # the control
+        query = select(content_keys.c.key).where(content_keys.c.scope == walk_scope(running))
+        key = bytes(connection.execute(query).scalar_one())
     for owner in OWNERS:
         world.nodes[owner].post(posts[owner])
     assert world.state(running) == "released"
     with world.store.read() as connection:
         for round in ("key", "flags", "open", "values"):
-            with pytest.raises(Exception, match="destroyed"):
+            with pytest.raises(ContentDestroyed):
                 whole_round(connection, running, round, 0)
         kept = connection.execute(select(messages.c.envelope).where(messages.c.round == "values")).scalars().all()
     assert sorted(Header.open(Envelope.parse(bytes(one))).sender for one in kept) == [f"node-{o}" for o in OWNERS]
+    assert [entry["facts"]["scope"] for entry in entries(world, running, "content.destroyed")] == [walk_scope(running)]
+    assert files_with(world, key)  # the control: no query finds the key, but its bytes are still on the disk
+    world.clock.now += timedelta(hours=1)
+    kit.tick(world.hub)
+    assert files_with(world, key) == []
+
+
+def files_with(world: Any, needle: bytes) -> list[str]:
+    return [file.name for file in world.folder.glob("hub.sqlite*") if needle in file.read_bytes()]
+
+
+def test_bodies_of_a_job_that_failed_are_destroyed_too(world: Any, running: str) -> None:
+    to_values(world)
+    world.call("POST", f"/jobs/{running}/cancel", "acme")
+    with world.store.read() as connection, pytest.raises(ContentDestroyed):
+        whole_round(connection, running, "flags", 0)
 
 
 def test_inbox_items_of_an_ended_job_are_harmless(world: Any, running: str) -> None:

@@ -66,7 +66,7 @@ def test_one_owner_s_answer_is_rounded_at_its_node_and_its_receipt_verifies(worl
     assert world.state(running) == "released"
     release = world.call("GET", f"/jobs/{running}/release", "acme")
     rows = {row[0]: row[1:] for row in release["rows"]}
-    assert rows["AA"] == [20, 20, "20", "400"]  # delays 10..29: mean 19.5, total 390, in steps of a quarter
+    assert rows["AA"] == [20, 20, "20", 400]  # delays 10..29: mean 19.5, total 390, in steps of a quarter
     assert rows["B6"] == [None] * 4
     assert "JFK airport" in release["source_line"]
     assert release["verdict"]["rules"]["joint"] == ["output_limits"]

@@ -47,6 +47,8 @@ class Hub:
         self.verified_once = VerifiedOnce()
         self.uploads = Uploads(config.state / "uploads", config.upload_bytes)
         self.pace = Pace(config.checkpoint_seconds, config.checkpoint_quiet_seconds, config.checkpoint_gap_seconds)
+        self.scrubbed = store.now()
+        """When the store was last cleared of destroyed keys."""
         self._trusted: TrustedRoster | None = None
         self._accepted: dict[str, Verified[Roster]] = {}
         self._lock = threading.Lock()

@@ -10,6 +10,7 @@ from jobs.documents import Envelope, canonical
 from jobs.kinds.registry import kind_of
 from sandbox.hub.core.hub import Hub
 from sandbox.hub.requests.permits import refund
+from sandbox.hub.running.held import destroy_bodies
 from sandbox.hub.running.jobstate import current_state, job_row, move, participants
 from sandbox.hub.running.relay import put
 from sandbox.inbox import AbortBody
@@ -55,10 +56,7 @@ def end_in(
         row.id,
         AbortBody(code=code, advice=advice, stop=None if stop is None else stop.to_json()),
     )
-
-
-def _abort(code: str, advice: str, stop: Envelope | None) -> AbortBody:
-    return AbortBody(code=code, advice=advice, stop=None if stop is None else stop.to_json())
+    destroy_bodies(change, row.id)
 
 
 def _has_revealed(change: Change, row: Row[Any]) -> bool:

@@ -20,6 +20,8 @@ from sandbox.policy.states import Cause, State
 from sandbox.policy.states import Event as Step
 from sandbox.store.tables import jobs
 
+_SCRUB: Final = timedelta(hours=1)
+"""How often the keys of destroyed bodies are removed from where no query reads: at PostgreSQL it locks their table."""
 _AT_ONCE: Final = 200
 """Requests that one tick looks at, the oldest first: a backlog ends over several ticks."""
 
@@ -35,6 +37,9 @@ def tick(hub: Hub) -> int:
         oldest = connection.execute(waiting.order_by(jobs.c.serial).limit(_AT_ONCE)).all()
         expired = [row.id for row in oldest if row.created < old]
     hub.uploads.expire(time.time())
+    if now >= hub.scrubbed + _SCRUB:
+        hub.scrubbed = now
+        hub.store.scrub()
     for job, silent in lost:
         text = f"no answer before the deadline from {', '.join(silent)}"
         _end(hub, job, Step.FAIL, NodeLost.code, text, silent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
@@ -10,6 +11,8 @@ from sqlalchemy import Connection, Row, func, select
 from jobs.documents import Envelope, json_digest
 from jobs.documents.message import Header
 from jobs.schema import Digest
+from sandbox.errors import NotFound
+from sandbox.hub.core.hub import HUB
 from sandbox.hub.running.running_job import walk_scope
 from sandbox.messages import INLINE_BYTES, RESERVED, Message, read_message
 from sandbox.store import contents
@@ -67,6 +70,12 @@ def put_body(change: Change, job: str, header: Header, body: bytes) -> None:
     """Store the body in pieces, so that it can be read in pieces."""
     for number, start in enumerate(range(0, len(body), INLINE_BYTES)):
         contents.put(change, walk_scope(job), piece_name(header, number), body[start : start + INLINE_BYTES])
+
+
+def destroy_bodies(change: Change, job: str) -> None:
+    """The job has ended: what travelled, and what the referee kept, goes. Headers and digests stay."""
+    with suppress(NotFound):  # it ended before anything came
+        contents.destroy(change, walk_scope(job), HUB)
 
 
 def body_pieces(connection: Connection, job: str, header: Header) -> Iterator[bytes]:

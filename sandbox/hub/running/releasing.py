@@ -28,7 +28,7 @@ from jobs.kinds import base
 from jobs.kinds.base import Receiver
 from sandbox.errors import IntegrityFailure
 from sandbox.hub.core.hub import HUB, Hub
-from sandbox.hub.running.held import envelopes
+from sandbox.hub.running.held import destroy_bodies, envelopes
 from sandbox.hub.running.jobstate import move
 from sandbox.hub.running.relay import put, put_named
 from sandbox.hub.running.running_job import RunningJob, walk_scope
@@ -120,6 +120,7 @@ def publish_release(hub: Hub, change: Change, job: RunningJob) -> None:
     sent = envelopes(change.connection, job.id, SENT, job.participants)
     finished = FinishedBody(release=envelope.to_json(), sent=tuple(item.to_json() for item in sent))
     put(change, job.participants, job.id, finished)
+    destroy_bodies(change, job.id)
 
 
 def _listed(rendered: base.Rendered) -> list[dict[str, Any]]:
