@@ -68,5 +68,5 @@ class DisclosureBlocked(JobError):
 class ProtocolViolation(JobError):
     """The hub or another participant does what the protocol has not: stop, keep the evidence, call the auditor."""
 
-    code = "integrity-failure"
+    code = "protocol-violation"
     advice = "Stop using this party's answers and show the evidence to the auditor."

@@ -81,7 +81,7 @@ def test_a_hub_that_opens_flagged_cells_gets_no_values_of_them(ground: Ground, h
     assert ended.state == "failed"
     assert ended.failure is not None
     # whoever is first: an owner that refuses, or the third, whose numbers are for more cells than the hub expects
-    assert ended.failure["code"] in ("integrity-failure", "bad-message")
+    assert ended.failure["code"] in ("protocol-violation", "bad-message")
     acknowledge_all(ground)
     assert "values" in rounds(ground, "A", honest.id)
     for owner in ("A", "B"):
@@ -158,7 +158,7 @@ def test_a_hub_that_swaps_mask_keys_is_found_out(ground: Ground, honest: Any) ->
     finally:
         ground.proxy.edit = None
     assert ended.failure is not None
-    assert ended.failure["code"] == "integrity-failure"
+    assert ended.failure["code"] == "protocol-violation"
     assert not rounds(ground, "A", ended.id) & {"flags", "values"}
     ground.check(ended)
 

@@ -130,7 +130,7 @@ def test_the_rows_of_all_owners_are_covered() -> None:
 
 def test_participants_are_who_signed_for_the_data() -> None:
     value = asked.item()
-    assert refused(OutOfScope, value | {"participants": ["node-ewr", "node-jfk"]}) == "participants"
+    assert refused(OutOfScope, value | {"participants": ["node-ewr", "node-jfk"]}) == "records"
     assert refused(OutOfScope, value | {"participants": ["node-ewr", "node-ewr", "node-lga"]}) == "participants"
     refused(UnknownSigner, value | {"participants": ["node-ewr", "node-jfk", "node-sfo"]})
     two = asked.item(owners=("ewr", "jfk"))

@@ -86,7 +86,7 @@ def test_charge_and_record_are_those_of_any_job(alone, orders):
 def test_a_hub_that_opens_other_cells_gets_nothing(alone, orders, bend):
     alone.hub.bend_passed = bend
     alone.hub.order(documents_of(orders))
-    alone.drive(lambda: alone.states(NODE) == [("failed", "integrity-failure")])
+    alone.drive(lambda: alone.states(NODE) == [("failed", "protocol-violation")])
     assert alone.outbox(NODE) == ["key", "flags", "stop", "destroyed"]
 
 
@@ -94,7 +94,7 @@ def test_a_hub_that_opens_other_cells_gets_nothing(alone, orders, bend):
 def test_a_hub_that_brings_in_another_count_of_keys_ends_the_job(alone, orders, bend):
     alone.hub.bend_keys = bend
     alone.hub.order(documents_of(orders))
-    alone.drive(lambda: alone.states(NODE) == [("failed", "integrity-failure")])
+    alone.drive(lambda: alone.states(NODE) == [("failed", "protocol-violation")])
     assert alone.outbox(NODE) == ["key", "stop", "destroyed"]
 
 

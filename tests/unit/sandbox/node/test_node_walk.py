@@ -100,7 +100,7 @@ def test_the_owners_record_names_the_cells_and_no_value(federation, orders):
 def test_a_hub_that_opens_a_flagged_cell_gets_nothing(federation, orders):
     federation.hub.bend_passed = np.ones_like
     federation.hub.order(orders.Documents())
-    federation.drive(lambda: federation.states(NODE)[:1] == [("failed", "integrity-failure")])
+    federation.drive(lambda: federation.states(NODE)[:1] == [("failed", "protocol-violation")])
     federation.settle()
     assert federation.outbox(NODE) == ["key", "flags", "stop", "destroyed"]
     assert federation.ledger(NODE)["cells"][1] == "committed"  # flags have left: never given back
@@ -180,7 +180,7 @@ def test_a_job_goes_on_only_with_its_own_walk(federation, orders):
     hub.order(orders.Documents())
     federation.drive(lambda: all("key" in hub.rounds(name) for name in federation.names))
     hub.say(encode_open(hub.now.case, np.ones((2, 4), np.bool_)), [NODE])
-    federation.drive(lambda: federation.states(NODE) == [("failed", "integrity-failure")])
+    federation.drive(lambda: federation.states(NODE) == [("failed", "protocol-violation")])
     assert federation.outbox(NODE) == ["key", "stop", "destroyed"]
 
 
