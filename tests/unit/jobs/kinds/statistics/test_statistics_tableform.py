@@ -10,8 +10,9 @@ from decimal import Decimal
 
 import pyarrow as pa
 
+from jobs.kinds.base import Rendered
 from jobs.kinds.statistics.answer import AnswerColumn, AnswerTable
-from jobs.kinds.statistics.tableform import MARK, render_table
+from jobs.kinds.statistics.tableform import MARK, content_of, render_table, table_of
 
 COLUMNS = (
     AnswerColumn("name", "string"),
@@ -25,17 +26,24 @@ ROWS = (
     ("c", None, None, None, None),
 )
 SUPPRESSED = ((False,) * 5, (False, True, True, False, False))
-FILES = render_table(AnswerTable(COLUMNS, ROWS, SUPPRESSED), "release-1", "Source: flights, provided by EWR.")
+TABLE = AnswerTable(COLUMNS, ROWS, SUPPRESSED)
+SOURCE = "Source: flights, provided by EWR."
+RENDERED = render_table(TABLE, "release-1", SOURCE)
+
+
+def content(rendered: Rendered, name: str) -> bytes:
+    [file] = [file for file in rendered.files if file.name == name]
+    return file.content
 
 
 def test_json_keeps_every_digit_as_text_and_names_what_is_hidden() -> None:
-    assert FILES.shown["rows"][0] == ['a, "b"', str(2**60), "1.50", "2013-01-31", True]
-    assert FILES.shown["suppressed"] == [[], ["n", "mean"]]
-    assert FILES.shown["source_line"] == "Source: flights, provided by EWR."
+    assert RENDERED.shown["rows"][0] == ['a, "b"', str(2**60), "1.50", "2013-01-31", True]
+    assert RENDERED.shown["suppressed"] == [[], ["n", "mean"]]
+    assert RENDERED.shown["source_line"] == "Source: flights, provided by EWR."
 
 
 def test_csv_marks_hidden_cells_and_carries_the_source() -> None:
-    text = FILES.csv.decode()
+    text = content(RENDERED, "csv").decode()
     head, body = text.split("name,n,", 1)
     assert head.startswith("# Source: flights, provided by EWR.\n# release-1;")
     rows = list(csv.reader(io.StringIO("name,n," + body)))
@@ -44,7 +52,7 @@ def test_csv_marks_hidden_cells_and_carries_the_source() -> None:
 
 
 def test_arrow_has_types_nulls_and_metadata() -> None:
-    table = pa.ipc.open_file(FILES.arrow).read_all()
+    table = pa.ipc.open_file(content(RENDERED, "arrow")).read_all()
     assert table.column("n").to_pylist() == [2**60, None]
     assert table.column("mean").to_pylist() == [Decimal("1.50"), None]
     assert table.column("day").to_pylist() == [dt.date(2013, 1, 31), None]
@@ -55,9 +63,19 @@ def test_arrow_has_types_nulls_and_metadata() -> None:
 
 def test_numbers_too_wide_for_a_type_become_text_rather_than_lose_a_digit() -> None:
     wide = AnswerTable(COLUMNS[1:3], ((2**70, Decimal(10) ** 50),), ((False, False),))
-    table = pa.ipc.open_file(render_table(wide, "r", "s").arrow).read_all()
+    table = pa.ipc.open_file(content(render_table(wide, "r", "s"), "arrow")).read_all()
     assert table.to_pylist() == [{"n": str(2**70), "mean": "1" + "0" * 50}]
 
 
-def test_both_files_are_what_the_release_commits_to() -> None:
-    assert dict(FILES.contents()) == {"text/csv": FILES.csv, "application/vnd.apache.arrow.file": FILES.arrow}
+def test_every_file_has_a_type_of_its_own() -> None:
+    found = {file.name: file.media_type for file in RENDERED.files}
+    assert found == {"csv": "text/csv", "arrow": "application/vnd.apache.arrow.file"}
+
+
+def test_the_content_that_a_release_commits_to_is_the_whole_table() -> None:
+    """What participants recompute: from it alone all forms are made again, to the last byte."""
+    again = table_of(content_of(TABLE))
+    assert again == TABLE
+    assert render_table(again, "release-1", SOURCE) == RENDERED
+    shown = AnswerTable(COLUMNS, ROWS, ((False,) * 5,) * 2)
+    assert content_of(shown) != content_of(TABLE)  # whether a cell is hidden or empty is part of it
