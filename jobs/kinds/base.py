@@ -139,6 +139,10 @@ class Party(Protocol):
 
     def receive(self, incoming: Incoming) -> Sequence[Act]: ...
 
+    def resume(self) -> Sequence[Compute]:
+        """After a checkpoint, instead of ``start``: the local steps whose results it had not had, to run again."""
+        ...
+
     def checkpoint(self) -> bytes | None:
         """All that is needed to go on after a crash, or ``None``: then a crash ends the job, typed.
 
@@ -162,7 +166,7 @@ class Seat:
 
 class MakeParty(Protocol):
     def __call__(self, seat: Seat, checkpoint: bytes | None = None) -> Party:
-        """A fresh party, or the one that wrote the checkpoint, which is asked for no ``start``."""
+        """A fresh party, or the one that wrote the checkpoint, which is asked to ``resume`` and not to start."""
         ...
 
 

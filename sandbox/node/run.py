@@ -93,6 +93,7 @@ class JobRun:
         try:
             if self._resumed:
                 self._recall()
+                self._acts = self._walk.party.resume()
             self._compute(self._acts)
             self._context.outbox.post()
             while not self._step():

@@ -86,6 +86,9 @@ class StatisticsParty:
                 return self._values(incoming, self._verdict, self._result)
         raise ProtocolViolation(f"the hub relays round {incoming.round!r} at a moment when it has no place")
 
+    def resume(self) -> Sequence[Compute]:
+        return ()
+
     def checkpoint(self) -> bytes | None:
         return None
 

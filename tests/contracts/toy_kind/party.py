@@ -31,8 +31,7 @@ class ToyParty:
         self._state: dict[str, Any] = kept or {"own": None, "share": {}, "mix": {}}
 
     def start(self) -> Sequence[Act]:
-        plan = self._seat.case.plan
-        return [Compute(ToyStep(plan.dataset, plan.column))]
+        return self.resume()
 
     def computed(self, result: tuple[int, int]) -> Sequence[Act]:
         rows, total = result
@@ -46,6 +45,10 @@ class ToyParty:
         ((sender, body),) = incoming.bodies.items()
         self._state[incoming.round][sender] = int.from_bytes(body, "little")
         return self._follow()
+
+    def resume(self) -> Sequence[Compute]:
+        plan = self._seat.case.plan
+        return [] if self._seat.own in self._state["share"] else [Compute(ToyStep(plan.dataset, plan.column))]
 
     def checkpoint(self) -> bytes | None:
         return json.dumps(self._state).encode()
