@@ -30,13 +30,16 @@ from sandbox.node.accept import Accepted
 from sandbox.node.closing import GRACE, end_job, public_code, public_text
 from sandbox.node.context import Context
 from sandbox.node.finish import check_finished
-from sandbox.node.hub_port import Item
+from sandbox.node.hub_port import HubRefused, Item
 from sandbox.node.recompute import vouch_for
 from sandbox.node.state import LOG_FAILURE
 from sandbox.node.walk import Walk
 
 _LOOK_S: Final = 1.0
 """How often a waiting job looks at the clock, which may be set or have slept."""
+
+_GONE: Final = ("content-destroyed", "not-found")
+"""What the hub answers for a body of a job that has ended."""
 
 
 @dataclass(frozen=True)
@@ -126,12 +129,8 @@ class JobRun:
         match event:
             case _Computed(future):
                 self._act(self._walk.party.computed(future.result()))
-            case Item(kind="messages"):
-                incoming = self._walk.take(self.job, MessagesBody.read(event.body).messages)
-                acts = () if incoming is None else self._walk.party.receive(incoming)
-                self._act(acts, event.sequence)
-            case Item(kind="output"):
-                self._vouch(OutputBody.read(event.body))
+            case Item(kind="messages" | "output"):
+                self._hear(event)
             case Item(kind="finished"):
                 self._finish(FinishedBody.read(event.body))
                 return True
@@ -142,6 +141,20 @@ class JobRun:
             case Item(kind="revoked") if not self._bound:
                 raise NotGranted("the owner has revoked this grant")
         return False
+
+    def _hear(self, item: Item) -> None:
+        """Messages, or the output. Of a job that has ended at the hub the bodies are gone; its last word comes next."""
+        try:
+            if item.kind == "output":
+                self._vouch(OutputBody.read(item.body))
+                return
+            incoming = self._walk.take(self.job, MessagesBody.read(item.body).messages)
+        except HubRefused as refused:
+            if refused.code not in _GONE:
+                raise
+            self._context.log.info("job %s: a body is gone: %s", self.job, refused)
+            return
+        self._act(() if incoming is None else self._walk.party.receive(incoming), item.sequence)
 
     def _next(self) -> Item | _Computed:
         """The next event before the deadline; after everything was sent the hub gets a while longer."""
@@ -201,6 +214,8 @@ class JobRun:
     # ending -------------------------------------------------------------------------------------------------------
 
     def _vouch(self, body: OutputBody) -> None:
+        if not body.messages:  # the job has ended at the hub
+            return
         with self._context.state.read() as connection:
             if self._context.state.sent(connection, self.accepted.permit, VOUCH, 0) is not None:
                 return  # the item is read again after a restart; what was signed is in the outbox

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
@@ -20,6 +21,7 @@ from jobs.errors import ProtocolViolation
 from jobs.kinds.base import Act, Case, Done, Incoming, Party, Receiver, Round, Seat, Send
 from jobs.kinds.registry import make_party
 from jobs.schema import Digest
+from sandbox.errors import Timeout
 from sandbox.inbox import Carried
 from sandbox.messages import (
     INLINE_BYTES,
@@ -37,8 +39,12 @@ from sandbox.messages import (
 )
 from sandbox.node import ledger
 from sandbox.node.accept import Accepted
+from sandbox.node.closing import GRACE
 from sandbox.node.commits import commit_run
 from sandbox.node.context import Context
+from sandbox.node.hub_port import HubAway
+
+_RETRY_S: Final = 0.5
 
 
 class Walk:
@@ -71,9 +77,9 @@ class Walk:
 
     def take(self, job: str, carried: Sequence[Carried]) -> Incoming | None:
         """Verify what the hub relays; ``None`` for what was taken before. Raises a typed error for anything else."""
+        if not carried:  # the job has ended at the hub, and the bodies are gone: its last word comes next
+            return None
         messages = [self.verified(job, item) for item in carried]
-        if not messages:
-            raise ProtocolViolation("the hub relays no message")
         first = messages[0].header
         row = round_of(self._kind, first.round)
         if any((m.header.round, m.header.sequence) != (first.round, first.sequence) for m in messages):
@@ -105,7 +111,18 @@ class Walk:
             except (binascii.Error, ValueError):
                 raise ProtocolViolation("a relayed body is not base64") from None
         pieces = range(-(-header.size // INLINE_BYTES))
-        return b"".join(self._context.hub.piece(job, header.key, number) for number in pieces)
+        return b"".join(self._piece(job, header, number) for number in pieces)
+
+    def _piece(self, job: str, header: Header, number: int) -> bytes:
+        """Asked for again while the hub is away: it may be restarting. Raises ``Timeout`` at the job's end."""
+        end = self._accepted.checked.permit.document.deadline + GRACE
+        while self._context.clock() < end:
+            try:
+                return self._context.hub.piece(job, header.key, number)
+            except HubAway as away:
+                self._context.log.info("%s; asking again for a body", away)
+                time.sleep(_RETRY_S)
+        raise Timeout("the hub did not hand over a body before the job's end")
 
     def _incoming(self, row: Round, messages: Sequence[Message]) -> Incoming:
         first = messages[0].header

@@ -129,11 +129,9 @@ def by_stranger(item):
 KEYS = {
     "foreign": lambda keys: [by_stranger(keys[0]), *keys[1:]],
     "missing": lambda keys: keys[:-1],
-    "none": lambda keys: [],
     "twice": lambda keys: [keys[0], keys[0], keys[1]],
     "more": lambda keys: [*keys, keys[0]],
     "another body": lambda keys: [{**keys[0], "body": keys[1]["body"]}, *keys[1:]],
-    "no body": lambda keys: [{**keys[0], "body": None}, *keys[1:]],
     "no base64": lambda keys: [{**keys[0], "body": "?"}, *keys[1:]],
 }
 
