@@ -159,6 +159,17 @@ class Change:
         """The index that the first event's leaf will have."""
         return lock_size(self.connection)
 
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """If what happens within raises, its rows and events are undone, and the change can go on without them."""
+        kept = len(self._events), self.first_index  # its lock is taken outside, or it would be given back too
+        try:
+            with self.connection.begin_nested():
+                yield
+        except BaseException:
+            del self._events[kept[0] :]
+            raise
+
     def abandon(self) -> None:
         """Nothing is to be written after all: somebody else has done it in the meantime. No event, no follower."""
         self.abandoned = True

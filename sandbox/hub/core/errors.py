@@ -52,6 +52,13 @@ class TooManyRequests(Unavailable):
         self.retry_after = max(1, math.ceil(retry_after))
 
 
+class HubFault(Unavailable):
+    """The hub's part of a kind failed in a way that nobody foresaw. It ends one job, and is no participant's fault."""
+
+    code = "hub-fault"
+    advice = "Submit again; if it fails again, the platform's operator finds the cause in the hub's log."
+
+
 class Conflicting(Rejected):
     """The same name or key was used before, for something else."""
 

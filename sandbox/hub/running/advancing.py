@@ -6,7 +6,6 @@ exception of its own ends this job, typed, and never another.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -25,7 +24,7 @@ from sandbox.hub.running.held import put_body, senders, whole_round
 from sandbox.hub.running.jobstate import job_row, set_progress
 from sandbox.hub.running.relay import relay
 from sandbox.hub.running.releasing import draft_release, hold_output, publish_release
-from sandbox.hub.running.running_job import RunningJob, running_job, walk_scope
+from sandbox.hub.running.running_job import RunningJob, foreseen, running_job, walk_scope
 from sandbox.messages import DESTROYED, SENT, VOUCH, Message, bodies_of, next_transcript, round_of, write_message
 from sandbox.policy.states import Cause, State
 from sandbox.policy.states import Event as Step
@@ -34,7 +33,6 @@ from sandbox.store.event import Event
 from sandbox.store.store import Change
 from sandbox.store.tables import jobs, messages
 
-_LOG: Final = logging.getLogger("unseen.hub")
 _SLUG: Final = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
 
@@ -49,16 +47,11 @@ def advance(hub: Hub, change: Change, job: RunningJob, content: object, envelope
                 change.also(Event("job.destroyed", HUB, job=job.id, facts={"nodes": list(job.participants)}))
         case Header() | SentRecord() | Vouch() if job.row.state == State.RUNNING:
             try:
-                _go_on(hub, change, job, content)
+                with foreseen(job), change.attempt():
+                    _go_on(hub, change, job, content)
             except (JobError, MpcError, SandboxError) as error:
                 code = str(getattr(error, "code", "protocol-failed"))
                 end_in(change, job.row, Step.FAIL, Cause.HUB, HUB, code, str(error))
-            except Exception as error:  # a kind's own fault ends its job, and no other's
-                _LOG.exception("job %s: the referee failed", job.id)
-                text = (
-                    f"the {job.kind.name} referee failed with {type(error).__name__}; the platform's log has the cause"
-                )
-                end_in(change, job.row, Step.FAIL, Cause.HUB, HUB, "hub-fault", text)
 
 
 def _go_on(hub: Hub, change: Change, job: RunningJob, content: Header | SentRecord | Vouch) -> None:

@@ -31,6 +31,7 @@ from jobs.schema import Digest
 from mpc.errors import MpcError, UnknownParty, WrongRound, WrongSession
 from sandbox.audit import MESSAGE_REFUSED
 from sandbox.errors import IntegrityFailure, InvalidTransition, NotFound, SandboxError, Unavailable
+from sandbox.hub.core.errors import HubFault
 from sandbox.hub.core.hub import HUB, Hub
 from sandbox.hub.people.tokens import Caller
 from sandbox.hub.running.advancing import advance
@@ -38,7 +39,7 @@ from sandbox.hub.running.closing import end_in
 from sandbox.hub.running.held import Key, count_sent, put_body, sent_by, stored_digest
 from sandbox.hub.running.jobstate import job_row
 from sandbox.hub.running.relay import check_room
-from sandbox.hub.running.running_job import RunningJob, running_job
+from sandbox.hub.running.running_job import RunningJob, foreseen, running_job
 from sandbox.messages import DESTROYED, SENT, STOP, VOUCH, check_header, read_message
 from sandbox.policy.states import Cause, State
 from sandbox.policy.states import Event as Step
@@ -156,6 +157,8 @@ def _fault(connection: Connection, job: RunningJob, node: str, fresh: Sequence[A
         _check_state(job.row, fresh)
         for place, item in enumerate(fresh):
             _check(connection, job, node, item, fresh[:place])
+    except HubFault as error:
+        return error
     except Unavailable:  # too much is unread: this very message is welcome in a moment
         raise
     except _REFUSED as error:
@@ -200,7 +203,8 @@ def _check_message(
         check_room(connection, job, header)
     else:
         state = job.state(connection)
-        job.referee.check(job.case, state, header.round, header.sequence, node, item.body)
+        with foreseen(job):
+            job.referee.check(job.case, state, header.round, header.sequence, node, item.body)
 
 
 def _check_sent(
@@ -270,6 +274,9 @@ def _note_refused(hub: Hub, caller: Caller, job: RunningJob, fresh: Sequence[Arr
         row = job_row(change.connection, job.id)
         if row.state == State.RUNNING:
             code = str(getattr(fault, "code", "bad-message"))
+            if isinstance(fault, HubFault):
+                end_in(change, row, Step.FAIL, Cause.HUB, HUB, code, str(fault))
+                return
             text = f"a message of {caller.subject} was refused: {fault}"
             end_in(change, row, Step.FAIL, Cause.HUB, HUB, code, text, (caller.subject,))
 

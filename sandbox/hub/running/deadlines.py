@@ -9,13 +9,14 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select
 
 from jobs.documents import moment_text
+from jobs.kinds.base import Receiver
 from jobs.kinds.registry import kind_of
 from sandbox.errors import InvalidTransition, NodeLost
 from sandbox.hub.core.hub import HUB, Hub
 from sandbox.hub.running.closing import end_job
 from sandbox.hub.running.held import senders
 from sandbox.hub.running.jobstate import participants
-from sandbox.messages import SENT
+from sandbox.messages import SENT, VOUCH
 from sandbox.policy.states import Cause, State
 from sandbox.policy.states import Event as Step
 from sandbox.store.tables import jobs
@@ -51,8 +52,12 @@ def tick(hub: Hub) -> int:
 def silent_nodes(connection: Connection, row: Row[Any]) -> tuple[str, ...]:
     """Who owes the next message of a running job."""
     nodes = participants(connection, row.id)
-    rounds = [item.name for item in kind_of(row.kind).rounds if not item.by_hub and not item.optional]
-    for name in (*rounds, SENT):
+    kind = kind_of(row.kind)
+    # who tells whom in a round between nodes is the kind's affair: there the sent records tell who is late
+    owed = [
+        item for item in kind.rounds if not item.by_hub and not item.optional and item.receiver is not Receiver.NODE
+    ]
+    for name in (*(item.name for item in owed), SENT, *([VOUCH] if kind.recomputed else ())):
         spoke = senders(connection, row.id, name)
         if silent := tuple(node for node in nodes if node not in spoke):
             return silent

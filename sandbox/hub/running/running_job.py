@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row
 
 from jobs.disclosure.profile import load_profile
 from jobs.documents import Permit, Roster, Verified, parse_json, verify_permit
+from jobs.errors import JobError
 from jobs.kinds.base import Case, Kind, Referee
 from jobs.kinds.registry import kind_of, referee_of
+from mpc.errors import MpcError
+from sandbox.errors import SandboxError
+from sandbox.hub.core.errors import HubFault
 from sandbox.hub.core.hub import Hub
 from sandbox.store import contents
+
+_LOG: Final = logging.getLogger("unseen.hub")
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,19 @@ class RunningJob:
     def state(self, connection: Connection) -> bytes | None:
         """What the referee kept."""
         return None if self.row.referee is None else contents.get(connection, walk_scope(self.id), self.row.referee)
+
+
+@contextmanager
+def foreseen(job: RunningJob) -> Iterator[None]:
+    """Run the kind's own code: what it raises is one of our types, or a ``HubFault`` whose cause the hub's log has."""
+    try:
+        yield
+    except (JobError, MpcError, SandboxError):
+        raise
+    except Exception as error:  # a kind's own fault ends its job, and no other's
+        _LOG.exception("job %s: the referee failed", job.id)
+        text = f"the {job.kind.name} referee failed with {type(error).__name__}; the platform's log has the cause"
+        raise HubFault(text) from None
 
 
 def running_job(hub: Hub, row: Row[Any]) -> RunningJob:
