@@ -172,7 +172,8 @@ class World:
         headers = options.pop("headers", {}) | ({"Authorization": f"Bearer {self.tokens[who]}"} if who else {})
         response = self.client.request(method, f"/v1{path}", headers=headers, **options)
         assert response.status_code == status, (response.status_code, response.text)
-        return response.json() if "json" in response.headers.get("content-type", "") else response.content
+        is_json = response.content and "json" in response.headers.get("content-type", "")
+        return response.json() if is_json else response.content
 
     # what people sign
 
