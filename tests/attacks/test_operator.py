@@ -181,7 +181,7 @@ def test_grants_do_not_serve_another_operator(ground: Ground) -> None:
 
 def test_a_jobs_existence_is_not_told_to_strangers(ground: Ground) -> None:
     job = ground.ask()
-    for path in ("", "/release", "/receipt", "/release.csv"):
+    for path in ("", "/release", "/receipt", "/files/csv"):
         there = call(ground, "rival", "GET", f"/jobs/{job.id}{path}")
         nowhere = call(ground, "rival", "GET", f"/jobs/job-0000000000000000{path}")
         assert there.status_code == nowhere.status_code == 404

@@ -66,6 +66,23 @@ def test_the_migrated_shape_is_the_declared_one(url: str) -> None:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
+def test_a_failed_attempt_leaves_neither_row_nor_event_and_the_change_goes_on(store: Store) -> None:
+    with store.change(event(1)) as change:
+        add_token(change, "before")
+        with suppress(ZeroDivisionError), change.attempt():
+            add_token(change, "within")
+            change.also(event(2))
+            raise ZeroDivisionError
+        with suppress(IntegrityError), change.attempt():  # a statement that the database refuses
+            add_token(change, "before")
+        assert change.also(event(3)) == 1
+        with change.attempt():
+            add_token(change, "after")
+    with store.read() as connection:
+        assert set(connection.execute(select(tokens.c.id)).scalars()) == {"before", "after"}
+    assert [LogEntry.read(leaf).subject for leaf in leaves(store)] == ["thing-1", "thing-3"]
+
+
 def test_change_and_event_are_written_together(store: Store) -> None:
     with store.change(event(1)) as change:
         add_token(change, "one")

@@ -202,8 +202,10 @@ def test_owners_see_what_left_and_the_auditor_reconciles(story: Story) -> None:
 
 def test_usage_is_booked_once_per_owner(story: Story) -> None:
     rows = story.airports.auditor.json("usage")
-    booked = {(row["operator"], row["owner"], row["dataset"]): row["runs"] for row in rows}
-    assert all(booked["acme", name, "flights"] >= 1 for name in ("EWR", "JFK", "LGA"))
+    booked = {(row["operator"], row["owner"], row["dataset"], row["unit"]): row["amount"] for row in rows}
+    for name in ("EWR", "JFK", "LGA"):
+        assert booked["acme", name, "flights", "runs"] >= 1
+        assert booked["acme", name, "flights", "cells"] > 300
 
 
 def test_the_catalogue_shows_one_dataset_with_three_holders(story: Story) -> None:
@@ -231,7 +233,7 @@ def test_asking_the_same_again_shows_the_same_release_and_charges_nothing(story:
     release = airports.operator.json("job", "release", again["id"])
     assert release["rows"] == story.seen["release"]["rows"]
     after = airports.auditor.json("usage"), spent(airports)
-    assert [row["runs"] for row in after[0]] == [row["runs"] for row in before[0]]
+    assert [row["amount"] for row in after[0]] == [row["amount"] for row in before[0]]
     assert after[1] == before[1]
 
 
