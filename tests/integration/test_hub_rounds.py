@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,9 +20,15 @@ from jobs.documents.message import ALL, Header
 from jobs.kinds.statistics.messages import FLAGS, VALUES, decode_key, decode_words, encode_key, encode_words
 from mpc.ring import Z64
 from sandbox.errors import ContentDestroyed
+from sandbox.hub.core.hub import HUB
+from sandbox.hub.running.closing import end_in
 from sandbox.hub.running.held import whole_round
+from sandbox.hub.running.jobstate import job_row
 from sandbox.hub.running.running_job import walk_scope
 from sandbox.messages import Message
+from sandbox.policy.states import Cause
+from sandbox.policy.states import Event as Step
+from sandbox.store.event import Event
 from sandbox.store.tables import content_keys, messages
 
 OWNERS = ("ewr", "jfk", "lga")
@@ -507,6 +515,24 @@ def test_killed_and_restarted_after_any_message_the_job_still_ends_released_once
     assert [(row["unit"], row["amount"]) for row in usage] == [("cells", 4), ("runs", 1)] * 3
     world.cosign_all()
     world.call("GET", f"/jobs/{job}/receipt", "acme")
+
+
+def test_a_message_that_comes_while_its_job_ends_is_refused_and_noted(world: Any, running: str) -> None:
+    """The job ends between the hub's look at it and its lock: a message that no log shows would stop its node for good."""
+    node = world.nodes["ewr"]
+    (key,) = said(node)
+    answers: list[str] = []
+    thread = threading.Thread(target=lambda: answers.append(node.post([key], status=409)["code"]))
+    with world.store.change(Event("test.ending", HUB, job=running)) as change:
+        thread.start()
+        time.sleep(0.5)  # it has looked, and waits for the lock
+        row = job_row(change.connection, running)
+        end_in(change, row, Step.CANCEL, Cause.OPERATOR, HUB, "cancelled", "the operator cancelled the job")
+    thread.join(20)
+    assert answers == ["invalid-transition"]
+    (entry,) = entries(world, running, "message.refused")
+    assert (entry["digests"], entry["facts"]["state"]) == ([key.digest], "cancelled")
+    assert world.state(running) == "cancelled"
 
 
 def test_a_late_message_is_refused_and_the_log_says_that_it_came(world: Any, running: str) -> None:

@@ -94,8 +94,12 @@ def receive(hub: Hub, caller: Caller, posted: Sequence[tuple[Envelope, bytes | N
         _note_refused(hub, caller, job, fresh, fault)
         raise fault
     if fresh:
-        with hub.store.change(_event(job, caller, fresh[0])) as change:
-            _store(hub, change, caller, job, fresh)
+        try:
+            with hub.store.change(_event(job, caller, fresh[0])) as change:
+                _store(hub, change, caller, job, fresh)
+        except InvalidTransition as ended:  # between the look and the lock: the log must say that the messages came
+            _note_refused(hub, caller, job, fresh, ended)
+            raise
     for item in arrived:
         if isinstance(item.content, Header):
             hub.uploads.drop(caller.subject, item.content.body)
@@ -257,6 +261,8 @@ def _store(hub: Hub, change: Change, caller: Caller, job: RunningJob, fresh: Seq
 
 def _note_refused(hub: Hub, caller: Caller, job: RunningJob, fresh: Sequence[Arrived], fault: Exception) -> None:
     """The log says that the messages came and were refused, so that records reconcile; a running job ends."""
+    with hub.store.read() as connection:
+        state = job_row(connection, job.id).state
     events = [
         Event(
             MESSAGE_REFUSED,
@@ -264,7 +270,7 @@ def _note_refused(hub: Hub, caller: Caller, job: RunningJob, fresh: Sequence[Arr
             job=job.id,
             subject=f"{caller.subject}:{item.key(caller.subject, job.hub_id)[0]}",
             digests=(item.digest,),
-            facts={"round": item.key(caller.subject, job.hub_id)[0], "node": caller.subject, "state": job.row.state},
+            facts={"round": item.key(caller.subject, job.hub_id)[0], "node": caller.subject, "state": state},
         )
         for item in fresh
     ]
