@@ -111,7 +111,7 @@ def sent(config: Config, as_json: AsJson = False) -> None:
             entry["job"],
             entry["round"],
             entry["operator"],
-            f"{entry['count']:,}",
+            f"{entry['count']:,}" if "count" in entry else "",
         )
     show(table)
     show_next("unseen node export --out sent.json  (for the auditor)")

@@ -25,6 +25,7 @@ from sandbox.errors import Timeout
 from sandbox.inbox import Carried
 from sandbox.messages import (
     INLINE_BYTES,
+    SENT,
     Message,
     bodies_of,
     check_header,
@@ -204,7 +205,9 @@ class Walk:
 
     def _say_done(self, connection: Connection, at: str) -> None:
         commits, salts = commit_run(json_digest(self._parts), self._context.rng)
-        self._context.record.append(connection, {"at": at, "round": "sent", "permit": self.case.permit, "salts": salts})
+        order = self._accepted.checked.permit.document
+        named = {"job": order.job, "permit": self.case.permit, "operator": order.operator, "kind": self._kind.name}
+        self._context.record.append(connection, {"at": at, "round": SENT, **named, "salts": salts})
         self._context.outbox.queue_sent_record(
             connection, self._accepted.checked.permit, self.transcript, self._metered, commits, at
         )

@@ -57,4 +57,4 @@ def test_one_owner_s_table_is_released_by_its_own_node(airports: Airports) -> No
     verified = verify_receipt(receipt, federation.trust, datetime.now(UTC))
     assert verified.permit.document.participants == (f"node-{HOLDER}",)
     sent = federation.ask_node(HOLDER, {"do": "sent"})["entries"]
-    assert [entry["round"] for entry in sent if entry["job"] == job.id] == ["flags", "values"]
+    assert [entry["round"] for entry in sent if entry["job"] == job.id] == ["flags", "values", "sent"]

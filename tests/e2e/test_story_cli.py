@@ -193,7 +193,8 @@ def test_owners_see_what_left_and_the_auditor_reconciles(story: Story) -> None:
         records.append(story.folder / f"sent-{name}.json")
         airports.owner(name)("node", "export", *config, "--out", records[-1])
     sent = airports.owner("JFK").json("node", "sent", "--config", airports.node("JFK"))
-    assert [entry["round"] for entry in sent if entry["job"] == story.job] == ["flags", "values"]
+    assert [entry["round"] for entry in sent if entry["job"] == story.job] == ["flags", "values", "sent"]
+    assert "values" in airports.owner("JFK")("node", "sent", "--config", airports.node("JFK")).out
     status = airports.owner("JFK").json("node", "status", "--config", airports.node("JFK"))
     assert status["log_failure"] is None
     assert set(status["datasets"]) == {"flights", "planes"}

@@ -35,7 +35,9 @@ def test_a_hub_that_stays_away_ends_the_job_at_its_deadline(federation, orders):
     federation.hub.order(documents)
     federation.drive(lambda: len(federation.hub.faults) < 1000)
     federation.clock.pass_(days=1)
-    federation.drive(lambda: all(federation.states(n) == [("failed", "timeout")] for n in federation.names))
+    federation.drive(lambda: all(federation.states(n)[0][0] == "failed" for n in federation.names))
+    codes = {federation.states(n)[0][1] for n in federation.names}
+    assert "timeout" in codes <= {"timeout", "node-stopped"}  # or it heard of the first one's stop
     assert federation.ledger(NODE)["grant"] == (1, "refunded")
 
 
@@ -44,7 +46,9 @@ def test_a_hub_that_relays_nothing_is_a_silent_hub(federation, orders):
     federation.hub.order(orders.Documents())
     federation.drive(lambda: all(item == "messages" for item in last_items(federation)))
     federation.clock.pass_(days=1)
-    federation.drive(lambda: all(federation.states(n) == [("failed", "timeout")] for n in federation.names))
+    federation.drive(lambda: all(federation.states(n)[0][0] == "failed" for n in federation.names))
+    codes = {federation.states(n)[0][1] for n in federation.names}
+    assert "timeout" in codes <= {"timeout", "node-stopped"}  # or it heard of the first one's stop
     assert federation.ledger(NODE)["grant"] == (1, "refunded")
 
 
