@@ -221,7 +221,9 @@ def reconcile(stage: Stage, results: Path) -> None:
         "no.", "job", "round", "operator", "pairs (statistic, cell)", title="What left node-JFK, from its own record"
     )
     for entry in entries:
-        grid.add_row(str(entry["sequence"]), entry["job"], entry["round"], entry["operator"], str(entry["count"]))
+        grid.add_row(
+            str(entry["sequence"]), entry["job"], entry["round"], entry["operator"], str(entry.get("count", ""))
+        )
     out.print(grid)
     for line in stage.federation.reconcile(results):
         out.print(line)
