@@ -134,9 +134,13 @@ def halted(ground: Ground) -> Any:
 def test_a_bad_post_is_refused_and_changes_nothing(ground: Ground, halted: tuple[Any, Post], name: str) -> None:
     job, post = halted
     before = snapshot(ground, job.id)
-    status, problem = send(ground, "A", BAD[name](post.body))
-    assert 400 <= status < 500
-    assert problem["code"]
+    answer = post_as(ground, "A", BAD[name](post.body))
+    if answer is None:  # refused by its announced size and closed unread: the answer may be lost with the connection
+        assert name == "swollen"
+    else:
+        status, problem = answer
+        assert 400 <= status < 500
+        assert problem["code"]
     assert snapshot(ground, job.id) == before
 
 
@@ -201,12 +205,18 @@ def snapshot(ground: Ground, job: str) -> tuple[Any, ...]:
 
 
 def send(ground: Ground, owner: str, body: bytes, path: str | None = None) -> tuple[int, dict[str, Any]]:
-    """Post as this node, straight to the hub."""
+    """Post as this node, straight to the hub, which answers."""
+    answer = post_as(ground, owner, body, path)
+    assert answer is not None
+    return answer
+
+
+def post_as(ground: Ground, owner: str, body: bytes, path: str | None = None) -> tuple[int, dict[str, Any]] | None:
+    """``None`` if the hub closed the connection without an answer."""
     token = read_private(ground.places.node(owner) / "node.token").decode().strip()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     answer = ground.proxy.forward("POST", f"/v1/nodes/{path or f'node-{owner}'}/messages", body, headers)
-    assert answer is not None
-    return answer[0], json.loads(answer[2])
+    return None if answer is None else (answer[0], json.loads(answer[2]))
 
 
 assert set(toy.OWNERS) == {"A", "B", "C"}

@@ -50,8 +50,8 @@ class Statistics:
     def read(self, plan: Mapping[str, Any]) -> Plan:
         try:
             return Plan.model_validate(plan)
-        except ValidationError:
-            raise BadDocument("this is no valid plan of a statistic") from None
+        except ValidationError as error:
+            raise BadDocument(f"not a valid plan of a statistic: {faults(error)}") from None
 
     def to_json(self, plan: Plan) -> dict[str, Any]:
         return plan.model_dump(mode="json")
