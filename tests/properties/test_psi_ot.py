@@ -51,7 +51,9 @@ VALID = [
 DECODERS = [ReceiverHello, SenderHello, Correction, Masks, Hint, KeyShare]
 
 
-@pytest.mark.parametrize(("decoder", "message"), list(zip(DECODERS, VALID, strict=True)))
+@pytest.mark.parametrize(
+    ("decoder", "message"), zip(DECODERS, VALID, strict=True), ids=lambda value: getattr(value, "__name__", "")
+)
 def test_decoding_inverts_encoding(decoder: type, message: bytes) -> None:
     assert decoder.decode(message, SESSION).encode(SESSION) == message  # type: ignore[attr-defined]
 

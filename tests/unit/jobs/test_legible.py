@@ -120,7 +120,7 @@ FIELDS: list[tuple[type[Document], str]] = [
 
 
 @pytest.mark.parametrize(("document", "field"), FIELDS)
-@pytest.mark.parametrize("name", set(HIDING) - {"half a surrogate pair"})
+@pytest.mark.parametrize("name", [name for name in HIDING if name != "half a surrogate pair"])
 def test_a_document_field_shows_what_it_says(document: type[Document], field: str, name: str) -> None:
     value: Any = (HIDING[name],) if field == "reasons" else HIDING[name]
     honest: Any = ("北京",) if field == "reasons" else "北京"
