@@ -2,7 +2,7 @@
 
 Fixed for every profile: q = 2^32 (machine arithmetic is the reduction), p = 256 (a table cell is one byte, so
 Delta = q/p = 2^24 exactly and sums wrap at 256 by themselves), uniform secrets, errors from the discrete Gaussian of
-standard deviation 6.4. Both profiles and the estimates behind them are in docs/adr/mpc-pir.md.
+standard deviation 6.4. Both profiles and the estimates behind them are in docs/adr/0003-mpc-pir.md.
 """
 
 from __future__ import annotations

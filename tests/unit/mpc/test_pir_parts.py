@@ -209,7 +209,7 @@ def test_tables_are_near_square_and_the_filter_costs_little() -> None:
 
 
 def test_the_page_states_what_the_code_computes() -> None:
-    page = (Path(__file__).parents[3] / "docs/adr/mpc-pir.md").read_text()
+    page = (Path(__file__).parents[3] / "docs/adr/0003-mpc-pir.md").read_text()
     rows = re.findall(
         r"^\| ([\d.]+) (MiB|GiB) \| 2\^(\d+) \| (-[\d.]+) \| .* \| ([\d.]+) (MiB|GiB) \| .* \|$", page, re.M
     )
