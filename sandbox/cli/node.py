@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -22,12 +22,18 @@ from sandbox.cli.context import (
     new_passphrase,
     now,
 )
+from sandbox.cli.node_alarms import acknowledge, alarms
+from sandbox.cli.node_exclude import exclude
+from sandbox.cli.own_node import ask_node
 from sandbox.cli.render import command, moment, show_next
 from sandbox.cli.terminal import listing, row, say, say_exactly, say_json, show
 from sandbox.keys import load_key
 
 app = typer.Typer(help="Run a node and look at what left it (owner).", no_args_is_help=True)
 Config = NodeConfig
+app.command()(alarms)
+app.command()(acknowledge)
+app.command()(exclude)
 
 
 @app.command()
@@ -78,7 +84,7 @@ def serve(config: Config) -> None:
 @app.command()
 def status(config: Config, as_json: AsJson = False) -> None:
     """What runs, what was spent, how far the log was followed."""
-    answer = _ask(config, {"do": "status"})
+    answer = ask_node(config, {"do": "status"})
     if as_json:
         say_json(answer)
         return
@@ -87,6 +93,10 @@ def status(config: Config, as_json: AsJson = False) -> None:
         say("[bold red]the log does not hold:[/] {why}", why=answer["log_failure"])
     for name, version in answer["datasets"].items():
         say("holds {name}, version {version}…", name=name, version=version[:20])
+    standing = [item for item in ask_node(config, {"do": "alarms"})["alarms"] if item["acknowledged"] is None]
+    if standing:
+        say("[bold red]{count} alarm(s) stand: this node runs no job[/]", count=len(standing))
+        show_next("unseen node alarms")
     for account, amount in answer["spent"].items():
         say("spent {amount:>9,} of {account}…", amount=amount, account=account[:40])
 
@@ -94,7 +104,7 @@ def status(config: Config, as_json: AsJson = False) -> None:
 @app.command()
 def sent(config: Config, as_json: AsJson = False) -> None:
     """Everything that left this node, from its own encrypted record."""
-    entries = _ask(config, {"do": "sent"})["entries"]
+    entries = ask_node(config, {"do": "sent"})["entries"]
     if as_json:
         say_json(entries)
         return
@@ -125,7 +135,7 @@ def export(config: Config, to: Annotated[Path, typer.Option("--out", help="File 
     after: int | None = 0
     page = 1
     while after is not None:
-        answer = _ask(config, {"do": "export", "after": after})
+        answer = ask_node(config, {"do": "export", "after": after})
         file = to if page == 1 else to.with_name(f"{to.stem}-{page}{to.suffix}")
         file.write_text(json.dumps(answer["record"]))
         say("written to {file}", file=file)
@@ -148,7 +158,7 @@ def revoke(
 
     settings = load_config(config)
     envelope = build_revocation(settings.owner, Digest(grant), [load_key(key)], now(), reason)
-    answer = _ask(config, {"do": "revoke", "revocation": envelope.to_json()})
+    answer = ask_node(config, {"do": "revoke", "revocation": envelope.to_json()})
     say("this node obeys the revocation now")
     if not answer["known"]:
         say("[bold]nothing has run here under this grant[/]: compare its digest with your list of grants")
@@ -156,14 +166,3 @@ def revoke(
         with connect(hub or settings.hub, token_file) as client:
             client.revoke(envelope)
         say("the hub has been told")
-
-
-def _ask(config: Path, command: dict[str, Any]) -> dict[str, Any]:
-    from sandbox.errors import Rejected
-    from sandbox.node.config import load_config
-    from sandbox.node.control import ask
-
-    answer = ask(load_config(config).state_dir, command)
-    if "error" in answer:
-        raise Rejected(str(answer["error"]))
-    return answer

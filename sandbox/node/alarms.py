@@ -6,6 +6,7 @@ signed export and the hub's log.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select, update
@@ -16,6 +17,16 @@ from sandbox.node.tables import alarms
 UNRELEASED: Final = "sent-but-not-released"
 MISLED: Final = "told-differently"
 ALTERED: Final = "release-altered"
+_AUDITOR: Final = (
+    "Run `unseen node export` and give the file to the auditor, who compares it with the hub's log "
+    "(`unseen log reconcile`)."
+)
+ADVICE: Final[Mapping[str, str]] = {
+    UNRELEASED: f"Ask the hub why. {_AUDITOR} Until that is explained, revoke the grant: `unseen node revoke`.",
+    MISLED: f"The hub cannot have done this by accident: accept nothing more from it. {_AUDITOR}",
+    ALTERED: f"Do not rely on this release. {_AUDITOR}",
+}
+"""What the owner does next, by the alarm's code."""
 
 
 def raise_alarm(connection: Connection, job: str, permit: str, code: str, text: str, at: str) -> None:
@@ -36,11 +47,16 @@ def check_quiet(connection: Connection) -> None:
 
 
 def alarm_list(connection: Connection) -> list[dict[str, Any]]:
-    return [dict(row._mapping) for row in connection.execute(select(alarms).order_by(alarms.c.id))]
+    """All alarms, oldest first, with ``advice``; ``acknowledged`` is null while one stands."""
+    rows = connection.execute(select(alarms).order_by(alarms.c.id))
+    return [{**row._mapping, "advice": ADVICE.get(row.code, _AUDITOR)} for row in rows]
 
 
-def acknowledge(connection: Connection, number: int, at: str) -> None:
-    """The owner has seen it; raises ``NotFound``."""
-    changed = connection.execute(update(alarms).where(alarms.c.id == number).values(acknowledged=at))
-    if not changed.rowcount:
+def acknowledge(connection: Connection, number: int, at: str) -> list[int]:
+    """The owner has seen it; the first time counts. Returns what still stands; raises ``NotFound``."""
+    this = alarms.c.id == number
+    if connection.execute(select(alarms.c.id).where(this)).first() is None:
         raise NotFound(f"there is no alarm {number}")
+    connection.execute(update(alarms).where(this & alarms.c.acknowledged.is_(None)).values(acknowledged=at))
+    standing = select(alarms.c.id).where(alarms.c.acknowledged.is_(None)).order_by(alarms.c.id)
+    return list(connection.execute(standing).scalars())

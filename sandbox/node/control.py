@@ -131,8 +131,8 @@ class Control:
             raise InvalidSpec("acknowledge: alarm is the number of an alarm")
         context = self._node.context
         with context.state.write() as connection:
-            acknowledge(connection, number, moment_text(context.clock()))
-        return {"acknowledged": number}
+            standing = acknowledge(connection, number, moment_text(context.clock()))
+        return {"acknowledged": number, "standing": standing}
 
     def _export(self, after: Any) -> dict[str, Any]:
         """The signed list of all messages that left, without gap: what the auditor reconciles with the hub's log.

@@ -60,7 +60,7 @@ def test_numbers_that_left_without_a_release_stop_the_node_until_its_owner_has_l
         [alarm] = ask(folder, {"do": "alarms"})["alarms"]
         assert (alarm["job"], alarm["code"], alarm["acknowledged"]) == ("job-1", UNRELEASED, None)
         assert ask(folder, {"do": "acknowledge", "alarm": alarm["id"] + 1})["code"] == "not-found"
-        assert ask(folder, {"do": "acknowledge", "alarm": alarm["id"]}) == {"acknowledged": alarm["id"]}
+        assert ask(folder, {"do": "acknowledge", "alarm": alarm["id"]}) == {"acknowledged": alarm["id"], "standing": []}
     finally:
         control.stop()
     proven(federation)
