@@ -1,7 +1,8 @@
 """A signed document: DSSE envelope (secure-systems-lab/dsse v1.0.2) over canonical JSON, with Ed25519.
 
 ``sign`` makes one, ``verify_threshold`` counts the distinct trusted keys that signed it. The signed bytes (PAE) name
-the payload type, so a grant can never be shown as a permit. Why not securesystemslib's class: docs/adr/0001-documents.md.
+the payload type, so a grant can never be shown as a permit. Why not securesystemslib's class:
+docs/adr/0001-documents.md.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import typer
 from sandbox.cli.main import app
 
 ROOT = Path(__file__).parents[2]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+PAGES = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
 CODE = re.compile(r"`([^`\n]+)`")
 FENCE = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ROOT_COMMAND = typer.main.get_command(app)
@@ -81,3 +81,10 @@ def commands(command: object, name: str = "unseen") -> Iterator[tuple[str, objec
     yield name, command
     for word, below in getattr(command, "commands", {}).items():
         yield from commands(below, f"{name} {word}")
+
+
+def test_every_page_is_in_the_index() -> None:
+    """Decisions have an index of their own."""
+    index = (ROOT / "docs" / "README.md").read_text()
+    pages = [page for page in PAGES if page.parent.name != "adr" and page.name != "README.md"]
+    assert {page.name for page in pages if f"{page.name})" not in index and f"{page.name}#" not in index} == set()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.documents import Vouch, digest
+from jobs.documents import Vouch, digest, salted_commitment
 from sandbox.errors import ReceiptRefused
 from sandbox.verify import verify_receipt
 from sandbox.verify.vouched import UNPROVEN
@@ -55,3 +55,18 @@ def test_content_in_its_canonical_form_matches_the_release(worlds):
     assert verified.output.media_type == "application/json"
     with pytest.raises(ReceiptRefused, match="not what was released"):
         verify_receipt(world.receipt(), world.trust, None, worlds.CANONICAL + b" ", worlds.SALT)
+
+
+def test_a_hub_that_releases_other_numbers_is_not_found_out_and_the_receipt_says_that(worlds):
+    """Not protected today (SECURITY.md): nothing ties the content to what the nodes sent, until participants sign it."""
+    other = worlds.CANONICAL.replace(b"120", b"1120")
+    assert other != worlds.CANONICAL
+    bend = {"release": worlds.change(content=salted_commitment(worlds.SALT, digest(other)))}
+    world = worlds.World(bend=bend)
+    verified = verify_receipt(world.receipt(), world.trust, None, other, worlds.SALT)
+    assert verified.output is not None
+    assert UNPROVEN in verified.checks
+    honest = worlds.World()  # what participants signed is this content's release, and holds for no other
+    world.vouches = [vouch(honest, node).sign(worlds.key(node)) for node in worlds.NODES]
+    with pytest.raises(ReceiptRefused, match="another release"):
+        verify_receipt(world.receipt(), world.trust)
