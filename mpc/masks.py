@@ -30,6 +30,8 @@ PUBLIC_BYTES: Final = 32
 CONTEXT_BYTES_MIN: Final = 16
 _LABEL: Final = b"unseen/mpc/masks/v1"
 _P25519: Final = (1 << 255) - 19
+_ANYBODY: Final = X25519PrivateKey.from_private_bytes(bytes(32))
+"""Any scalar finds a point of low order: clamped, it is a multiple of all their orders (RFC 7748 section 5)."""
 
 
 def pairwise_masks(
@@ -51,14 +53,7 @@ def pairwise_masks(
     under two openings. Raises ``TooFewParties`` for fewer than two participants, ``UnknownParty`` if ``own`` is not
     among them, ``IntegrityError`` for a mismatched, repeated or low-order key.
     """
-    if len(publics) < 2:
-        raise TooFewParties("masks need at least two participants")
-    if own not in publics:
-        raise UnknownParty(f"{own} is not among the participants")
-    if publics[own] != key.public:
-        raise IntegrityError("the public key announced for this participant is not the one of its mask key")
-    if len(set(publics.values())) != len(publics):
-        raise IntegrityError("two participants announce the same public key")
+    check_publics(key, own, publics)
     if len(context) < CONTEXT_BYTES_MIN:
         raise BadParameters("the context must be a digest over permit, plan and participants (at least 16 bytes)")
     if n < 0:
@@ -96,10 +91,7 @@ class MaskKey:
     def agree(self, public: bytes) -> bytes:
         """Return the 32-byte shared secret; ``IntegrityError`` for a non-canonical or low-order public key."""
         check_public(public)
-        try:
-            return self._private.exchange(X25519PublicKey.from_public_bytes(public))
-        except ValueError:  # RFC 7748 section 6.1: all-zero output, a point of low order
-            raise IntegrityError("a participant's public key has low order") from None
+        return self._private.exchange(X25519PublicKey.from_public_bytes(public))
 
     def check_unused(self, round: str) -> None:
         if round in self._used:
@@ -117,10 +109,30 @@ class MaskKey:
         raise KeyPolicyViolation("a mask key is never pickled or copied")
 
 
+def check_publics(key: MaskKey, own: PartyName, publics: Mapping[PartyName, bytes]) -> None:
+    """Judge what all participants announced, before anything is computed for them; raises as ``pairwise_masks``."""
+    if len(publics) < 2:
+        raise TooFewParties("masks need at least two participants")
+    if own not in publics:
+        raise UnknownParty(f"{own} is not among the participants")
+    if publics[own] != key.public:
+        raise IntegrityError("the public key announced for this participant is not the one of its mask key")
+    if len(set(publics.values())) != len(publics):
+        raise IntegrityError("two participants announce the same public key")
+    for public in publics.values():
+        check_public(public)
+
+
 def check_public(public: bytes) -> None:
-    """Raise ``IntegrityError`` unless these are 32 bytes in canonical form (so one point has one encoding)."""
+    """Raise ``IntegrityError`` unless these are 32 bytes in canonical form (so one point has one encoding), and no
+    point of low order, whose shared secrets everybody knows. Needs no key: whoever relays or hears one can judge it.
+    """
     if len(public) != PUBLIC_BYTES or int.from_bytes(public, "little") >= _P25519:
         raise IntegrityError("a participant's public key is not a canonical X25519 key of 32 bytes")
+    try:
+        _ANYBODY.exchange(X25519PublicKey.from_public_bytes(public))
+    except ValueError:  # RFC 7748 section 6.1: all-zero output
+        raise IntegrityError("a participant's public key has low order") from None
 
 
 def derive_seed(secret: bytes, label: bytes, *fields: bytes) -> bytes:

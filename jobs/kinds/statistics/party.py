@@ -32,7 +32,7 @@ from jobs.kinds.statistics.messages import (
 from jobs.kinds.statistics.opening import Bits, flag_count, opening, pack
 from jobs.kinds.statistics.plan.types import Plan
 from jobs.kinds.statistics.step import ScanStep
-from mpc.masks import MaskKey, pairwise_masks
+from mpc.masks import MaskKey, check_publics, pairwise_masks
 from mpc.party import PartyName
 from mpc.ring import Z64, Ring, Vector
 
@@ -48,6 +48,10 @@ class Part(Protocol):
     """How this node's flags and numbers are written: masked among others, rounded when alone."""
 
     public: bytes
+
+    def hear(self, keys: Incoming) -> None:
+        """Judge every participant's mask key as soon as it is relayed; raises a typed error."""
+        ...
 
     def flags(self, keys: Incoming, verdict: PartVerdict) -> bytes: ...
 
@@ -79,6 +83,7 @@ class StatisticsParty:
     def receive(self, incoming: Incoming) -> Sequence[Act]:
         match incoming.round:
             case "key" if self._keys is None:
+                self._part.hear(incoming)  # at once, whatever the scan is doing: a bad key ends the job here
                 acts = self._flags(incoming, self._result)
                 self._keys = incoming
                 return acts
@@ -130,9 +135,13 @@ class MaskedPart:
         self._publics: dict[PartyName, bytes] = {}
         self.public = self._key.public
 
-    def flags(self, keys: Incoming, verdict: PartVerdict) -> bytes:
+    def hear(self, keys: Incoming) -> None:
         """Raises ``ProtocolViolation`` unless the keys are those of all participants, ``MpcError`` for a bad one."""
-        self._publics = _publics(self._seat, keys, self.public)
+        publics = _publics(self._seat, keys, self.public)
+        check_publics(self._held(), PartyName(self._seat.own), publics)
+        self._publics = publics
+
+    def flags(self, keys: Incoming, verdict: PartVerdict) -> bytes:
         flat = np.stack([verdict.fail.reshape(-1), verdict.present.reshape(-1)], axis=1).reshape(-1)
         vector = Z64.zeros(flag_count(self._plan))
         marked = np.flatnonzero(flat)
@@ -151,11 +160,14 @@ class MaskedPart:
         self._publics.clear()
 
     def _masked(self, ring: Ring, vector: Vector, seen: Incoming, round: str) -> Words:
+        own = PartyName(self._seat.own)
+        mask = pairwise_masks(self._held(), own, self._publics, seen.transcript, round, ring, len(vector))
+        return ring.add(vector, mask).reshape(len(vector), ring.bits // 64).astype(np.uint64, copy=False)
+
+    def _held(self) -> MaskKey:
         if self._key is None:
             raise ProtocolViolation("this job's mask key has been destroyed")
-        own = PartyName(self._seat.own)
-        mask = pairwise_masks(self._key, own, self._publics, seen.transcript, round, ring, len(vector))
-        return ring.add(vector, mask).reshape(len(vector), ring.bits // 64).astype(np.uint64, copy=False)
+        return self._key
 
 
 class OnlyPart:
@@ -167,8 +179,11 @@ class OnlyPart:
         """What the walk begins with; its private half is dropped at once, for it masks nothing."""
         self._passed: Bits | None = None
 
-    def flags(self, keys: Incoming, verdict: PartVerdict) -> bytes:
+    def hear(self, keys: Incoming) -> None:
+        """Raises ``ProtocolViolation`` unless the hub relays this node's own key and no other."""
         _publics(self._seat, keys, self.public)
+
+    def flags(self, keys: Incoming, verdict: PartVerdict) -> bytes:
         self._passed = verdict.present & ~verdict.fail
         vector = Z64.zeros(flag_count(self._plan))
         vector[1::2] = self._passed.reshape(-1)
