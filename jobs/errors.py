@@ -58,6 +58,15 @@ class InvalidRequest(JobError):
     advice = "Correct the named field or construct and submit again."
 
 
+class BadKind(JobError):
+    """A kind of job that hub and nodes cannot drive: its table of rounds, or its name, says why."""
+
+    code = "bad-kind"
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(f"kind of job {kind[:64]!r}: {text}")
+
+
 class DisclosureBlocked(JobError):
     """The gate says no: more than the profile releases, or a number that no data within the plan gives."""
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from jobs.documents import Envelope, SigningKey, canonical, digest
 from jobs.documents.message import ALL, Header
 from jobs.errors import ProtocolViolation
-from jobs.kinds.base import MESSAGE_BYTES, Kind, Receiver, Round
+from jobs.kinds.base import MESSAGE_BYTES, RESERVED_ROUNDS, Kind, Receiver, Round
 from jobs.schema import Digest
 from mpc.errors import MalformedMessage, UnknownParty, WrongRound, WrongSession
 from mpc.party import RandomBytes
@@ -27,7 +27,7 @@ INLINE_BYTES: Final = 1 << 20
 """A larger body travels in pieces of this size beside its header."""
 SENT, STOP, DESTROYED, VOUCH = "sent", "stop", "destroyed", "vouch"
 """What a node says about a job apart from the kind's rounds; stored under these names, so no kind may use them."""
-RESERVED: Final = frozenset({SENT, STOP, DESTROYED, VOUCH, "output"})
+RESERVED: Final = RESERVED_ROUNDS
 _SUITE: Final = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.CHACHA20_POLY1305)
 
 

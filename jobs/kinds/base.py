@@ -25,6 +25,8 @@ R = TypeVar("R")
 RandomBytes = Callable[[int], bytes]
 MESSAGE_BYTES: Final = 1 << 31
 """No message of any round is larger; in how many pieces it travels is the transport's affair."""
+RESERVED_ROUNDS: Final = frozenset({"sent", "stop", "destroyed", "vouch", "output"})
+"""What nodes say and hear of every job apart from its kind's rounds: no round has one of these names."""
 
 
 # --- rounds ------------------------------------------------------------------------------------------------------
@@ -51,7 +53,8 @@ class Round:
     reveals: bool = False
     """Informative: whoever reads it learns something about the data. After it no charge is given back."""
     binding: bool = False
-    """The point of no return: a node that has sent it does not abort any more. Implies ``reveals``."""
+    """The point of no return: a node that has sent it does not abort any more. It ``reveals``, and so do all rounds of
+    nodes after it, which are binding too (``jobs.kinds.registry.check_rounds``)."""
     repeats: int = 1
     """At most so many messages of one sender to one receiver, numbered from 0 without a gap."""
     optional: bool = False
