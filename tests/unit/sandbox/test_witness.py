@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -17,32 +14,22 @@ from sandbox.keys import Trust
 from sandbox.log_link import News
 from sandbox.witness.seen import SeenFile
 from sandbox.witness.witness import Witness
+from tests.support.orders import NOW, ORIGIN, ROOT, roster
+from tests.support.signed import key
+from tests.support.world import Nodes
 
 NEW_HUB = SigningKey.from_seed(bytes(range(32)))
 
 
-def _worlds():
-    name = "unseen_test_world"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "verify" / "world.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
-
-
-W = _worlds()
-
-
 def signed(**fields):
-    return W.roster(**fields).sign(W.key("root-1"), W.key("root-2")).to_json()
+    return roster(**fields).sign(key("root-1"), key("root-2")).to_json()
 
 
 class Hub:
     """The log's side of the API over a real tree."""
 
     def __init__(self) -> None:
-        self.tree, self.size, self.key = W.Nodes(), 0, W.key("hub")
+        self.tree, self.size, self.key = Nodes(), 0, key("hub")
         self.chain, self.cosigned = [signed()], []
         self.note, self.deaf = None, False
         self.again: list[bool] = []
@@ -62,7 +49,7 @@ class Hub:
     def shown(self):
         if self.note is not None:
             return self.note
-        return Checkpoint(W.ORIGIN, self.size, root(self.tree, self.size)).sign(self.key).encode()
+        return Checkpoint(ORIGIN, self.size, root(self.tree, self.size)).sign(self.key).encode()
 
     def rosters(self):
         return self.chain
@@ -80,10 +67,10 @@ def witness(hub, tmp_path):
     return make(hub, tmp_path)
 
 
-def make(hub, folder, oldest=1, clock=lambda: W.NOW):
-    trust = Trust(root=W.ROOT, origin=W.ORIGIN, oldest_roster=oldest)
-    seen = SeenFile(folder / "seen.json", W.ORIGIN)
-    return Witness("witness-1", W.key("witness-1"), trust, hub, seen, clock)
+def make(hub, folder, oldest=1, clock=lambda: NOW):
+    trust = Trust(root=ROOT, origin=ORIGIN, oldest_roster=oldest)
+    seen = SeenFile(folder / "seen.json", ORIGIN)
+    return Witness("witness-1", key("witness-1"), trust, hub, seen, clock)
 
 
 def test_a_growing_log_is_cosigned_once_per_size(hub, witness):
@@ -98,7 +85,7 @@ def test_a_growing_log_is_cosigned_once_per_size(hub, witness):
 
 def test_the_state_is_on_disk_before_the_cosignature_leaves(hub, witness, tmp_path):
     witness.step(0)
-    assert SeenFile(tmp_path / "seen.json", W.ORIGIN).load().size == 3
+    assert SeenFile(tmp_path / "seen.json", ORIGIN).load().size == 3
     hub.deaf = True
     with pytest.raises(HubAway):
         witness.step(0)
@@ -133,7 +120,7 @@ def test_a_note_of_a_stranger_is_refused_and_convicts_nobody(hub, witness):
     hub.key = NEW_HUB
     with pytest.raises(BadLogSignature):
         witness.step(0)
-    hub.key = W.key("hub")
+    hub.key = key("hub")
     assert witness.step(0)
 
 
@@ -144,7 +131,7 @@ def rotated():
 def test_an_older_roster_is_not_believed_after_a_newer_one(hub, witness, tmp_path):
     hub.chain, hub.key = [signed(), rotated()], NEW_HUB
     assert witness.step(0)
-    hub.chain, hub.key = [signed()], W.key("hub")  # the old, unexpired roster, and whoever has the old hub key
+    hub.chain, hub.key = [signed()], key("hub")  # the old, unexpired roster, and whoever has the old hub key
     hub.grow(1)
     for again in (witness, make(hub, tmp_path)):
         with pytest.raises(BadLogSignature):
@@ -159,10 +146,10 @@ def test_an_older_roster_is_not_believed_after_a_newer_one(hub, witness, tmp_pat
 def test_another_roster_of_the_same_version_is_refused(hub, tmp_path):
     from jobs.errors import RosterRollback
 
-    times = [W.NOW]
+    times = [NOW]
     witness = make(hub, tmp_path, clock=lambda: times[-1])
     witness.step(0)
-    times.append(W.NOW + timedelta(minutes=2))  # it looks for a newer roster once a minute
+    times.append(NOW + timedelta(minutes=2))  # it looks for a newer roster once a minute
     hub.chain = [signed(hub=HubEntry(id="hub", key=NEW_HUB.public.text))]
     hub.grow(1)
     with pytest.raises(RosterRollback):

@@ -1,6 +1,6 @@
 """A permit stays within grants and commitment, or the first difference is named. Each case bends one bound thing."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -21,6 +21,12 @@ from jobs.documents import (
     verify_status,
 )
 from jobs.errors import BadDocument, BadSignature, Expired, OutOfScope, UnknownSigner
+from sandbox.catalogue.register import schema_digest
+from sandbox.keys import certify_node
+from tests.support import orders
+from tests.support.orders import FLIGHTS, NOW, RULE, owner_keys
+from tests.support.signed import DAY, NODES, key, participants, seal
+from tests.support.world import World
 
 OTHER = digest(b"another")
 
@@ -35,8 +41,8 @@ def check(world, now=None):
     check_basis(Basis(permit, tuple(grants), commitment, records, status, roster))
 
 
-def test_the_unbent_world_passes(worlds):
-    check(worlds.World(), worlds.NOW)
+def test_the_unbent_world_passes():
+    check(World(), NOW)
 
 
 @pytest.mark.parametrize(
@@ -49,59 +55,57 @@ def test_the_unbent_world_passes(worlds):
         ("plan_digest", OTHER),
     ],
 )
-def test_a_grant_that_binds_another_thing_is_not_covered(worlds, field, value):
+def test_a_grant_that_binds_another_thing_is_not_covered(field, value):
     with pytest.raises(OutOfScope) as refused:
-        check(worlds.World(bend={"grant:jfk": worlds.change(**{field: value})}))
+        check(World(bend={"grant:jfk": orders.change(**{field: value})}))
     assert refused.value.field == field
 
 
-def test_participants_their_order_owners_and_keys_are_bound(worlds):
-    ewr, jfk, lga = worlds.participants(worlds.NODES)
+def test_participants_their_order_owners_and_keys_are_bound():
+    ewr, jfk, lga = participants(NODES)
     for bound in (
         (jfk, ewr, lga),
         (ewr, jfk),
-        (ewr, jfk, lga.model_copy(update={"key": worlds.key("another").public.text})),
+        (ewr, jfk, lga.model_copy(update={"key": key("another").public.text})),
         (ewr, jfk, lga.model_copy(update={"owner": "ewr"})),
     ):
         with pytest.raises(OutOfScope) as refused:
-            check(worlds.World(bend={"grant:jfk": worlds.change(participants=bound)}))
+            check(World(bend={"grant:jfk": orders.change(participants=bound)}))
         assert refused.value.field == "participants"
 
 
-def test_a_new_roster_with_the_same_keys_voids_no_grant(worlds):
+def test_a_new_roster_with_the_same_keys_voids_no_grant():
     """The grants were signed under version 1; the permit is issued under version 2, in which a witness is another."""
-    witness = WitnessEntry(name="witness-9", key=worlds.key("witness-9").public.text)
-    bend = {"roster": worlds.change(version=2, witnesses=(witness,))}
-    old, new = worlds.World(), worlds.World(bend=bend)
+    witness = WitnessEntry(name="witness-9", key=key("witness-9").public.text)
+    bend = {"roster": orders.change(version=2, witnesses=(witness,))}
+    old, new = World(), World(bend=bend)
     assert [item.digest for item in old.grants] == [item.digest for item in new.grants]
     assert old.roster.digest != new.roster.digest
     check(new)
 
 
-def test_a_node_key_that_changed_in_the_roster_voids_the_grants(worlds):
-    start, end = worlds.roster().issued, worlds.roster().expires
-    node = worlds.certify_node(
-        "lga", "node-lga", worlds.key("new").public, worlds.seal("new").public, start, end, worlds.owner_keys("lga")
-    )
-    first, second, third = worlds.roster().owners
+def test_a_node_key_that_changed_in_the_roster_voids_the_grants():
+    start, end = orders.roster().issued, orders.roster().expires
+    node = certify_node("lga", "node-lga", key("new").public, seal("new").public, start, end, owner_keys("lga"))
+    first, second, third = orders.roster().owners
     owners = (first, second, third.model_copy(update={"nodes": (node,)}))
     with pytest.raises(OutOfScope, match="node-lga has another owner or key"):
-        check(worlds.World(bend={"roster": worlds.change(owners=owners)}))
+        check(World(bend={"roster": orders.change(owners=owners)}))
 
 
-def test_output_rule_and_profile_are_bound(worlds):
+def test_output_rule_and_profile_are_bound():
     for change in ({"version": 2}, {"digest": OTHER}, {"form": "model"}):
-        rule = worlds.RULE.model_copy(update=change)
+        rule = RULE.model_copy(update=change)
         with pytest.raises(OutOfScope, match="profile") as refused:
-            check(worlds.World(bend={"grant:lga": worlds.change(output=rule)}))
+            check(World(bend={"grant:lga": orders.change(output=rule)}))
         assert refused.value.field == "output"
 
 
 @pytest.mark.parametrize("allowed", [(2014,), ("2013",), (True,), (2012, 2014)])
-def test_parameter_values_and_types_are_bound(worlds, allowed):
+def test_parameter_values_and_types_are_bound(allowed):
     rule = (ParameterRule(name="year", allowed=allowed),)
     with pytest.raises(OutOfScope, match="year"):
-        check(worlds.World(bend={"grant:ewr": worlds.change(parameters=rule)}))
+        check(World(bend={"grant:ewr": orders.change(parameters=rule)}))
 
 
 def test_true_is_not_one():
@@ -109,32 +113,32 @@ def test_true_is_not_one():
     assert ParameterRule(name="x", allowed=(True, 2)).permits(2)
 
 
-def test_missing_and_extra_parameters(worlds):
+def test_missing_and_extra_parameters():
     for rules in ((), (ParameterRule(name="year", allowed=(2013,)), ParameterRule(name="month", allowed=(1,)))):
         with pytest.raises(OutOfScope, match="other parameters"):
-            check(worlds.World(bend={"grant:ewr": worlds.change(parameters=rules)}))
+            check(World(bend={"grant:ewr": orders.change(parameters=rules)}))
 
 
-def scope(worlds, **fields):
-    plain = {"dataset": "flights", "columns": ("arr_delay", "carrier")}
-    plain["version"] = ExactVersion(commitment=worlds.record("jfk").version)
-    return worlds.change(data=(DataScope(**(plain | fields)),))
+def scope(**fields):
+    plain = {"dataset": "flights", "columns": ("carrier", "delay", "tailnum", "year")}
+    plain["version"] = ExactVersion(commitment=orders.record("jfk").version)
+    return orders.change(data=(DataScope(**(plain | fields)),))
 
 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
         ({"dataset": "planes"}, "dataset flights"),
-        ({"columns": ("arr_delay",)}, "column carrier"),
+        ({"columns": ("delay", "tailnum", "year")}, "column carrier"),
         ({"version": ExactVersion(commitment=OTHER)}, "changed since the grant"),
     ],
 )
-def test_data_columns_and_exact_version_are_bound(worlds, fields, words):
+def test_data_columns_and_exact_version_are_bound(fields, words):
     with pytest.raises(OutOfScope, match=words):
-        check(worlds.World(bend={"grant:jfk": scope(worlds, **fields)}))
+        check(World(bend={"grant:jfk": scope(**fields)}))
 
 
-def test_a_refresh_of_the_data_voids_an_exact_grant(worlds):
+def test_a_refresh_of_the_data_voids_an_exact_grant():
     """The owner registers a new version, the hub's permit names it, the grants are the old ones."""
     fresh = digest(b"fresh version")
     use = lambda permit: permit.model_copy(  # noqa: E731
@@ -142,19 +146,19 @@ def test_a_refresh_of_the_data_voids_an_exact_grant(worlds):
             "data": tuple(u.model_copy(update={"version": fresh}) if u.node == "node-jfk" else u for u in permit.data)
         }
     )
-    bend = {"record:jfk": worlds.change(version=fresh, sequence=2), "permit": use}
+    bend = {"record:jfk": orders.change(version=fresh, sequence=2), "permit": use}
     with pytest.raises(OutOfScope, match="changed since the grant"):
-        check(worlds.World(bend=bend))
+        check(World(bend=bend))
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [({}, None), ({"schema_digest": OTHER}, "schema"), ({"frequency": "monthly"}, "frequency"),
-     ({"until": datetime(2013, 6, 1, tzinfo=UTC)}, "beyond the end")],
+     ({"until": NOW - 11 * DAY}, "beyond the end")],
 )  # fmt: skip
-def test_a_series_binds_schema_frequency_and_end(worlds, change, words):
-    plain = {"schema_digest": digest(b"schema"), "frequency": "yearly", "until": datetime(2014, 1, 1, tzinfo=UTC)}
-    world = worlds.World(bend={"grant:jfk": scope(worlds, version=VersionSeries(**(plain | change)))})
+def test_a_series_binds_schema_frequency_and_end(change, words):
+    plain = {"schema_digest": schema_digest(FLIGHTS), "frequency": "other", "until": NOW}
+    world = World(bend={"grant:jfk": scope(version=VersionSeries(**(plain | change)))})
     if words is None:
         check(world)
     else:
@@ -162,39 +166,39 @@ def test_a_series_binds_schema_frequency_and_end(worlds, change, words):
             check(world)
 
 
-def test_the_version_used_must_be_registered_by_its_owner(worlds):
-    world = worlds.World()
+def test_the_version_used_must_be_registered_by_its_owner():
+    world = World()
     world.records = world.records[1:]
     with pytest.raises(OutOfScope, match="no record by ewr"):
         check(world)
 
 
-def test_every_owner_grants_once(worlds):
+def test_every_owner_grants_once():
     for grants in (lambda g: g[:2], lambda g: [*g, g[0]], lambda g: [g[0], g[0], g[2]]):
-        world = worlds.World()
+        world = World()
         world.grants = grants(world.grants)
         with pytest.raises(OutOfScope, match="grant"):
             check(world)
 
 
-def test_periods_are_judged_at_the_permit_time(worlds):
-    past = Period(start=worlds.NOW - 9 * worlds.DAY, end=worlds.NOW)
+def test_periods_are_judged_at_the_permit_time():
+    past = Period(start=NOW - 9 * DAY, end=NOW)
     for name in ("grant:jfk", "commitment"):
         with pytest.raises(Expired, match="valid from"):
-            check(worlds.World(bend={name: worlds.change(period=past)}))
+            check(World(bend={name: orders.change(period=past)}))
 
 
-def test_the_commitment_lists_operator_scenario_and_data(worlds):
+def test_the_commitment_lists_operator_scenario_and_data():
     for change in ({"scenario": "another"}, {"datasets": ("planes",)}):
         with pytest.raises(OutOfScope):
-            check(worlds.World(bend={"commitment": worlds.change(**change)}))
+            check(World(bend={"commitment": orders.change(**change)}))
 
 
 @pytest.mark.parametrize(
     ("name", "keys"),
     [
         ("grant:ewr", ("ewr-1",)),  # 1 of 2 that are needed
-        ("grant:ewr", ("ewr-1", "jfk-1")),
+        ("grant:ewr", ("ewr-1", "jfk")),
         ("grant:jfk", ("hub",)),
         ("grant:jfk", ("node-jfk",)),
         ("record:lga", ("lga-1-stolen",)),
@@ -202,39 +206,37 @@ def test_the_commitment_lists_operator_scenario_and_data(worlds):
         ("permit", ("ewr-1",)),
     ],
 )
-def test_only_the_right_keys_sign(worlds, name, keys):
+def test_only_the_right_keys_sign(name, keys):
     with pytest.raises(BadSignature):
-        check(worlds.World(signer={name: tuple(map(worlds.key, keys))}))
+        check(World(signer={name: tuple(map(key, keys))}))
 
 
-def test_a_token_operator_is_attested_by_the_hub(worlds):
-    world = worlds.World(
-        bend={"commitment": worlds.change(operator="op-token")}, signer={"commitment": (worlds.key("hub"),)}
-    )
+def test_a_token_operator_is_attested_by_the_hub():
+    world = World(bend={"commitment": orders.change(operator="op-token")}, signer={"commitment": (key("hub"),)})
     roster = world.trust.rosters().update(world.roster)
-    assert verify_commitment(world.commitment, roster).signers == {worlds.key("hub").public}
+    assert verify_commitment(world.commitment, roster).signers == {key("hub").public}
 
 
-def test_unknown_parties_are_named(worlds):
+def test_unknown_parties_are_named():
     with pytest.raises(UnknownSigner, match="operator"):
-        check(worlds.World(bend={"commitment": worlds.change(operator="stranger")}))
+        check(World(bend={"commitment": orders.change(operator="stranger")}))
     with pytest.raises(UnknownSigner, match="owner"):
-        check(worlds.World(bend={"grant:jfk": worlds.change(owner="stranger")}))
+        check(World(bend={"grant:jfk": orders.change(owner="stranger")}))
 
 
-def test_a_grant_is_only_for_runs_that_its_own_node_takes_part_in(worlds):
-    world = worlds.World(bend={"grant:jfk": worlds.change(participants=worlds.participants(("node-ewr", "node-lga")))})
+def test_a_grant_is_only_for_runs_that_its_own_node_takes_part_in():
+    world = World(bend={"grant:jfk": orders.change(participants=participants(("node-ewr", "node-lga")))})
     with pytest.raises(BadDocument, match="none of the participants"):
         check(world)
 
 
-def test_a_permit_of_another_roster_and_off_clocks(worlds):
-    world = worlds.World()
-    other = world.trust.rosters().update(worlds.roster(version=2).sign(worlds.key("root-1"), worlds.key("root-2")))
+def test_a_permit_of_another_roster_and_off_clocks():
+    world = World()
+    other = world.trust.rosters().update(orders.roster(version=2).sign(key("root-1"), key("root-2")))
     with pytest.raises(BadDocument, match="another roster"):
         verify_permit(world.permit, other)
     minute = timedelta(minutes=1)
-    check(world, worlds.NOW - 4 * minute)
-    for now in (worlds.NOW - 6 * minute, worlds.NOW + 10 * minute):
+    check(world, NOW - 4 * minute)
+    for now in (NOW - 6 * minute, NOW + 10 * minute):
         with pytest.raises(Expired):
             check(world, now)

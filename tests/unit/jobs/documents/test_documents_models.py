@@ -33,15 +33,18 @@ from jobs.documents import (
 )
 from jobs.documents.message import Destroyed, Header, Stop
 from jobs.errors import BadDocument, BadSignature
+from tests.support import signed
+from tests.support.orders import NOW
+from tests.support.world import World
 
 
 @pytest.fixture(scope="module")
-def world(worlds):
-    return worlds.World()
+def world():
+    return World()
 
 
 @pytest.fixture(scope="module")
-def documents(world, worlds):
+def documents(world):
     sent = SentRecord.open(world.sent[0])
     entries = tuple(
         OutboxEntry(
@@ -64,11 +67,11 @@ def documents(world, worlds):
         Release.open(world.release),
         Receipt.parse(world.receipt()),
         Denial(
-            id="d", owner="ewr", issued=worlds.NOW, operator="op-1", request="job-1", plan=digest(b"p"), reasons=("no",)
+            id="d", owner="ewr", issued=NOW, operator="acme", request="job-1", plan=digest(b"p"), reasons=("no",)
         ),
-        Revocation(id="r", owner="ewr", issued=worlds.NOW, grant=world.grants[0].digest, reason="recalled"),
+        Revocation(id="r", owner="ewr", issued=NOW, grant=world.grants[0].digest, reason="recalled"),
         NodeCertificate.open(Envelope.from_json(Roster.open(world.roster).owners[0].nodes[0].certificate)),
-        OutboxRecord(node="node-ewr", owner="ewr", issued=worlds.NOW, first=1, last=3, entries=entries),
+        OutboxRecord(node="node-ewr", owner="ewr", issued=NOW, first=1, last=3, entries=entries),
         Delivery.open(world.deliveries[0]),
         StatusList.open(world.status),
         Vouch(node="node-ewr", permit=world.permit.digest, release=world.release.digest),
@@ -130,7 +133,7 @@ def test_errors_name_the_place_and_not_the_value(world):
     assert "canary" not in str(refused.value)
 
 
-def test_a_time_needs_a_zone_and_has_one_spelling(worlds, world):
+def test_a_time_needs_a_zone_and_has_one_spelling(world):
     with pytest.raises(ValueError, match="zone"):
         Revocation(id="r", owner="ewr", issued=datetime(2026, 1, 1), grant=digest(b""), reason="")
     plain = json.loads(Permit.open(world.permit).payload())
@@ -166,28 +169,28 @@ def test_a_permit_that_contradicts_itself_is_refused(world, bend):
         Permit.parse(json.dumps(plain | bend, sort_keys=True, separators=(",", ":")).encode())
 
 
-def test_one_key_of_an_owner_revokes_and_denies(world, worlds, documents):
+def test_one_key_of_an_owner_revokes_and_denies(world, documents):
     roster = world.trust.rosters().update(world.roster)
     denial, revocation = documents[8], documents[9]
-    assert verify_denial(denial.sign(worlds.key("ewr-3")), roster).document == denial
-    assert verify_revocation(revocation.sign(worlds.key("ewr-3")), roster).document == revocation
-    for foreign in ("jfk-1", "hub", "node-ewr"):
+    assert verify_denial(denial.sign(signed.key("ewr-3")), roster).document == denial
+    assert verify_revocation(revocation.sign(signed.key("ewr-3")), roster).document == revocation
+    for foreign in ("jfk", "hub", "node-ewr"):
         with pytest.raises(BadSignature):
-            verify_revocation(revocation.sign(worlds.key(foreign)), roster)
+            verify_revocation(revocation.sign(signed.key(foreign)), roster)
 
 
-def test_an_outbox_record_has_no_gap_and_the_right_owner(world, worlds, documents):
+def test_an_outbox_record_has_no_gap_and_the_right_owner(world, documents):
     roster, record = world.trust.rosters().update(world.roster), documents[11]
-    assert verify_outbox_record(record.sign(worlds.key("node-ewr")), roster).document == record
+    assert verify_outbox_record(record.sign(signed.key("node-ewr")), roster).document == record
     with pytest.raises(BadSignature):
-        verify_outbox_record(record.sign(worlds.key("node-jfk")), roster)
+        verify_outbox_record(record.sign(signed.key("node-jfk")), roster)
     with pytest.raises(BadDocument, match="domain"):
-        verify_outbox_record(record.model_copy(update={"owner": "jfk"}).sign(worlds.key("node-ewr")), roster)
+        verify_outbox_record(record.model_copy(update={"owner": "jfk"}).sign(signed.key("node-ewr")), roster)
     gap = record.model_copy(update={"entries": record.entries[:1] + record.entries[2:]})
     with pytest.raises(BadDocument, match="gap"):
-        verify_outbox_record(gap.sign(worlds.key("node-ewr")), roster)
-    empty = OutboxRecord(node="node-ewr", owner="ewr", issued=worlds.NOW, first=1, last=0, entries=())
-    assert verify_outbox_record(empty.sign(worlds.key("node-ewr")), roster).document == empty
+        verify_outbox_record(gap.sign(signed.key("node-ewr")), roster)
+    empty = OutboxRecord(node="node-ewr", owner="ewr", issued=NOW, first=1, last=0, entries=())
+    assert verify_outbox_record(empty.sign(signed.key("node-ewr")), roster).document == empty
 
 
 @pytest.mark.parametrize(

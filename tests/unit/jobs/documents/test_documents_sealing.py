@@ -7,6 +7,10 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from jobs.documents import SealingKey, SealingPublic
 from jobs.errors import BadDocument, UnknownSigner
+from sandbox.keys import certify_node
+from tests.support import orders, signed
+from tests.support.orders import owner_keys
+from tests.support.signed import seal
 
 # RFC 7748 section 6.1
 BOB_PRIVATE = bytes.fromhex("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb")
@@ -57,15 +61,15 @@ def test_a_private_key_shows_and_gives_nothing_away():
         SealingKey.from_seed(b"short")
 
 
-def test_the_roster_names_each_nodes_key_once(worlds):
-    roster = worlds.roster()
-    assert roster.sealing_key("node-jfk") == worlds.seal("node-jfk").public.raw
+def test_the_roster_names_each_nodes_key_once():
+    roster = orders.roster()
+    assert roster.sealing_key("node-jfk") == seal("node-jfk").public.raw
     with pytest.raises(UnknownSigner):
         roster.sealing_key("node-unknown")
     first, second, third = roster.owners
-    same = worlds.certify_node(
-        "jfk", "node-jfk", worlds.key("node-jfk").public, worlds.seal("node-ewr").public, roster.issued, roster.expires,
-        worlds.owner_keys("jfk"),
+    same = certify_node(
+        "jfk", "node-jfk", signed.key("node-jfk").public, seal("node-ewr").public, roster.issued, roster.expires,
+        owner_keys("jfk"),
     )  # fmt: skip
     with pytest.raises(ValueError, match="sealing keys"):
-        worlds.roster(owners=(first, second.model_copy(update={"nodes": (same,)}), third))
+        orders.roster(owners=(first, second.model_copy(update={"nodes": (same,)}), third))

@@ -20,6 +20,10 @@ from jobs.documents import (
 )
 from jobs.documents.status import check_status
 from jobs.errors import BadDocument, BadSignature, Expired, OutOfScope, RosterRollback
+from tests.support import orders
+from tests.support.orders import NOW
+from tests.support.signed import DAY, key
+from tests.support.world import World
 
 NAMES = st.sampled_from(["a", "b", "c"])
 
@@ -50,92 +54,90 @@ def test_only_an_entry_without_conditions_bars_the_whole_dataset():
     assert not any(forbidden(**{name: "x"}).whole_dataset for name in ("column", "scenario", "operator"))
 
 
-def test_citations_name_number_entry_ground_and_reason(worlds):
+def test_citations_name_number_entry_ground_and_reason():
     assert forbidden(ground="harms_privacy").cite(4) == "status list 4, entry N-1 (harms privacy): stop"
-    stop = StatusEntry(kind="operator", subject="op-1", state="suspended", since=worlds.NOW, reason="audit")
-    assert stop.cite(4) == "status list 4: operator op-1 is suspended since 2026-11-21 08:00 UTC: audit"
+    stop = StatusEntry(kind="operator", subject="acme", state="suspended", since=NOW, reason="audit")
+    assert stop.cite(4) == "status list 4: operator acme is suspended since 2026-11-21 08:00 UTC: audit"
 
 
-def status_of(world, worlds, **changed):
-    return worlds.change(**changed)(StatusList.open(world.status))
+def status_of(world, **changed):
+    return orders.change(**changed)(StatusList.open(world.status))
 
 
 @pytest.mark.parametrize(
-    ("kind", "subject"), [("operator", "op-1"), ("owner", "jfk"), ("node", "node-lga"), ("grant", None)]
+    ("kind", "subject"), [("operator", "acme"), ("owner", "jfk"), ("node", "node-lga"), ("grant", None)]
 )
 @pytest.mark.parametrize("state", ["suspended", "revoked"])
-def test_whoever_is_stopped_stops_the_run(worlds, kind, subject, state):
-    world = worlds.World()
-    stop = StatusEntry(
-        kind=kind, subject=subject or world.grants[1].digest, state=state, since=worlds.NOW, reason="complaint"
-    )
-    order, roster = Permit.open(world.permit), worlds.roster()
-    (found,) = objections(status_of(world, worlds, stopped=(stop,)), order, roster)
+def test_whoever_is_stopped_stops_the_run(kind, subject, state):
+    world = World()
+    stop = StatusEntry(kind=kind, subject=subject or world.grants[1].digest, state=state, since=NOW, reason="complaint")
+    order, roster = Permit.open(world.permit), orders.roster()
+    (found,) = objections(status_of(world, stopped=(stop,)), order, roster)
     assert (found.code, found.entry) == (f"{kind}-{state}", stop.subject)
     assert "complaint" in found.text
     other = stop.model_copy(update={"subject": digest(b"another") if kind == "grant" else "another"})
-    assert list(objections(status_of(world, worlds, stopped=(other,)), order, roster)) == []
+    assert list(objections(status_of(world, stopped=(other,)), order, roster)) == []
 
 
-def test_a_forbidden_column_that_the_order_reads_is_an_objection(worlds):
-    world = worlds.World()
-    order, roster = Permit.open(world.permit), worlds.roster()
-    for column, count in (("carrier", 1), ("tailnum", 0)):
-        status = status_of(world, worlds, forbidden=(forbidden(dataset="flights", column=column),))
+def test_a_forbidden_column_that_the_order_reads_is_an_objection():
+    world = World()
+    order, roster = Permit.open(world.permit), orders.roster()
+    for column, count in (("carrier", 1), ("crew", 0)):
+        status = status_of(world, forbidden=(forbidden(dataset="flights", column=column),))
         assert len(list(objections(status, order, roster))) == count
 
 
-def judge(worlds, **bend):
-    world = worlds.World(bend=bend)
+def judge(**bend):
+    world = World(bend=bend)
     roster = world.trust.rosters().update(world.roster)
     check_status(verify_status(world.status, roster), verify_permit(world.permit, roster).document, roster)
 
 
-def test_the_list_is_the_orders_fresh_for_the_whole_run_and_about_this_roster(worlds):
-    judge(worlds)
-    change, now = worlds.change, worlds.NOW
+def test_the_list_is_the_orders_fresh_for_the_whole_run_and_about_this_roster():
+    judge()
+    change, now = orders.change, NOW
     for bend, error, words in (
         ({"permit": change(status=digest(b"other"))}, OutOfScope, "another status list"),
-        ({"status": change(issued=now - 2 * worlds.DAY, expires=now)}, Expired, "expired"),
+        ({"status": change(issued=now - 2 * DAY, expires=now)}, Expired, "expired"),
         ({"status": change(issued=now + timedelta(minutes=6))}, Expired, "not valid yet"),
-        ({"status": change(expires=now + timedelta(minutes=59))}, OutOfScope, "runs longer"),
+        ({"status": change(expires=now + timedelta(minutes=29))}, OutOfScope, "runs longer"),
         ({"status": change(roster_version=2)}, RosterRollback, "not the latest"),
         ({"status": change(roster=digest(b"other"))}, RosterRollback, "two different rosters"),
     ):
         with pytest.raises(error, match=words):
-            judge(worlds, **bend)
+            judge(**bend)
 
 
-def test_a_newer_roster_than_the_list_names_is_no_rollback(worlds):
-    judge(worlds, roster=worlds.change(version=2), status=worlds.change(roster_version=1, roster=digest(b"first")))
+def test_a_newer_roster_than_the_list_names_is_no_rollback():
+    judge(roster=orders.change(version=2), status=orders.change(roster_version=1, roster=digest(b"first")))
 
 
-def test_only_the_status_key_signs(worlds):
-    for signer in ("hub", "root-1", "ewr-1", "operator"):
-        world = worlds.World(signer={"status": (worlds.key(signer),)})
+def test_only_the_status_key_signs():
+    for signer in ("hub", "root-1", "ewr-1", "acme"):
+        world = World(signer={"status": (key(signer),)})
         with pytest.raises(BadSignature):
             verify_status(world.status, world.trust.rosters().update(world.roster))
 
 
-def test_a_life_is_days_and_entries_are_distinct(worlds):
-    plain = StatusList.open(worlds.World().status)
-    stop = StatusEntry(kind="owner", subject="jfk", state="revoked", since=worlds.NOW, reason="")
+def test_a_life_is_days_and_entries_are_distinct():
+    plain = StatusList.open(World().status)
+    stop = StatusEntry(kind="owner", subject="jfk", state="revoked", since=NOW, reason="")
     for changed in (
         {"expires": plain.issued},
-        {"expires": plain.issued + 8 * worlds.DAY},
+        {"expires": plain.issued + 8 * DAY},
         {"stopped": (stop, stop.model_copy(update={"state": "suspended"}))},
         {"forbidden": (forbidden(), forbidden(dataset="b"))},
     ):
         bent = plain.model_copy(update=changed)
         with pytest.raises(BadDocument):
             StatusList.parse(bent.payload())
-    check_fresh(plain, worlds.NOW)
+    check_fresh(plain, NOW)
 
 
-def test_numbers_never_go_back(worlds):
-    world = worlds.World()
+def test_numbers_never_go_back():
+    world = World()
     roster = world.trust.rosters().update(world.roster)
-    status = verify_status(world.status, roster, worlds.NOW)
+    status = verify_status(world.status, roster, NOW)
     check_numbers(status, 6, digest(b"earlier"))
     check_numbers(status, 7, status.digest)
     for number, name in ((8, digest(b"later")), (7, digest(b"another"))):

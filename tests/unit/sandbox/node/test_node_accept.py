@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import timedelta
 
 import pytest
@@ -22,6 +21,10 @@ from jobs.documents import (
     verify_revocation,
 )
 from sandbox.node.tables import jobs, ledger, outbox, record
+from tests.support import orders
+from tests.support.joint_nodes import Federation
+from tests.support.orders import NOW, ORIGIN, ROOT, RULE, Documents
+from tests.support.signed import key
 
 NODE = "node-ewr"
 OTHER = digest(b"something else")
@@ -109,7 +112,7 @@ CASES = {
     "a grant that is over": ("expired", {"bend": {"grant:jfk": lambda g: over(g)}}),
     "a grant with one of two signatures": ("bad-signature", {"signer": {"grant:ewr": "ewr-1"}}),
     "a grant by the operator": ("bad-signature", {"signer": {"grant:ewr": "operator"}}),
-    "a grant by another owner": ("bad-signature", {"signer": {"grant:ewr": "jfk-1"}}),
+    "a grant by another owner": ("bad-signature", {"signer": {"grant:ewr": "jfk"}}),
     # commitment, records, profile, plan
     "a commitment by a stranger": ("bad-signature", {"signer": {"commitment": (STRANGER,)}}),
     "a commitment without the dataset": ("out-of-scope", {"bend": {"commitment": change(datasets=("trains",))}}),
@@ -159,19 +162,18 @@ def series(grant):
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory, orders):
+def node(tmp_path_factory):
     """One node for all refusals: none of them may change it."""
-    federations = sys.modules["unseen_test_federation"]
-    made = federations.Federation(tmp_path_factory.mktemp("node"), owners=("ewr",))
+    made = Federation(tmp_path_factory.mktemp("node"), owners=("ewr",))
     yield made
     made.close()
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_wrong_order_is_refused_and_changes_nothing(node, orders, worlds, name):
+def test_a_wrong_order_is_refused_and_changes_nothing(node, name):
     code, wrong = CASES[name]
-    signer = {k: (worlds.key(v),) if isinstance(v, str) else v for k, v in wrong.get("signer", {}).items()}
-    documents = orders.Documents(nonce=digest(name.encode())[7:], job=f"job-{len(name)}", **{**wrong, "signer": signer})
+    signer = {k: (key(v),) if isinstance(v, str) else v for k, v in wrong.get("signer", {}).items()}
+    documents = Documents(nonce=digest(name.encode())[7:], job=f"job-{len(name)}", **{**wrong, "signer": signer})
     before = len(node.hub.posted)
     assert node.refusal(NODE, documents.body) == code
     assert len(node.hub.posted) == before + 1
@@ -187,8 +189,8 @@ def check_untouched(federation):
 
 
 @pytest.mark.parametrize("bend", ["no grant", "no permit", "grants as text", "a foreign grant more"])
-def test_an_order_that_is_put_together_wrongly_is_refused(node, orders, bend):
-    documents = orders.Documents(nonce=digest(bend.encode())[7:])
+def test_an_order_that_is_put_together_wrongly_is_refused(node, bend):
+    documents = Documents(nonce=digest(bend.encode())[7:])
     body, before = documents.body, len(node.hub.posted)
     match bend:
         case "no grant":
@@ -206,37 +208,37 @@ def test_an_order_that_is_put_together_wrongly_is_refused(node, orders, bend):
     check_untouched(node)
 
 
-def test_a_roster_below_the_pinned_version_is_refused(tmp_path, orders, worlds):
+def test_a_roster_below_the_pinned_version_is_refused(tmp_path):
     from jobs.errors import RosterRollback
     from sandbox.keys import Trust
     from sandbox.node.state import NodeState
 
-    state = NodeState(tmp_path / "state", Trust(root=worlds.ROOT, origin=worlds.ORIGIN, oldest_roster=2))
-    state.trust_roster(orders.Documents().roster)
+    state = NodeState(tmp_path / "state", Trust(root=ROOT, origin=ORIGIN, oldest_roster=2))
+    state.trust_roster(Documents().roster)
     with pytest.raises(RosterRollback, match="before version 2"):
-        state.roster(worlds.NOW)
+        state.roster(NOW)
     state.close()
 
 
-def test_a_right_order_is_accepted_at_the_edge_of_the_clock_skew(federation, orders):
+def test_a_right_order_is_accepted_at_the_edge_of_the_clock_skew(federation):
     federation.clock.pass_(minutes=-5)
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.answer(NODE)
     assert federation.states(NODE) == [("open", None)]
     assert federation.ledger(NODE) == {"grant": (1, "reserved"), "cells": (8, "reserved")}
 
 
-def test_a_used_nonce_is_refused_under_another_permit(federation, orders):
+def test_a_used_nonce_is_refused_under_another_permit(federation):
     federation.runners[NODE].gate.clear()  # nothing but the key leaves, and the log shows it
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: [row.proven for row in federation.rows(NODE, outbox)][:1] == [True])
-    assert federation.refusal(NODE, orders.Documents(job="job-2").body) == "invalid-transition"
+    assert federation.refusal(NODE, Documents(job="job-2").body) == "invalid-transition"
     federation.runners[NODE].gate.set()
     assert len(federation.rows(NODE, jobs)) == 1
 
 
-def test_the_same_permit_again_is_not_answered_a_second_time(federation, orders):
-    documents = orders.Documents()
+def test_the_same_permit_again_is_not_answered_a_second_time(federation):
+    documents = Documents()
     federation.hub.order(documents)
     federation.answer(NODE)
     federation.hub.order(documents)
@@ -245,8 +247,8 @@ def test_the_same_permit_again_is_not_answered_a_second_time(federation, orders)
     assert len(federation.rows(NODE, jobs)) == 1
 
 
-def test_a_permit_that_was_refused_stays_refused(federation, orders):
-    documents = orders.Documents()
+def test_a_permit_that_was_refused_stays_refused(federation):
+    documents = Documents()
     federation[NODE].context.config = federation[NODE].context.config.model_copy(
         update={"denied_columns": ("flights.delay",)}
     )
@@ -258,65 +260,65 @@ def test_a_permit_that_was_refused_stays_refused(federation, orders):
     assert federation.outbox(NODE) == ["stop"]
 
 
-def test_a_grant_runs_as_often_as_it_says(federation, orders):
+def test_a_grant_runs_as_often_as_it_says(federation):
     once = {"bend": {"grant:ewr": change(runs=1)}}
-    federation.hub.order(orders.Documents(**once))
+    federation.hub.order(Documents(**once))
     federation.drive(lambda: federation.hub.totals is not None)
     federation.settle()
-    more = orders.Documents(nonce="cd" * 32, job="job-2", **once)
+    more = Documents(nonce="cd" * 32, job="job-2", **once)
     assert federation.refusal(NODE, more.body) == "budget-exceeded"
     assert len(federation.rows(NODE, jobs)) == 1
 
 
-def test_a_run_that_gave_nothing_away_does_not_count(federation, orders):
+def test_a_run_that_gave_nothing_away_does_not_count(federation):
     once = {"bend": {"grant:ewr": change(runs=1)}}
-    federation.hub.order(orders.Documents(**once))
+    federation.hub.order(Documents(**once))
     federation.answer(NODE)
     for name in federation.names:
         federation.hub.abort(name, "job-1")
     federation.drive(lambda: federation.states(NODE) == [("failed", "cancelled")])
     assert federation.ledger(NODE) == {"grant": (1, "refunded"), "cells": (8, "refunded")}
     federation.settle()
-    federation.hub.order(orders.Documents(nonce="cd" * 32, job="job-2", **once))
+    federation.hub.order(Documents(nonce="cd" * 32, job="job-2", **once))
     federation.drive(lambda: len(federation.states(NODE)) == 2)
 
 
-def test_a_revoked_grant_runs_no_more(federation, orders, worlds):
-    documents = orders.Documents()
-    revoke(federation, worlds, documents.grants[0].digest)
+def test_a_revoked_grant_runs_no_more(federation):
+    documents = Documents()
+    revoke(federation, documents.grants[0].digest)
     assert federation.refusal(NODE, documents.body) == "not-granted"
     check_untouched(federation)
 
 
-def revoke(federation, worlds, grant):
-    document = Revocation(id="r", owner="ewr", issued=worlds.NOW, grant=grant, reason="no longer")
-    envelope = document.sign(worlds.key("ewr-3"))
+def revoke(federation, grant):
+    document = Revocation(id="r", owner="ewr", issued=NOW, grant=grant, reason="no longer")
+    envelope = document.sign(key("ewr-3"))
     node = federation[NODE]
     node.revoke(verify_revocation(envelope, node.context.state.trusted.last))
 
 
-def test_data_that_was_registered_anew_voids_the_grant(federation, orders):
+def test_data_that_was_registered_anew_voids_the_grant(federation):
     from dataclasses import replace
 
     state = federation[NODE].context.state
     with state.write() as connection:
         held = state.held(connection)["flights"]
         state.add_dataset(connection, replace(held, version=orders.version("ewr", 2), sequence=2), bytes(32))
-    assert federation.refusal(NODE, orders.Documents().body) == "not-granted"
+    assert federation.refusal(NODE, Documents().body) == "not-granted"
     check_untouched(federation)
 
 
-def test_an_order_without_a_place_waits_and_has_the_next_one(tmp_path, orders):
-    made = sys.modules["unseen_test_federation"].Federation(tmp_path, jobs_at_once=1)
+def test_an_order_without_a_place_waits_and_has_the_next_one(tmp_path):
+    made = Federation(tmp_path, jobs_at_once=1)
     context = made[NODE].context
     context.config = context.config.model_copy(update={"log_patience_s": 10.0})
     try:
         made.runners[NODE].gate.clear()
-        made.hub.put(NODE, "permit", "job-1", orders.Documents().body)
+        made.hub.put(NODE, "permit", "job-1", Documents().body)
         made.answer(NODE)
         made.drive(lambda: [row.proven for row in made.rows(NODE, outbox)] == [True])
-        made.hub.put(NODE, "permit", "job-2", orders.Documents(nonce="cd" * 32, job="job-2").body)
-        made.hub.put(NODE, "permit", "job-3", orders.Documents(nonce="ef" * 32, job="job-3").body)
+        made.hub.put(NODE, "permit", "job-2", Documents(nonce="cd" * 32, job="job-2").body)
+        made.hub.put(NODE, "permit", "job-3", Documents(nonce="ef" * 32, job="job-3").body)
         made.answer(NODE)
         assert [row.job for row in made.rows(NODE, jobs)] == ["job-1"]
         assert len(made.rows(NODE, ledger)) == 2
@@ -328,14 +330,14 @@ def test_an_order_without_a_place_waits_and_has_the_next_one(tmp_path, orders):
         made.close()
 
 
-def test_an_order_that_waits_is_taken_up_after_a_restart(tmp_path, orders):
-    made = sys.modules["unseen_test_federation"].Federation(tmp_path, jobs_at_once=1)
+def test_an_order_that_waits_is_taken_up_after_a_restart(tmp_path):
+    made = Federation(tmp_path, jobs_at_once=1)
     try:
         made.runners[NODE].gate.clear()
-        made.hub.put(NODE, "permit", "job-1", orders.Documents().body)
+        made.hub.put(NODE, "permit", "job-1", Documents().body)
         made.answer(NODE)
         made.drive(lambda: [row.proven for row in made.rows(NODE, outbox)] == [True])
-        made.hub.put(NODE, "permit", "job-2", orders.Documents(nonce="cd" * 32, job="job-2").body)
+        made.hub.put(NODE, "permit", "job-2", Documents(nonce="cd" * 32, job="job-2").body)
         made.hub.abort(NODE, "job-0")
         made.answer(NODE)
         assert [row.job for row in made.rows(NODE, jobs)] == ["job-1"]
@@ -347,28 +349,28 @@ def test_an_order_that_waits_is_taken_up_after_a_restart(tmp_path, orders):
         made.close()
 
 
-def test_no_new_job_until_earlier_messages_are_in_the_log(federation, orders):
+def test_no_new_job_until_earlier_messages_are_in_the_log(federation):
     federation.hub.log = False
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: "key" in federation.hub.rounds(NODE))
-    assert federation.refusal(NODE, orders.Documents(nonce="cd" * 32, job="job-2").body) == "unavailable"
+    assert federation.refusal(NODE, Documents(nonce="cd" * 32, job="job-2").body) == "unavailable"
     assert len(federation.rows(NODE, jobs)) == 1
 
 
-def test_an_order_that_breaks_the_node_is_refused_like_any_other(federation, orders):
+def test_an_order_that_breaks_the_node_is_refused_like_any_other(federation):
     federation[NODE].context.rng = lambda size: 1 / 0
-    assert federation.refusal(NODE, orders.Documents().body) == "unavailable"
+    assert federation.refusal(NODE, Documents().body) == "unavailable"
     check_untouched(federation)
 
 
-def test_the_profile_of_the_orders_is_the_shipped_one(orders):
-    assert load_profile("standard@1").digest == orders.RULE.digest  # else every refusal above could be about it
+def test_the_profile_of_the_orders_is_the_shipped_one():
+    assert load_profile("standard@1").digest == RULE.digest  # else every refusal above could be about it
 
 
-def test_nonces_are_kept_when_the_job_is_over(federation, orders):
-    federation.hub.order(orders.Documents())
+def test_nonces_are_kept_when_the_job_is_over(federation):
+    federation.hub.order(Documents())
     federation.drive(lambda: federation.hub.totals is not None)
     federation.settle()
-    assert federation.refusal(NODE, orders.Documents(job="job-2").body) == "invalid-transition"
+    assert federation.refusal(NODE, Documents(job="job-2").body) == "invalid-transition"
     with federation[NODE].context.state.read() as connection:
         assert connection.execute(select(jobs.c.nonce)).scalars().all() == ["ab" * 32]

@@ -12,25 +12,27 @@ from sandbox.errors import IntegrityFailure, NotFound
 from sandbox.node.alarms import ALTERED, MISLED, UNRELEASED, acknowledge, alarm_list, check_quiet, raise_alarm
 from sandbox.node.control import Control, ask
 from sandbox.node.tables import outbox
+from tests.support.orders import NOW, Documents
+from tests.support.signed import key
 
 NODE, PEER = "node-ewr", "node-jfk"
 STRANGER = SigningKey.from_seed(bytes(range(32)))
 
 
-def until_sent(federation, orders, **changed):
+def until_sent(federation, **changed):
     """Everybody's numbers have left; the hub says nothing of it."""
     federation.hub.hold.add("sent")
-    documents = orders.Documents(**changed)
+    documents = Documents(**changed)
     federation.hub.order(documents)
     federation.drive(lambda: all("sent" in federation.hub.rounds(name) for name in federation.names))
     return documents
 
 
-def stop_of(documents, worlds, node=PEER, signer=None, **changed) -> Envelope:
+def stop_of(documents, node=PEER, signer=None, **changed) -> Envelope:
     word = Stop(
         node=node, permit=documents.permit.digest, nonce=documents.nonce, bound=False, code="timeout", advice="late"
     )
-    return word.model_copy(update=changed).sign(signer or worlds.key(node))
+    return word.model_copy(update=changed).sign(signer or key(node))
 
 
 def ended(federation, code="cancelled"):
@@ -45,13 +47,13 @@ def proven(federation):
 # --- sent, and no release -------------------------------------------------------------------------------------------
 
 
-def test_numbers_that_left_without_a_release_stop_the_node_until_its_owner_has_looked(federation, orders):
-    until_sent(federation, orders)
+def test_numbers_that_left_without_a_release_stop_the_node_until_its_owner_has_looked(federation):
+    until_sent(federation)
     federation.hub.abort(NODE, "job-1")
     ended(federation)
     assert federation.alarms(NODE) == [UNRELEASED]
     proven(federation)
-    again = orders.Documents(nonce="cd" * 32, job="job-2")
+    again = Documents(nonce="cd" * 32, job="job-2")
     assert federation.refusal(NODE, again.body) == "integrity-failure"
     control = Control(federation[NODE])
     control.start()
@@ -64,59 +66,59 @@ def test_numbers_that_left_without_a_release_stop_the_node_until_its_owner_has_l
     finally:
         control.stop()
     proven(federation)
-    more = orders.Documents(nonce="ef" * 32, job="job-3")
+    more = Documents(nonce="ef" * 32, job="job-3")
     federation.hub.put(NODE, "permit", "job-3", more.body)
     federation.answer(NODE)
     assert federation.states(NODE)[-1] == ("open", None)
 
 
-def test_an_alarm_outlives_the_process(federation, orders):
-    until_sent(federation, orders)
+def test_an_alarm_outlives_the_process(federation):
+    until_sent(federation)
     federation.hub.abort(NODE, "job-1")
     ended(federation)
     proven(federation)
     federation.restart(NODE)
-    assert federation.refusal(NODE, orders.Documents(nonce="cd" * 32, job="job-2").body) == "integrity-failure"
+    assert federation.refusal(NODE, Documents(nonce="cd" * 32, job="job-2").body) == "integrity-failure"
 
 
-def test_before_its_numbers_left_a_node_is_not_alarmed(federation, orders):
+def test_before_its_numbers_left_a_node_is_not_alarmed(federation):
     """The control: flags have left, pass bits are out, and nothing was opened."""
     federation.hub.hold.add("flags")
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: "flags" in federation.hub.rounds(NODE))
     federation.hub.abort(NODE, "job-1")
     ended(federation)
     assert federation.alarms(NODE) == []
 
 
-def test_another_participant_that_stopped_in_time_explains_it(federation, orders, worlds):
-    documents = until_sent(federation, orders)
-    federation.hub.abort(NODE, "job-1", "node-stopped", stop_of(documents, worlds))
+def test_another_participant_that_stopped_in_time_explains_it(federation):
+    documents = until_sent(federation)
+    federation.hub.abort(NODE, "job-1", "node-stopped", stop_of(documents))
     ended(federation, "node-stopped")
     assert federation.alarms(NODE) == []
 
 
 EXCUSES = {
-    "of one that was bound": lambda d, w: stop_of(d, w, bound=True),
-    "of this node": lambda d, w: stop_of(d, w, NODE),
-    "by a stranger": lambda d, w: stop_of(d, w, signer=STRANGER),
-    "by the hub": lambda d, w: stop_of(d, w, signer=w.key("hub")),
-    "of a node that takes no part": lambda d, w: stop_of(d, w, "node-x"),
-    "of another job": lambda d, w: stop_of(d, w, permit=digest(b"other")),
-    "that is another document": lambda d, w: d.permit,
+    "of one that was bound": lambda d: stop_of(d, bound=True),
+    "of this node": lambda d: stop_of(d, NODE),
+    "by a stranger": lambda d: stop_of(d, signer=STRANGER),
+    "by the hub": lambda d: stop_of(d, signer=key("hub")),
+    "of a node that takes no part": lambda d: stop_of(d, "node-x"),
+    "of another job": lambda d: stop_of(d, permit=digest(b"other")),
+    "that is another document": lambda d: d.permit,
 }
 
 
 @pytest.mark.parametrize("name", EXCUSES)
-def test_an_excuse_that_does_not_hold_explains_nothing(federation, orders, worlds, name):
-    documents = until_sent(federation, orders)
-    federation.hub.abort(NODE, "job-1", "node-stopped", EXCUSES[name](documents, worlds))
+def test_an_excuse_that_does_not_hold_explains_nothing(federation, name):
+    documents = until_sent(federation)
+    federation.hub.abort(NODE, "job-1", "node-stopped", EXCUSES[name](documents))
     ended(federation, "node-stopped")
     assert federation.alarms(NODE) == [UNRELEASED]
 
 
-def test_a_hub_that_is_silent_after_the_numbers_left_is_an_alarm_that_the_node_signs(federation, orders):
-    until_sent(federation, orders)
+def test_a_hub_that_is_silent_after_the_numbers_left_is_an_alarm_that_the_node_signs(federation):
+    until_sent(federation)
     federation.hub.away |= {PEER, "node-lga"}  # theirs would come first
     federation.clock.pass_(minutes=31, seconds=1)
     ended(federation, "timeout")
@@ -127,12 +129,12 @@ def test_a_hub_that_is_silent_after_the_numbers_left_is_an_alarm_that_the_node_s
 
 
 @pytest.mark.parametrize("explained", [False, True])
-def test_it_is_the_same_after_a_restart(federation, orders, worlds, explained):
-    documents = until_sent(federation, orders)
+def test_it_is_the_same_after_a_restart(federation, explained):
+    documents = until_sent(federation)
     with federation[NODE]._lock:
         federation[NODE]._runs.clear()
     federation.restart(NODE)
-    federation.hub.abort(NODE, "job-1", "node-stopped", stop_of(documents, worlds) if explained else None)
+    federation.hub.abort(NODE, "job-1", "node-stopped", stop_of(documents) if explained else None)
     ended(federation, "node-stopped")
     assert federation.alarms(NODE) == ([] if explained else [UNRELEASED])
 
@@ -140,68 +142,68 @@ def test_it_is_the_same_after_a_restart(federation, orders, worlds, explained):
 # --- released, and another story ------------------------------------------------------------------------------------
 
 
-def resigned(worlds, item, **changed):
+def resigned(item, **changed):
     """A participant's record, changed and signed by that participant once more: it tells two stories."""
     record = SentRecord.open(Envelope.from_json(item)).model_copy(update=changed)
-    return record.sign(worlds.key(record.node)).to_json()
+    return record.sign(key(record.node)).to_json()
 
 
-def rereleased(worlds, body, signer="hub", **changed):
+def rereleased(body, signer="hub", **changed):
     release = Release.open(Envelope.from_json(body["release"])).model_copy(update=changed)
-    return {**body, "release": release.sign(worlds.key(signer)).to_json()}
+    return {**body, "release": release.sign(key(signer)).to_json()}
 
 
-def with_sent(worlds, body, sent):
+def with_sent(body, sent):
     """Other records, and a release that rests on them."""
     digests = tuple(Envelope.from_json(item).digest for item in sent)
-    return {**rereleased(worlds, body, sent=digests), "sent": sent}
+    return {**rereleased(body, sent=digests), "sent": sent}
 
 
-def peer_changed(worlds, body, **changed):
-    sent = [item if place != 1 else resigned(worlds, item, **changed) for place, item in enumerate(body["sent"])]
-    return with_sent(worlds, body, sent)
+def peer_changed(body, **changed):
+    sent = [item if place != 1 else resigned(item, **changed) for place, item in enumerate(body["sent"])]
+    return with_sent(body, sent)
 
 
 STORIES = {
-    "another was told something else": (MISLED, lambda w, b: peer_changed(w, b, transcript=digest(b"else"))),
-    "a record of another job": (ALTERED, lambda w, b: peer_changed(w, b, permit=digest(b"other"))),
+    "another was told something else": (MISLED, lambda b: peer_changed(b, transcript=digest(b"else"))),
+    "a record of another job": (ALTERED, lambda b: peer_changed(b, permit=digest(b"other"))),
     "this node's record is another": (
         ALTERED,
-        lambda w, b: with_sent(w, b, [resigned(w, b["sent"][0], metered={"cells": 0}), *b["sent"][1:]]),
+        lambda b: with_sent(b, [resigned(b["sent"][0], metered={"cells": 0}), *b["sent"][1:]]),
     ),
-    "this node's record is missing": (ALTERED, lambda w, b: with_sent(w, b, b["sent"][1:])),
-    "another's record is missing": (ALTERED, lambda w, b: with_sent(w, b, b["sent"][:-1])),
-    "one record twice": (ALTERED, lambda w, b: with_sent(w, b, [*b["sent"][:2], b["sent"][1]])),
-    "records in another order": (ALTERED, lambda w, b: with_sent(w, b, b["sent"][::-1])),
-    "a release that rests on others": (ALTERED, lambda w, b: rereleased(w, b, sent=(digest(b"x"),) * 3)),
-    "a release of another permit": (ALTERED, lambda w, b: rereleased(w, b, permit=digest(b"other"))),
-    "a release by a node": (ALTERED, lambda w, b: rereleased(w, b, signer=PEER)),
+    "this node's record is missing": (ALTERED, lambda b: with_sent(b, b["sent"][1:])),
+    "another's record is missing": (ALTERED, lambda b: with_sent(b, b["sent"][:-1])),
+    "one record twice": (ALTERED, lambda b: with_sent(b, [*b["sent"][:2], b["sent"][1]])),
+    "records in another order": (ALTERED, lambda b: with_sent(b, b["sent"][::-1])),
+    "a release that rests on others": (ALTERED, lambda b: rereleased(b, sent=(digest(b"x"),) * 3)),
+    "a release of another permit": (ALTERED, lambda b: rereleased(b, permit=digest(b"other"))),
+    "a release by a node": (ALTERED, lambda b: rereleased(b, signer=PEER)),
     "a record by the hub": (
         ALTERED,
-        lambda w, b: {**b, "sent": [SentRecord.open(Envelope.from_json(b["sent"][0])).sign(w.key("hub")).to_json()]},
+        lambda b: {**b, "sent": [SentRecord.open(Envelope.from_json(b["sent"][0])).sign(key("hub")).to_json()]},
     ),
 }
 
 
 @pytest.mark.parametrize("restarted", [False, True])
 @pytest.mark.parametrize("name", STORIES)
-def test_a_release_that_does_not_agree_with_what_was_signed_is_an_alarm(federation, orders, worlds, name, restarted):
+def test_a_release_that_does_not_agree_with_what_was_signed_is_an_alarm(federation, name, restarted):
     code, bend = STORIES[name]
-    until_sent(federation, orders)
+    until_sent(federation)
     if restarted:
         with federation[NODE]._lock:
             federation[NODE]._runs.clear()
         federation.restart(NODE)
-    federation.hub.bend_finished = lambda body: bend(worlds, body)
+    federation.hub.bend_finished = bend
     federation.hub.finish()
     federation.drive(lambda: federation.states(NODE) == [("finished", None)])
     assert federation.alarms(NODE) == [code]
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-def test_a_release_that_agrees_is_none(federation, orders, restarted):
+def test_a_release_that_agrees_is_none(federation, restarted):
     """The control of the test above."""
-    until_sent(federation, orders)
+    until_sent(federation)
     if restarted:
         with federation[NODE]._lock:
             federation[NODE]._runs.clear()
@@ -216,16 +218,16 @@ def test_a_release_that_agrees_is_none(federation, orders, restarted):
 
 @pytest.mark.parametrize("over", [False, True])
 @pytest.mark.parametrize("what", ["grant:ewr", "commitment"])
-def test_what_is_over_between_flags_and_values_lets_nothing_leave(federation, orders, worlds, what, over):
+def test_what_is_over_between_flags_and_values_lets_nothing_leave(federation, what, over):
     """``over`` False is the control: a minute before the end the numbers leave."""
 
     def ends(document):
-        period = Period(start=document.period.start, end=worlds.NOW + timedelta(minutes=10))
+        period = Period(start=document.period.start, end=NOW + timedelta(minutes=10))
         return document.model_copy(update={"period": period})
 
     hub = federation.hub
     hub.hold |= {"flags", "sent"}
-    hub.order(orders.Documents(bend={what: ends}))
+    hub.order(Documents(bend={what: ends}))
     federation.drive(lambda: all("flags" in hub.rounds(name) for name in federation.names))
     if what == "commitment" and over:
         hub.away |= {PEER, "node-lga"}  # for them it is over as well, and theirs would come first

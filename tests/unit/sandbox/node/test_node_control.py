@@ -11,6 +11,8 @@ from jobs.documents import Envelope, OutboxRecord, Revocation, verify_outbox_rec
 from sandbox.errors import Unavailable
 from sandbox.node.control import Control, ask
 from sandbox.node.tables import outbox
+from tests.support.orders import NOW, ORIGIN, Documents, version
+from tests.support.signed import key
 
 NODE = "node-ewr"
 
@@ -29,9 +31,9 @@ def command(federation, control):
     return lambda **fields: ask(folder, fields)
 
 
-def revocation(worlds, grant, owner="ewr", signer="ewr-2"):
-    document = Revocation(id="r", owner=owner, issued=worlds.NOW, grant=grant, reason="no longer")
-    return document.sign(worlds.key(signer)).to_json()
+def revocation(grant, owner="ewr", signer="ewr-2"):
+    document = Revocation(id="r", owner=owner, issued=NOW, grant=grant, reason="no longer")
+    return document.sign(key(signer)).to_json()
 
 
 def test_the_socket_is_the_owners_alone(federation, control):
@@ -44,25 +46,25 @@ def test_a_folder_without_a_node_says_so(tmp_path):
         ask(tmp_path, {"do": "status"})
 
 
-def test_status(federation, orders, command):
+def test_status(federation, command):
     federation.runners[NODE].gate.clear()
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.answer(NODE)
     answer = command(do="status")
     assert answer["node"] == NODE
     assert [run["job"] for run in answer["running"]] == ["job-1"]
     assert sorted(account.split()[0] for account in answer["spent"]) == ["cells", "grant"]
-    assert answer["datasets"] == {"flights": orders.version("ewr")}
+    assert answer["datasets"] == {"flights": version("ewr")}
     assert (answer["log_failure"], answer["log_evidence"]) == (None, [])
 
 
-def test_status_shows_evidence_against_the_log(federation, worlds, command):
+def test_status_shows_evidence_against_the_log(federation, command):
     from sandbox.audit import Checkpoint, LogEntry
     from sandbox.errors import LogForked
 
-    federation.hub.add(LogEntry(salt="00" * 32, event="test.happened", at=worlds.NOW, actor="hub", subject="s"))
+    federation.hub.add(LogEntry(salt="00" * 32, event="test.happened", at=NOW, actor="hub", subject="s"))
     federation[NODE].follower.step(0)
-    forged = Checkpoint(worlds.ORIGIN, 1, bytes(32)).sign(worlds.key("hub")).encode()
+    forged = Checkpoint(ORIGIN, 1, bytes(32)).sign(key("hub")).encode()
     federation.hub.note = lambda: forged
     with pytest.raises(LogForked):
         federation[NODE].follower.step(0)
@@ -72,8 +74,8 @@ def test_status_shows_evidence_against_the_log(federation, worlds, command):
 
 
 @pytest.mark.parametrize("state", ["waiting for keys", "scanning", "flags sent"])
-def test_a_revocation_stops_a_running_job_at_once(federation, orders, worlds, command, state):
-    documents = orders.Documents()
+def test_a_revocation_stops_a_running_job_at_once(federation, command, state):
+    documents = Documents()
     federation.hub.hold |= {"waiting for keys": {"key"}, "scanning": set(), "flags sent": {"flags"}}[state]
     if state == "scanning":
         federation.runners[NODE].gate.clear()
@@ -85,80 +87,80 @@ def test_a_revocation_stops_a_running_job_at_once(federation, orders, worlds, co
             "flags sent": lambda: all("flags" in federation.hub.rounds(name) for name in federation.names),
         }[state]
     )
-    answer = command(do="revoke", revocation=revocation(worlds, documents.grants[0].digest))
+    answer = command(do="revoke", revocation=revocation(documents.grants[0].digest))
     assert answer == {"revoked": documents.grants[0].digest, "new": True, "known": True}
     federation.drive(lambda: federation.states(NODE) == [("failed", "not-granted")])
     assert "values" not in federation.outbox(NODE)
     assert federation.ledger(NODE)["grant"] == (1, "committed" if state == "flags sent" else "refunded")
 
 
-def test_a_revocation_after_the_values_leaves_the_job_to_the_hub(federation, orders, worlds, command):
-    documents = orders.Documents()
+def test_a_revocation_after_the_values_leaves_the_job_to_the_hub(federation, command):
+    documents = Documents()
     federation.hub.hold.add("sent")
     federation.hub.order(documents)
     federation.drive(lambda: all("sent" in federation.hub.rounds(name) for name in federation.names))
-    command(do="revoke", revocation=revocation(worlds, documents.grants[0].digest))
+    command(do="revoke", revocation=revocation(documents.grants[0].digest))
     federation.hub.finish()
     federation.drive(lambda: federation.states(NODE) == [("finished", None)])
 
 
-def test_a_revocation_through_the_hub_is_obeyed_if_the_owner_signed_it(federation, orders, worlds):
-    documents = orders.Documents()
+def test_a_revocation_through_the_hub_is_obeyed_if_the_owner_signed_it(federation):
+    documents = Documents()
     federation.hub.hold.add("flags")
     federation.hub.order(documents)
     federation.drive(lambda: all("flags" in federation.hub.rounds(name) for name in federation.names))
     grant = documents.grants[0].digest
-    federation.hub.put(NODE, "revoked", "", {"revocation": revocation(worlds, grant, signer="operator")})
+    federation.hub.put(NODE, "revoked", "", {"revocation": revocation(grant, signer="operator")})
     federation.hub.put(NODE, "revoked", "job-1", {"revocation": None})
     federation[NODE].tick(0)
     assert federation.states(NODE) == [("open", None)]
-    federation.hub.put(NODE, "revoked", "", {"revocation": revocation(worlds, grant)})
+    federation.hub.put(NODE, "revoked", "", {"revocation": revocation(grant)})
     federation.drive(lambda: federation.states(NODE) == [("failed", "not-granted")])
 
 
-def test_another_owner_cannot_revoke_here_though_the_hub_relays_it(federation, orders, worlds):
+def test_another_owner_cannot_revoke_here_though_the_hub_relays_it(federation):
     """JFK, a true owner, revokes EWR's grant in its own name, and the hub lays it into EWR's inbox."""
-    documents = orders.Documents()
+    documents = Documents()
     federation.hub.hold.add("flags")
     federation.hub.order(documents)
     federation.drive(lambda: all("flags" in federation.hub.rounds(name) for name in federation.names))
     grant = documents.grants[0].digest
-    federation.hub.put(NODE, "revoked", "", {"revocation": revocation(worlds, grant, "jfk", "jfk-1")})
+    federation.hub.put(NODE, "revoked", "", {"revocation": revocation(grant, "jfk", "jfk")})
     federation[NODE].tick(0)
     assert federation.states(NODE) == [("open", None)]
     with federation[NODE].context.state.read() as connection:
         assert not federation[NODE].context.state.is_revoked(connection, grant)
-    federation.hub.put(NODE, "revoked", "", {"revocation": revocation(worlds, grant)})  # the control: its own owner
+    federation.hub.put(NODE, "revoked", "", {"revocation": revocation(grant)})  # the control: its own owner
     federation.drive(lambda: federation.states(NODE) == [("failed", "not-granted")])
 
 
-def test_a_grant_of_another_owner_is_not_revoked_here_by_mistake(federation, orders, worlds, command):
+def test_a_grant_of_another_owner_is_not_revoked_here_by_mistake(federation, command):
     """EWR takes the digest of JFK's grant for its own: told so, instead of believing that something was stopped."""
-    documents = orders.Documents()
+    documents = Documents()
     federation.hub.hold.add("flags")
     federation.hub.order(documents)
     federation.drive(lambda: "flags" in federation.hub.rounds(NODE))
-    refused = command(do="revoke", revocation=revocation(worlds, documents.grants[1].digest))
+    refused = command(do="revoke", revocation=revocation(documents.grants[1].digest))
     assert (refused["code"], "another owner's" in refused["error"]) == ("invalid-spec", True)
     never = "sha256:" + "ab" * 32
-    assert command(do="revoke", revocation=revocation(worlds, never)) == {"revoked": never, "new": True, "known": False}
+    assert command(do="revoke", revocation=revocation(never)) == {"revoked": never, "new": True, "known": False}
     assert federation.states(NODE) == [("open", None)]
-    command(do="revoke", revocation=revocation(worlds, documents.grants[0].digest))
+    command(do="revoke", revocation=revocation(documents.grants[0].digest))
     federation.drive(lambda: federation.states(NODE) == [("failed", "not-granted")])
 
 
-def test_a_revocation_is_kept_once_and_must_be_this_owners(federation, worlds, orders, command):
-    grant = orders.Documents().grants[0].digest
-    assert command(do="revoke", revocation=revocation(worlds, grant))["new"] is True
-    assert command(do="revoke", revocation=revocation(worlds, grant))["new"] is False
-    assert command(do="revoke", revocation=revocation(worlds, grant, "jfk", "jfk-1"))["code"] == "invalid-spec"
-    assert command(do="revoke", revocation=revocation(worlds, grant, signer="jfk-1"))["code"] == "bad-signature"
+def test_a_revocation_is_kept_once_and_must_be_this_owners(federation, command):
+    grant = Documents().grants[0].digest
+    assert command(do="revoke", revocation=revocation(grant))["new"] is True
+    assert command(do="revoke", revocation=revocation(grant))["new"] is False
+    assert command(do="revoke", revocation=revocation(grant, "jfk", "jfk"))["code"] == "invalid-spec"
+    assert command(do="revoke", revocation=revocation(grant, signer="jfk"))["code"] == "bad-signature"
     assert command(do="revoke", revocation="all of them")["code"] == "bad-document"
 
 
-def test_what_left_and_its_signed_list(federation, orders, command, worlds):
+def test_what_left_and_its_signed_list(federation, command):
     assert command(do="export")["code"] == "unavailable"
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: federation.hub.totals is not None)
     federation.settle()
     assert [entry["round"] for entry in command(do="sent")["entries"]] == ["flags", "values", "sent"]
@@ -168,7 +170,7 @@ def test_what_left_and_its_signed_list(federation, orders, command, worlds):
     assert answer["next"] is None
 
 
-def test_a_long_export_comes_in_pages_without_a_gap(federation, command, worlds):
+def test_a_long_export_comes_in_pages_without_a_gap(federation, command):
     rows = [
         {
             "permit": "sha256:" + f"{n:064x}", "round": "destroyed", "envelope": b"", "digest": "sha256:" + f"{n:064x}",

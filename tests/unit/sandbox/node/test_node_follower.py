@@ -11,25 +11,26 @@ from sandbox.errors import BadLogSignature, BadProof, LogFailure, LogForked, Log
 from sandbox.log_link import Inclusion
 from sandbox.node.hub_port import HubAway, HubRefused
 from sandbox.node.tables import outbox
+from tests.support.orders import NOW, ORIGIN, Documents, roster
+from tests.support.signed import key
+from tests.support.world import Nodes
 
 NODE = "node-ewr"
 
 
-def grow(federation, worlds, number=3):
+def grow(federation, number=3):
     for index in range(number):
-        federation.hub.add(
-            LogEntry(salt="00" * 32, event="test.happened", at=worlds.NOW, actor="hub", subject=f"s-{index}")
-        )
+        federation.hub.add(LogEntry(salt="00" * 32, event="test.happened", at=NOW, actor="hub", subject=f"s-{index}"))
 
 
 def step(federation):
     return federation[NODE].follower.step(0)
 
 
-def test_a_growing_log_is_cosigned(federation, worlds):
-    grow(federation, worlds)
+def test_a_growing_log_is_cosigned(federation):
+    grow(federation)
     assert step(federation)
-    grow(federation, worlds)
+    grow(federation)
     assert step(federation)
     assert [size for _, size, _ in federation.hub.cosigned] == [3]  # a cosignature rides on the next call
     assert not step(federation)
@@ -37,25 +38,25 @@ def test_a_growing_log_is_cosigned(federation, worlds):
     note = Note.parse(federation.hub.checkpoint()).added(
         NoteSignature.parse(federation.hub.cosigned[-1][2].rstrip("\n"))
     )
-    verify_cosignature(note, NoteKey(NODE, COSIGNATURE, worlds.key(NODE).public))
+    verify_cosignature(note, NoteKey(NODE, COSIGNATURE, key(NODE).public))
 
 
-def test_a_log_that_stands_still_is_cosigned_once(federation, worlds):
-    grow(federation, worlds)
+def test_a_log_that_stands_still_is_cosigned_once(federation):
+    grow(federation)
     assert [step(federation), step(federation), step(federation)] == [True, False, False]
     assert len(federation.hub.cosigned) == 1
 
 
-def test_a_cosignature_that_was_lost_is_made_again(federation, worlds):
-    grow(federation, worlds)
+def test_a_cosignature_that_was_lost_is_made_again(federation):
+    grow(federation)
     step(federation)
     federation.restart(NODE)  # the state was stored, the cosignature was not sent
     assert [step(federation), step(federation), step(federation)] == [False, False, False]
     assert [size for _, size, _ in federation.hub.cosigned] == [3]
 
 
-def test_a_cosignature_outlives_a_hub_that_is_away(federation, worlds):
-    grow(federation, worlds)
+def test_a_cosignature_outlives_a_hub_that_is_away(federation):
+    grow(federation)
     step(federation)
     federation.hub.away.add(NODE)
     with pytest.raises(HubAway):
@@ -66,15 +67,15 @@ def test_a_cosignature_outlives_a_hub_that_is_away(federation, worlds):
     assert [size for _, size, _ in federation.hub.cosigned] == [3]
 
 
-def test_a_cosignature_that_was_refused_is_made_again_for_the_checkpoint_of_then(federation, worlds):
-    grow(federation, worlds)
+def test_a_cosignature_that_was_refused_is_made_again_for_the_checkpoint_of_then(federation):
+    grow(federation)
     step(federation)
     good, port = federation[NODE].context.hub, federation[NODE].context
     port.hub = Refusing(good)
     with pytest.raises(HubRefused):
         step(federation)
     port.hub = good
-    grow(federation, worlds)
+    grow(federation)
     step(federation)
     step(federation)
     assert [size for _, size, _ in federation.hub.cosigned] == [6]
@@ -91,24 +92,24 @@ class Refusing:
         raise HubRefused("not-authenticated", "the token was revoked")
 
 
-def other_log(worlds, size):
+def other_log(size):
     """A second history under the hub's own key."""
     from sandbox.audit import append, root
 
-    tree, leaves = worlds.Nodes(), 0
+    tree, leaves = Nodes(), 0
     for index in range(size):
         leaves = append(tree, leaves, b"other %d" % index)
-    return Checkpoint(worlds.ORIGIN, size, root(tree, size)).sign(worlds.key("hub")).encode()
+    return Checkpoint(ORIGIN, size, root(tree, size)).sign(key("hub")).encode()
 
 
 @pytest.mark.parametrize(("size", "error"), [(2, LogRolledBack), (3, LogForked), (5, LogForked)])
-def test_a_second_history_stops_the_node_for_good(federation, orders, worlds, size, error):
-    grow(federation, worlds)
+def test_a_second_history_stops_the_node_for_good(federation, size, error):
+    grow(federation)
     step(federation)
-    shown = other_log(worlds, size)
+    shown = other_log(size)
     federation.hub.note = lambda: shown
     if size > 3:
-        grow(federation, worlds)  # so that a proof of that length exists
+        grow(federation)  # so that a proof of that length exists
     with pytest.raises(error):
         step(federation)
     federation.hub.note = None  # the good history again: too late
@@ -119,18 +120,18 @@ def test_a_second_history_stops_the_node_for_good(federation, orders, worlds, si
         step(federation)
     assert shown.decode() in node.follower.failure.evidence
     assert len(federation.hub.cosigned) <= 1
-    federation.hub.put(NODE, "permit", "job-1", orders.Documents().body)
+    federation.hub.put(NODE, "permit", "job-1", Documents().body)
     federation.answer(NODE)
     assert federation.outbox(NODE) == ["stop"]
     assert federation.hub.messages(NODE, "stop")[0].code == "integrity-failure"
 
 
-def test_a_running_job_sends_nothing_more_after_a_second_history(federation, orders, worlds):
+def test_a_running_job_sends_nothing_more_after_a_second_history(federation):
     federation.hub.hold.add("flags")
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: all("flags" in federation.hub.rounds(name) for name in federation.names))
     step(federation)
-    federation.hub.note = lambda: other_log(worlds, 1)
+    federation.hub.note = lambda: other_log(1)
     with pytest.raises(LogRolledBack):
         step(federation)
     federation.hub.note = None
@@ -140,14 +141,14 @@ def test_a_running_job_sends_nothing_more_after_a_second_history(federation, ord
 
 
 @pytest.mark.parametrize("how", ["garbage", "stranger", "foreign origin"])
-def test_a_note_that_the_hub_did_not_sign_convicts_nobody(federation, worlds, how):
-    grow(federation, worlds)
+def test_a_note_that_the_hub_did_not_sign_convicts_nobody(federation, how):
+    grow(federation)
     step(federation)
     stranger = SigningKey.from_seed(bytes(32))
     federation.hub.note = {
         "garbage": lambda: b"garbage",
-        "stranger": lambda: Checkpoint(worlds.ORIGIN, 9, bytes(32)).sign(stranger).encode(),
-        "foreign origin": lambda: Checkpoint("other/log", 9, bytes(32)).sign(worlds.key("hub")).encode(),
+        "stranger": lambda: Checkpoint(ORIGIN, 9, bytes(32)).sign(stranger).encode(),
+        "foreign origin": lambda: Checkpoint("other/log", 9, bytes(32)).sign(key("hub")).encode(),
     }[how]
     with pytest.raises((MalformedNote, BadLogSignature, LogFailure)):
         step(federation)
@@ -156,19 +157,19 @@ def test_a_note_that_the_hub_did_not_sign_convicts_nobody(federation, worlds, ho
     assert len(federation.hub.cosigned) == 1
 
 
-def test_a_message_counts_as_logged_only_by_proof(federation, orders):
+def test_a_message_counts_as_logged_only_by_proof(federation):
     federation.hub.log = False
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: "key" in federation.hub.rounds(NODE))
     step(federation)
     assert not any(row.proven for row in federation.rows(NODE, outbox))
 
 
-def withheld(federation, orders, worlds):
+def withheld(federation):
     """A message that left, and a log that does not name it as this node's."""
-    grow(federation, worlds)
+    grow(federation)
     federation.hub.log = False
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: "key" in federation.hub.rounds(NODE))
     return federation.hub, federation.rows(NODE, outbox)[0].digest
 
@@ -178,9 +179,9 @@ def proof_of(hub, index, size):
 
 
 @pytest.mark.parametrize("actor", ["hub", "node:node-jfk"])
-def test_another_entry_proves_no_message(federation, orders, worlds, actor):
-    hub, digest = withheld(federation, orders, worlds)
-    said = {"salt": "00" * 32, "event": "message.received", "at": worlds.NOW, "subject": "x", "digests": (digest,)}
+def test_another_entry_proves_no_message(federation, actor):
+    hub, digest = withheld(federation)
+    said = {"salt": "00" * 32, "event": "message.received", "at": NOW, "subject": "x", "digests": (digest,)}
     hub.add(LogEntry(actor=actor, **said))
     hub.inclusions = lambda names, size: tuple(proof_of(hub, index, size) for index in range(size))
     step(federation)
@@ -190,29 +191,29 @@ def test_another_entry_proves_no_message(federation, orders, worlds, actor):
     assert [row.proven for row in federation.rows(NODE, outbox)] == [True]
 
 
-def test_a_proof_that_does_not_hold_stops_the_node(federation, orders, worlds):
-    hub, _ = withheld(federation, orders, worlds)
+def test_a_proof_that_does_not_hold_stops_the_node(federation):
+    hub, _ = withheld(federation)
     hub.inclusions = lambda names, size: (Inclusion(1, hub.leaves[0], proof_of(hub, 0, size).proof),)
     with pytest.raises(BadProof):
         step(federation)
     assert federation[NODE].follower.failure is not None
 
 
-def test_a_new_hub_key_is_learnt_from_the_authority(federation, worlds):
+def test_a_new_hub_key_is_learnt_from_the_authority(federation):
     from jobs.documents import HubEntry
 
-    grow(federation, worlds)
+    grow(federation)
     step(federation)
-    grow(federation, worlds)
+    grow(federation)
     fresh = SigningKey.from_seed(bytes(range(32)))
-    newer = worlds.roster(version=2, hub=HubEntry(id="hub", key=fresh.public.text))
-    envelope = newer.sign(worlds.key("root-1"), worlds.key("root-2"))
+    newer = roster(version=2, hub=HubEntry(id="hub", key=fresh.public.text))
+    envelope = newer.sign(key("root-1"), key("root-2"))
     hub, port = federation.hub, federation[NODE].context.hub
     size = len(hub.leaves)
     from sandbox.audit import root
 
-    hub.note = lambda: Checkpoint(worlds.ORIGIN, size, root(hub.tree, size)).sign(fresh).encode()
-    old = worlds.roster().sign(worlds.key("root-1"), worlds.key("root-2"))
+    hub.note = lambda: Checkpoint(ORIGIN, size, root(hub.tree, size)).sign(fresh).encode()
+    old = roster().sign(key("root-1"), key("root-2"))
     port.rosters = lambda: [old.to_json(), envelope.to_json()]
     assert step(federation)
     step(federation)
@@ -220,11 +221,11 @@ def test_a_new_hub_key_is_learnt_from_the_authority(federation, worlds):
     assert [size for _, size, _ in hub.cosigned] == [3, 6]
 
 
-def test_a_node_starts_again_when_the_chain_begins_with_older_rosters(federation, worlds):
+def test_a_node_starts_again_when_the_chain_begins_with_older_rosters(federation):
     from sandbox.node.serve import fetch_roster
 
     context = federation[NODE].context
-    chain = [worlds.roster(version=n).sign(worlds.key("root-1"), worlds.key("root-2")).to_json() for n in (1, 2, 3)]
+    chain = [roster(version=n).sign(key("root-1"), key("root-2")).to_json() for n in (1, 2, 3)]
     context.hub.rosters = lambda: chain
     fetch_roster(context)
     fetch_roster(context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sandbox.node.hub_port import HubAway, HubRefused
+from tests.support.orders import Documents
 
 NODE = "node-ewr"
 
@@ -14,24 +15,24 @@ def apart(shown):
     return [{**item, "body": None} for item in shown]
 
 
-def test_bodies_in_pieces_are_bodies(federation, orders):
+def test_bodies_in_pieces_are_bodies(federation):
     federation.hub.bend_keys = apart
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: all(federation.states(n) == [("finished", None)] for n in federation.names))
 
 
-def test_a_hub_that_is_away_for_a_moment_ends_no_job(federation, orders):
+def test_a_hub_that_is_away_for_a_moment_ends_no_job(federation):
     federation.hub.bend_keys = apart
     federation.hub.faults = [HubAway("restarting")] * 4
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: all(federation.states(n) == [("finished", None)] for n in federation.names))
     assert federation.hub.faults == []
 
 
-def test_a_hub_that_stays_away_ends_the_job_at_its_deadline(federation, orders):
+def test_a_hub_that_stays_away_ends_the_job_at_its_deadline(federation):
     federation.hub.bend_keys = apart
     federation.hub.faults = [HubAway("gone")] * 1000
-    documents = orders.Documents()
+    documents = Documents()
     federation.hub.order(documents)
     federation.drive(lambda: len(federation.hub.faults) < 1000)
     federation.clock.pass_(days=1)
@@ -41,9 +42,9 @@ def test_a_hub_that_stays_away_ends_the_job_at_its_deadline(federation, orders):
     assert federation.ledger(NODE)["grant"] == (1, "refunded")
 
 
-def test_a_hub_that_relays_nothing_is_a_silent_hub(federation, orders):
+def test_a_hub_that_relays_nothing_is_a_silent_hub(federation):
     federation.hub.bend_keys = lambda shown: []
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: all(item == "messages" for item in last_items(federation)))
     federation.clock.pass_(days=1)
     federation.drive(lambda: all(federation.states(n)[0][0] == "failed" for n in federation.names))
@@ -57,9 +58,9 @@ def last_items(federation):
 
 
 @pytest.mark.parametrize("gone", ["empty", "destroyed"])
-def test_what_is_gone_with_its_job_is_no_fault_of_the_hub(federation, orders, gone):
+def test_what_is_gone_with_its_job_is_no_fault_of_the_hub(federation, gone):
     """The hub ended the job while this node was slow: it hears of the end next, and says nothing but that it is over."""
-    documents = orders.Documents()
+    documents = Documents()
     if gone == "empty":
         federation.hub.bend_keys = lambda shown: []
     else:
@@ -75,9 +76,9 @@ def test_what_is_gone_with_its_job_is_no_fault_of_the_hub(federation, orders, go
     assert all(federation.alarms(n) == [] for n in federation.names)
 
 
-def test_another_refusal_of_a_body_ends_the_job_typed(federation, orders):
+def test_another_refusal_of_a_body_ends_the_job_typed(federation):
     federation.hub.bend_keys = apart
     federation.hub.faults = [HubRefused("not-permitted", "no")] * 3
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: all(s and s[0][0] == "failed" for s in map(federation.states, federation.names)))
     assert "node-fault" in {code for name in federation.names for _, code in federation.states(name)}

@@ -15,6 +15,7 @@ from sandbox.messages import INLINE_BYTES, write_message
 from sandbox.node.hub_port import HubAway, HubRefused
 from sandbox.node.post import Outbox
 from sandbox.node.tables import outbox
+from tests.support.signed import key
 
 NODE, AT = "node-ewr", "2026-11-21T08:00:00Z"
 ROW = Round("talk", Receiver.HUB, reveals=True, repeats=100)
@@ -62,14 +63,14 @@ def desk() -> Desk:
 
 
 @pytest.fixture
-def box(federation, worlds, desk) -> Outbox:
-    return Outbox(NODE, worlds.key(NODE), federation[NODE].context.state, desk)
+def box(federation, desk) -> Outbox:
+    return Outbox(NODE, key(NODE), federation[NODE].context.state, desk)
 
 
-def queue(box, worlds, body=b"body", sequence=0, permit="one"):
+def queue(box, body=b"body", sequence=0, permit="one"):
     """Store one message and return its digest."""
     message = write_message(
-        worlds.key(NODE),
+        key(NODE),
         digest(permit.encode()),
         digest(b"told"),
         "talk",
@@ -88,8 +89,8 @@ def rows(federation):
     return federation.rows(NODE, outbox)
 
 
-def test_a_large_body_goes_before_its_header_in_pieces(federation, worlds, box, desk):
-    small, large = queue(box, worlds), queue(box, worlds, LARGE, 1)
+def test_a_large_body_goes_before_its_header_in_pieces(federation, box, desk):
+    small, large = queue(box), queue(box, LARGE, 1)
     assert box.post()
     assert desk.calls == ["upload"] * 3 + ["post"]
     assert desk.posts == [[(small, b"body"), (large, None)]]
@@ -98,15 +99,15 @@ def test_a_large_body_goes_before_its_header_in_pieces(federation, worlds, box, 
 
 
 @pytest.mark.parametrize("body", [b"", bytes(INLINE_BYTES)])
-def test_a_body_of_at_most_one_piece_travels_with_its_header(worlds, box, desk, body):
-    name = queue(box, worlds, body)
+def test_a_body_of_at_most_one_piece_travels_with_its_header(box, desk, body):
+    name = queue(box, body)
     assert box.post()
     assert (desk.calls, desk.posts) == (["post"], [[(name, body)]])
 
 
 @pytest.mark.parametrize("calls", range(4))
-def test_a_hub_that_goes_away_on_the_way_gets_the_same_bytes_later(federation, worlds, box, desk, calls):
-    name = queue(box, worlds, LARGE)
+def test_a_hub_that_goes_away_on_the_way_gets_the_same_bytes_later(federation, box, desk, calls):
+    name = queue(box, LARGE)
     desk.away_after = calls
     assert not box.post()
     assert [(row.posted, bytes(row.body)) for row in rows(federation)] == [(False, LARGE)]
@@ -117,16 +118,16 @@ def test_a_hub_that_goes_away_on_the_way_gets_the_same_bytes_later(federation, w
     assert rows(federation)[0].body is None
 
 
-def test_posts_are_of_one_job_in_order_and_bounded(worlds, box, desk):
-    one = [queue(box, worlds, sequence=n) for n in range(11)]
-    two = [queue(box, worlds, bytes(INLINE_BYTES), n, "two") for n in range(10)]
+def test_posts_are_of_one_job_in_order_and_bounded(box, desk):
+    one = [queue(box, sequence=n) for n in range(11)]
+    two = [queue(box, bytes(INLINE_BYTES), n, "two") for n in range(10)]
     assert box.post()
     assert [len(post) for post in desk.posts] == [8, 3, 8, 2]
     assert desk.taken == one + two
 
 
-def test_a_refused_message_is_not_proven_not_resent_and_holds_up_no_other(federation, worlds, box, desk):
-    names = [queue(box, worlds, sequence=n) for n in range(3)]
+def test_a_refused_message_is_not_proven_not_resent_and_holds_up_no_other(federation, box, desk):
+    names = [queue(box, sequence=n) for n in range(3)]
     desk.refuse = {names[1]: "wrong-round"}
     assert box.post()
     assert desk.taken == [names[0], names[2]]
@@ -139,8 +140,8 @@ def test_a_refused_message_is_not_proven_not_resent_and_holds_up_no_other(federa
 
 
 @pytest.mark.parametrize("code", ["not-authenticated", "not-permitted", "token-expired"])
-def test_a_refusal_of_the_token_keeps_the_message(federation, worlds, box, desk, code):
-    name = queue(box, worlds)
+def test_a_refusal_of_the_token_keeps_the_message(federation, box, desk, code):
+    name = queue(box)
     desk.refuse = {name: code}
     assert not box.post()
     assert [(row.posted, row.refused, bytes(row.body)) for row in rows(federation)] == [(False, None, b"body")]
@@ -149,23 +150,23 @@ def test_a_refusal_of_the_token_keeps_the_message(federation, worlds, box, desk,
     assert desk.taken == [name]
 
 
-def test_one_job_that_must_wait_holds_up_no_other(worlds, box, desk):
-    waiting, other = queue(box, worlds), queue(box, worlds, permit="two")
+def test_one_job_that_must_wait_holds_up_no_other(box, desk):
+    waiting, other = queue(box), queue(box, permit="two")
     desk.refuse = {waiting: "token-expired"}
     assert not box.post()
     assert desk.taken == [other]
 
 
-def test_there_is_no_second_message_for_a_place(federation, worlds, box):
-    queue(box, worlds)
+def test_there_is_no_second_message_for_a_place(federation, box):
+    queue(box)
     with pytest.raises(IntegrityError):
-        queue(box, worlds, b"another")
+        queue(box, b"another")
     assert [bytes(row.body) for row in rows(federation)] == [b"body"]
 
 
-def test_what_was_posted_and_asked_for_again_is_the_same_envelope(federation, worlds, box, desk):
+def test_what_was_posted_and_asked_for_again_is_the_same_envelope(federation, box, desk):
     """The process died between the hub's answer and its own note of it."""
-    name = queue(box, worlds)
+    name = queue(box)
     with box._state.write() as connection:
         connection.execute(update(outbox).values(posted=False))
     assert box.post()
@@ -175,7 +176,7 @@ def test_what_was_posted_and_asked_for_again_is_the_same_envelope(federation, wo
     assert desk.taken == [name, name]
 
 
-def test_a_word_about_a_job_has_no_body(federation, worlds, box, desk):
+def test_a_word_about_a_job_has_no_body(federation, box, desk):
     stop = Stop(node=NODE, permit=digest(b"one"), nonce="ab" * 32, bound=False, code="timeout", advice="late")
     with box._state.write() as connection:
         box.queue_stop(connection, stop, AT)

@@ -9,6 +9,7 @@ from jobs.documents import Envelope, digest
 from sandbox.node.alarms import ALTERED, UNRELEASED
 from sandbox.node.loop import Node
 from sandbox.node.tables import outbox
+from tests.support.orders import Documents
 
 NODE = "node-ewr"
 
@@ -32,10 +33,10 @@ def crash(federation) -> Node:
     return federation.restart(NODE)
 
 
-def test_after_the_key_was_stored_nothing_is_spent(federation, orders):
+def test_after_the_key_was_stored_nothing_is_spent(federation):
     federation.hub.away.add(NODE)
     federation.runners[NODE].gate.clear()
-    order_without_polling(federation, orders)
+    order_without_polling(federation)
     wait_for(federation, lambda: federation.outbox(NODE) == ["key"])
     key = federation.rows(NODE, outbox)[0].envelope
     crash(federation)
@@ -48,19 +49,19 @@ def test_after_the_key_was_stored_nothing_is_spent(federation, orders):
     check_one_message_per_round(federation)
 
 
-def order_without_polling(federation, orders, node=NODE, **kwargs):
+def order_without_polling(federation, node=NODE, **kwargs):
     """Hand the order to the node while the hub is away for it."""
     from sandbox.node.hub_port import Item
 
-    documents = orders.Documents(**kwargs)
+    documents = Documents(**kwargs)
     federation.hub.expect(documents)
     federation[node]._dispatch(Item(1, "permit", documents.job, documents.body))
     return documents
 
 
-def test_after_the_flags_were_stored_the_charge_is_kept(federation, orders):
+def test_after_the_flags_were_stored_the_charge_is_kept(federation):
     federation.hub.hold.add("flags")
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: "flags" in federation.hub.rounds(NODE))
     crash(federation)
     for _ in range(3):
@@ -71,8 +72,8 @@ def test_after_the_flags_were_stored_the_charge_is_kept(federation, orders):
     check_one_message_per_round(federation)
 
 
-def test_flags_that_were_stored_and_not_sent_are_sent_unchanged(federation, orders):
-    federation.hub.order(orders.Documents())
+def test_flags_that_were_stored_and_not_sent_are_sent_unchanged(federation):
+    federation.hub.order(Documents())
     federation.drive(lambda: all("key" in federation.hub.rounds(name) for name in federation.names))
     federation.runners[NODE].gate.clear()
     federation.hub.away.add(NODE)
@@ -94,9 +95,9 @@ def wait_for(federation, condition):
     federation.drive(condition)
 
 
-def test_after_the_values_the_restarted_node_waits_for_the_hub_and_ends_well(federation, orders):
+def test_after_the_values_the_restarted_node_waits_for_the_hub_and_ends_well(federation):
     federation.hub.hold.add("sent")
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: all("sent" in federation.hub.rounds(name) for name in federation.names))
     charge = federation.ledger(NODE)
     crash(federation)
@@ -110,10 +111,10 @@ def test_after_the_values_the_restarted_node_waits_for_the_hub_and_ends_well(fed
     check_one_message_per_round(federation)
 
 
-def test_values_that_were_stored_and_not_sent_are_sent_unchanged(federation, orders):
+def test_values_that_were_stored_and_not_sent_are_sent_unchanged(federation):
     hub = federation.hub
     hub.hold.add("flags")
-    hub.order(orders.Documents())
+    hub.order(Documents())
     federation.drive(lambda: all("flags" in hub.rounds(name) for name in federation.names))
     hub.open()
     [opened] = [item for item in hub.inboxes[NODE] if item.kind == "messages"][1:]
@@ -133,9 +134,9 @@ def test_values_that_were_stored_and_not_sent_are_sent_unchanged(federation, ord
     check_one_message_per_round(federation)
 
 
-def test_a_hub_that_took_a_message_and_lost_the_answer_gets_the_same_bytes(federation, orders):
+def test_a_hub_that_took_a_message_and_lost_the_answer_gets_the_same_bytes(federation):
     hub = federation.hub
-    hub.order(orders.Documents())
+    hub.order(Documents())
     federation.drive(lambda: hub.totals is not None)
     federation.settle()
     with federation[NODE].context.state.write() as connection:
@@ -146,10 +147,10 @@ def test_a_hub_that_took_a_message_and_lost_the_answer_gets_the_same_bytes(feder
 
 
 @pytest.mark.parametrize("sent", [False, True])
-def test_a_node_that_is_told_to_stop(federation, orders, sent):
+def test_a_node_that_is_told_to_stop(federation, sent):
     """Before the values it says that the job is lost; after them the job stays open for the next start."""
     federation.hub.hold |= {"sent"} if sent else {"flags"}
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     last = "sent" if sent else "flags"
     federation.drive(lambda: all(last in federation.hub.rounds(name) for name in federation.names))
     federation[NODE].end_runs()
@@ -162,9 +163,9 @@ def test_a_node_that_is_told_to_stop(federation, orders, sent):
     check_one_message_per_round(federation)
 
 
-def test_a_sent_job_that_the_hub_forgot_is_closed_after_its_deadline(federation, orders):
+def test_a_sent_job_that_the_hub_forgot_is_closed_after_its_deadline(federation):
     federation.hub.hold.add("sent")
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: all("sent" in federation.hub.rounds(name) for name in federation.names))
     charge = federation.ledger(NODE)
     crash(federation)
@@ -180,9 +181,9 @@ def test_a_sent_job_that_the_hub_forgot_is_closed_after_its_deadline(federation,
 
 
 @pytest.mark.parametrize(("held", "state"), [("key", "refunded"), ("flags", "committed")])
-def test_a_hub_that_goes_silent_costs_the_job_at_its_deadline(federation, orders, held, state):
+def test_a_hub_that_goes_silent_costs_the_job_at_its_deadline(federation, held, state):
     federation.hub.hold.add(held)
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: all(held in federation.hub.rounds(name) for name in federation.names))
     federation.hub.away |= {"node-jfk", "node-lga"}  # theirs would come first
     federation.clock.pass_(minutes=31)
@@ -190,10 +191,10 @@ def test_a_hub_that_goes_silent_costs_the_job_at_its_deadline(federation, orders
     assert federation.ledger(NODE)["grant"] == (1, state)
 
 
-def test_pass_bits_after_the_deadline_open_nothing(federation, orders):
+def test_pass_bits_after_the_deadline_open_nothing(federation):
     hub = federation.hub
     hub.hold.add("flags")
-    hub.order(orders.Documents())
+    hub.order(Documents())
     federation.drive(lambda: all("flags" in hub.rounds(name) for name in federation.names))
     hub.away |= {"node-jfk", "node-lga"}  # theirs would come first
     federation.clock.pass_(minutes=31)
@@ -203,9 +204,9 @@ def test_pass_bits_after_the_deadline_open_nothing(federation, orders):
 
 
 @pytest.mark.parametrize("kind", ["stop", "finished"])
-def test_a_job_that_the_hub_ends_during_the_scan(federation, orders, kind):
+def test_a_job_that_the_hub_ends_during_the_scan(federation, kind):
     federation.runners[NODE].gate.clear()
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: federation.told(NODE) == ["key"])
     [keys] = [item for item in federation.hub.inboxes[NODE] if item.kind == "messages"]
     federation.hub.put(NODE, "messages", "job-1", keys.body)  # a repetition before it must not hide it
@@ -220,9 +221,9 @@ def test_a_job_that_the_hub_ends_during_the_scan(federation, orders, kind):
     assert "flags" not in federation.outbox(NODE)
 
 
-def test_the_deadline_passes_during_the_scan(federation, orders):
+def test_the_deadline_passes_during_the_scan(federation):
     federation.runners[NODE].gate.clear()
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: federation.told(NODE) == ["key"])
     federation.tick()
     federation.hub.away |= {"node-jfk", "node-lga"}  # theirs would come first
@@ -231,29 +232,29 @@ def test_the_deadline_passes_during_the_scan(federation, orders):
     assert federation.ledger(NODE)["grant"] == (1, "refunded")
 
 
-def test_a_scan_that_fails_tells_the_hub_no_value_and_no_file_name(federation, orders):
+def test_a_scan_that_fails_tells_the_hub_no_value_and_no_file_name(federation):
     from adapters.errors import BadSource
 
     federation.runners[NODE].fault = BadSource("secret-file.parquet cannot be read as parquet")
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: "stop" in federation.hub.rounds(NODE))
     [abort] = federation.hub.messages(NODE, "stop")
     assert abort.code == "data-unreadable"
     assert "secret" not in abort.advice
 
 
-def test_an_error_that_nobody_foresaw_ends_the_job_by_its_type_alone(federation, orders):
+def test_an_error_that_nobody_foresaw_ends_the_job_by_its_type_alone(federation):
     federation.runners[NODE].fault = ZeroDivisionError("canary-4711")
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: "stop" in federation.hub.rounds(NODE))
     [abort] = federation.hub.messages(NODE, "stop")
     assert (abort.code, "canary" in abort.advice) == ("node-fault", False)
     assert "ZeroDivisionError" in abort.advice
 
 
-def test_a_message_that_the_hub_refuses_is_not_sent_again_and_not_proven(federation, orders):
+def test_a_message_that_the_hub_refuses_is_not_sent_again_and_not_proven(federation):
     federation.hub.refuse = "invalid-transition"
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.answer(NODE)
     wait_for(federation, lambda: [row.refused for row in federation.rows(NODE, outbox)] == ["invalid-transition"])
     for _ in range(3):
@@ -261,13 +262,13 @@ def test_a_message_that_the_hub_refuses_is_not_sent_again_and_not_proven(federat
     [row] = federation.rows(NODE, outbox)
     assert (row.posted, row.proven) == (True, False)  # the hub's word is no proof: its log must name the message
     federation.hub.refuse = None
-    assert federation.refusal(NODE, orders.Documents(nonce="cd" * 32, job="job-2").body) == "unavailable"
+    assert federation.refusal(NODE, Documents(nonce="cd" * 32, job="job-2").body) == "unavailable"
 
 
 @pytest.mark.parametrize("code", ["not-authenticated", "not-permitted"])
-def test_a_refused_token_keeps_every_message(federation, orders, code):
+def test_a_refused_token_keeps_every_message(federation, code):
     federation.hub.refuse = code
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation[NODE].tick(0)
     wait_for(federation, lambda: federation.outbox(NODE) == ["key"])
     assert [row.posted for row in federation.rows(NODE, outbox)] == [False]
@@ -275,10 +276,10 @@ def test_a_refused_token_keeps_every_message(federation, orders, code):
     federation.drive(lambda: federation.hub.totals is not None)
 
 
-def test_the_signed_record_lists_what_was_sent(federation, orders):
+def test_the_signed_record_lists_what_was_sent(federation):
     from jobs.documents import SentRecord
 
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: federation.hub.totals is not None)
     told = federation.hub.now
     sent = SentRecord.open(told.sent[NODE])
@@ -288,12 +289,12 @@ def test_the_signed_record_lists_what_was_sent(federation, orders):
     assert sent.metered == {"cells": int(federation.hub.passed.sum())}
 
 
-def test_mask_keys_are_fresh_for_every_job(federation, orders):
-    federation.hub.order(orders.Documents())
+def test_mask_keys_are_fresh_for_every_job(federation):
+    federation.hub.order(Documents())
     federation.drive(lambda: federation.hub.totals is not None)
     federation.settle()
     federation.hub.totals = None
-    federation.hub.order(orders.Documents(nonce="cd" * 32, job="job-2"))
+    federation.hub.order(Documents(nonce="cd" * 32, job="job-2"))
     federation.drive(lambda: federation.hub.totals is not None)
     first, second = federation.hub.messages(NODE, "key")
     assert first != second

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from decimal import Decimal
 
 import numpy as np
@@ -11,6 +10,9 @@ import pytest
 from jobs.kinds.statistics.release import round_all
 from jobs.kinds.statistics.run import run_local
 from sandbox.node.tables import outbox
+from tests.support import orders
+from tests.support.joint_nodes import Federation
+from tests.support.orders import PROFILE, Documents
 
 NODE = "node-ewr"
 SQL = (
@@ -22,13 +24,13 @@ SQL = (
 @pytest.fixture
 def alone(tmp_path):
     """One node and a hub: the other owners hold nothing."""
-    made = sys.modules["unseen_test_federation"].Federation(tmp_path, ("ewr",))
+    made = Federation(tmp_path, ("ewr",))
     yield made
     made.close()
 
 
-def documents_of(orders, **changed):
-    return orders.Documents(owners=("ewr",), sql=SQL, **changed)
+def documents_of(**changed):
+    return Documents(owners=("ewr",), sql=SQL, **changed)
 
 
 def finished(federation):
@@ -36,8 +38,8 @@ def finished(federation):
     federation.settle()
 
 
-def test_rounded_numbers_of_passing_cells_leave_and_nothing_else(alone, orders):
-    documents = documents_of(orders)
+def test_rounded_numbers_of_passing_cells_leave_and_nothing_else(alone):
+    documents = documents_of()
     alone.hub.order(documents)
     finished(alone)
     plan, hub = documents.plan, alone.hub
@@ -47,7 +49,7 @@ def test_rounded_numbers_of_passing_cells_leave_and_nothing_else(alone, orders):
     expected = np.isin(carriers, ("AA", "UA"))  # four aircraft of B6, none of ZZ
     assert (hub.passed == expected).all()
     exact = run_local(plan, {"year": 2013}, {"flights": alone.runners[NODE]._read}).values
-    released = round_all(plan, orders.PROFILE, hub.passed, exact)
+    released = round_all(plan, PROFILE, hub.passed, exact)
     numbers = [released[a][c] for a, c in np.argwhere(hub.passed).tolist()]
     assert hub.numbers == list(map(Decimal, numbers))
     aa = carriers.index("AA")
@@ -61,8 +63,8 @@ def test_rounded_numbers_of_passing_cells_leave_and_nothing_else(alone, orders):
     assert Decimal(total) not in hub.numbers
 
 
-def test_the_flags_do_not_tell_a_small_cell_from_an_empty_one(alone, orders):
-    documents = documents_of(orders)
+def test_the_flags_do_not_tell_a_small_cell_from_an_empty_one(alone):
+    documents = documents_of()
     alone.hub.order(documents)
     finished(alone)
     [flags] = alone.hub.messages(NODE, "flags")
@@ -71,8 +73,8 @@ def test_the_flags_do_not_tell_a_small_cell_from_an_empty_one(alone, orders):
     assert np.array_equal(pairs[:, :, 1] == 1, alone.hub.passed)
 
 
-def test_charge_and_record_are_those_of_any_job(alone, orders):
-    alone.hub.order(documents_of(orders))
+def test_charge_and_record_are_those_of_any_job(alone):
+    alone.hub.order(documents_of())
     finished(alone)
     opened = int(alone.hub.passed.sum())
     assert alone.ledger(NODE) == {"grant": (1, "committed"), "cells": (opened, "committed")}
@@ -83,24 +85,24 @@ def test_charge_and_record_are_those_of_any_job(alone, orders):
 
 
 @pytest.mark.parametrize("bend", [np.ones_like, np.zeros_like], ids=["more", "fewer"])
-def test_a_hub_that_opens_other_cells_gets_nothing(alone, orders, bend):
+def test_a_hub_that_opens_other_cells_gets_nothing(alone, bend):
     alone.hub.bend_passed = bend
-    alone.hub.order(documents_of(orders))
+    alone.hub.order(documents_of())
     alone.drive(lambda: alone.states(NODE) == [("failed", "protocol-violation")])
     assert alone.outbox(NODE) == ["key", "flags", "stop", "destroyed"]
 
 
-def test_a_hub_that_brings_in_a_second_key_ends_the_job(alone, orders):
+def test_a_hub_that_brings_in_a_second_key_ends_the_job(alone):
     alone.hub.bend_keys = lambda keys: [*keys, keys[0]]
-    alone.hub.order(documents_of(orders))
+    alone.hub.order(documents_of())
     alone.drive(lambda: alone.states(NODE) == [("failed", "protocol-violation")])
     assert alone.outbox(NODE) == ["key", "stop", "destroyed"]
 
 
-def test_after_a_crash_the_same_rounded_numbers_are_sent_again(alone, orders):
+def test_after_a_crash_the_same_rounded_numbers_are_sent_again(alone):
     hub = alone.hub
     hub.hold.add("sent")
-    hub.order(documents_of(orders))
+    hub.order(documents_of())
     alone.drive(lambda: "sent" in hub.rounds(NODE))
     stored = {row.round: row.envelope for row in alone.rows(NODE, outbox)}
     with alone[NODE]._lock:
@@ -114,12 +116,12 @@ def test_after_a_crash_the_same_rounded_numbers_are_sent_again(alone, orders):
     assert alone.states(NODE) == [("open", None)]
 
 
-def test_the_plan_of_three_owners_is_not_run_for_one_of_them(alone, orders):
+def test_the_plan_of_three_owners_is_not_run_for_one_of_them(alone):
     """All documents agree on one participant, but the plan's proofs and words are those of three."""
     sql = "SELECT carrier, COUNT(*) AS n FROM flights WHERE year = :year GROUP BY carrier"
     three = orders.plan(sql)
     named = {"plan_digest": three.digest()}
-    documents = orders.Documents(
+    documents = Documents(
         owners=("ewr",),
         sql=sql,
         bend={

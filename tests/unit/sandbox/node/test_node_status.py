@@ -8,6 +8,8 @@ import pytest
 
 from jobs.documents import ForbiddenUse, StatusEntry, digest
 from sandbox.node.tables import jobs, ledger, outbox
+from tests.support.orders import NOW, Documents
+from tests.support.signed import DAY, key
 
 NODE = "node-ewr"
 
@@ -16,22 +18,22 @@ def change(**fields):
     return lambda document: document.model_copy(update=fields)
 
 
-def stopped(worlds, kind, subject):
-    entry = StatusEntry(kind=kind, subject=subject, state="suspended", since=worlds.NOW, reason="complaint")
+def stopped(kind, subject):
+    entry = StatusEntry(kind=kind, subject=subject, state="suspended", since=NOW, reason="complaint")
     return change(stopped=(entry,))
 
 
-def bends(worlds):
-    now, listed = worlds.NOW, ForbiddenUse(id="N", dataset="flights", column="delay", ground="dispute", reason="court")
+def bends():
+    now, listed = NOW, ForbiddenUse(id="N", dataset="flights", column="delay", ground="dispute", reason="court")
     return {
-        "expired": (change(issued=now - 2 * worlds.DAY, expires=now), "expired"),
+        "expired": (change(issued=now - 2 * DAY, expires=now), "expired"),
         "not yet valid": (change(issued=now + timedelta(minutes=6)), "expired"),
         "ends before the run may": (change(expires=now + timedelta(minutes=20)), "out-of-scope"),
         "about a newer roster": (change(roster_version=2), "roster-rollback"),
         "about another roster": (change(roster=digest(b"other")), "roster-rollback"),
-        "stops the operator": (stopped(worlds, "operator", "op-1"), "out-of-scope"),
-        "stops an owner": (stopped(worlds, "owner", "lga"), "out-of-scope"),
-        "stops another node": (stopped(worlds, "node", "node-jfk"), "out-of-scope"),
+        "stops the operator": (stopped("operator", "acme"), "out-of-scope"),
+        "stops an owner": (stopped("owner", "lga"), "out-of-scope"),
+        "stops another node": (stopped("node", "node-jfk"), "out-of-scope"),
         "forbids a column": (change(forbidden=(listed,)), "out-of-scope"),
     }
 
@@ -40,32 +42,32 @@ def bends(worlds):
     "expired", "not yet valid", "ends before the run may", "about a newer roster", "about another roster",
     "stops the operator", "stops an owner", "stops another node", "forbids a column",
 ])  # fmt: skip
-def test_an_order_under_a_list_that_does_not_allow_it_is_refused(federation, orders, worlds, name):
-    bend, code = bends(worlds)[name]
-    assert federation.refusal(NODE, orders.Documents(bend={"status": bend}).body) == code
+def test_an_order_under_a_list_that_does_not_allow_it_is_refused(federation, name):
+    bend, code = bends()[name]
+    assert federation.refusal(NODE, Documents(bend={"status": bend}).body) == code
     assert federation.rows(NODE, jobs) == []
     assert federation.rows(NODE, ledger) == []
     assert {row.round for row in federation.rows(NODE, outbox)} == {"stop"}
 
 
-def test_a_stop_of_something_else_stops_nothing(federation, orders, worlds):
+def test_a_stop_of_something_else_stops_nothing(federation):
     """The control of the test above: the same order under a list that names others runs."""
-    federation.hub.order(orders.Documents(bend={"status": stopped(worlds, "operator", "op-token")}))
+    federation.hub.order(Documents(bend={"status": stopped("operator", "op-token")}))
     federation.answer(NODE)
     assert federation.states(NODE) == [("open", None)]
 
 
-def test_a_list_by_another_key_or_another_than_the_permits_is_refused(federation, orders, worlds):
-    forged = orders.Documents(signer={"status": (worlds.key("hub"),)})
+def test_a_list_by_another_key_or_another_than_the_permits_is_refused(federation):
+    forged = Documents(signer={"status": (key("hub"),)})
     assert federation.refusal(NODE, forged.body) == "bad-signature"
-    honest = orders.Documents(nonce="cd" * 32, job="job-2")
-    newer = orders.Documents(bend={"status": change(number=8)}).status
+    honest = Documents(nonce="cd" * 32, job="job-2")
+    newer = Documents(bend={"status": change(number=8)}).status
     swapped = {**honest.body, "status": newer.to_json()}
     assert federation.refusal(NODE, swapped) == "out-of-scope"
 
 
-def test_an_order_without_a_list_is_no_order(federation, orders):
-    body = orders.Documents().body
+def test_an_order_without_a_list_is_no_order(federation):
+    body = Documents().body
     del body["status"]
     federation.hub.put(NODE, "permit", "job-x", body)
     federation.answer(NODE)
@@ -73,17 +75,17 @@ def test_an_order_without_a_list_is_no_order(federation, orders):
     assert federation.rows(NODE, outbox) == []
 
 
-def test_numbers_never_go_back_also_after_a_restart(federation, orders):
+def test_numbers_never_go_back_also_after_a_restart(federation):
     """A hub that shows an old, still fresh list hides what a newer one says."""
-    newer = orders.Documents(bend={"status": change(number=8)})
+    newer = Documents(bend={"status": change(number=8)})
     federation.hub.order(newer)
     federation.answer(NODE)
-    older = orders.Documents(nonce="cd" * 32, job="job-2", bend={"status": change(number=7)})
+    older = Documents(nonce="cd" * 32, job="job-2", bend={"status": change(number=7)})
     assert federation.refusal(NODE, older.body) == "roster-rollback"
     federation.restart(NODE)
-    again = orders.Documents(nonce="ef" * 32, job="job-3", bend={"status": change(number=7)})
+    again = Documents(nonce="ef" * 32, job="job-3", bend={"status": change(number=7)})
     assert federation.refusal(NODE, again.body) == "roster-rollback"
-    other = orders.Documents(
+    other = Documents(
         nonce="0f" * 32, job="job-4", bend={"status": lambda s: change(number=8, expires=s.expires + timedelta(1))(s)}
     )
     assert federation.refusal(NODE, other.body) == "roster-rollback"

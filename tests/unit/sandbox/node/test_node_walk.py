@@ -11,6 +11,8 @@ from jobs.kinds.statistics.messages import encode_open
 from jobs.kinds.statistics.run import run_local
 from sandbox.node.alarms import MISLED
 from sandbox.node.tables import outbox
+from tests.support.orders import Documents
+from tests.support.toyhub import carried
 
 NODE = "node-ewr"
 
@@ -27,8 +29,8 @@ def finish(federation):
     federation.settle()
 
 
-def test_totals_are_those_of_the_plaintext_and_everyone_ends(federation, orders):
-    documents = orders.Documents()
+def test_totals_are_those_of_the_plaintext_and_everyone_ends(federation):
+    documents = Documents()
     federation.hub.order(documents)
     finish(federation)
     hub, expected = federation.hub, plaintext(federation, documents)
@@ -46,10 +48,10 @@ def test_totals_are_those_of_the_plaintext_and_everyone_ends(federation, orders)
         assert federation.alarms(name) == []
 
 
-def test_a_hub_that_gives_one_node_a_message_of_its_own_adds_noise_and_alarms_everybody(federation, orders):
+def test_a_hub_that_gives_one_node_a_message_of_its_own_adds_noise_and_alarms_everybody(federation):
     """The very same pass bits in another signed message: transcripts part ways, and so do the masks."""
     federation.hub.apart.add(NODE)
-    documents = orders.Documents()
+    documents = Documents()
     federation.hub.order(documents)
     finish(federation)
     expected = plaintext(federation, documents)
@@ -60,8 +62,8 @@ def test_a_hub_that_gives_one_node_a_message_of_its_own_adds_noise_and_alarms_ev
     assert all(federation.alarms(name) == [MISLED] for name in federation.names)
 
 
-def test_the_ledger_charges_what_was_opened(federation, orders):
-    federation.hub.order(orders.Documents())
+def test_the_ledger_charges_what_was_opened(federation):
+    federation.hub.order(Documents())
     finish(federation)
     for name in federation.names:
         assert federation.ledger(name) == {
@@ -70,8 +72,8 @@ def test_the_ledger_charges_what_was_opened(federation, orders):
         }
 
 
-def test_what_the_hub_sees_of_one_node_is_masked(federation, orders):
-    documents = orders.Documents()
+def test_what_the_hub_sees_of_one_node_is_masked(federation):
+    documents = Documents()
     federation.hub.order(documents)
     finish(federation)
     local = run_local(documents.plan, {"year": 2013}, {"flights": federation.runners[NODE]._read})
@@ -85,8 +87,8 @@ def test_what_the_hub_sees_of_one_node_is_masked(federation, orders):
     assert not np.array_equal(flags, again)
 
 
-def test_the_owners_record_names_the_cells_and_no_value(federation, orders):
-    federation.hub.order(orders.Documents())
+def test_the_owners_record_names_the_cells_and_no_value(federation):
+    federation.hub.order(Documents())
     finish(federation)
     context = federation[NODE].context
     with context.state.read() as connection:
@@ -97,9 +99,9 @@ def test_the_owners_record_names_the_cells_and_no_value(federation, orders):
     assert sorted(entries[2]["salts"]) == ["environment", "part"]
 
 
-def test_a_hub_that_opens_a_flagged_cell_gets_nothing(federation, orders):
+def test_a_hub_that_opens_a_flagged_cell_gets_nothing(federation):
     federation.hub.bend_passed = np.ones_like
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: federation.states(NODE)[:1] == [("failed", "protocol-violation")])
     federation.settle()
     assert federation.outbox(NODE) == ["key", "flags", "stop", "destroyed"]
@@ -108,10 +110,10 @@ def test_a_hub_that_opens_a_flagged_cell_gets_nothing(federation, orders):
     assert federation.alarms(NODE) == []
 
 
-def test_pass_bits_of_another_plan_end_the_job(federation, orders):
+def test_pass_bits_of_another_plan_end_the_job(federation):
     hub = federation.hub
     hub.hold.add("flags")
-    hub.order(orders.Documents())
+    hub.order(Documents())
     federation.drive(lambda: all("flags" in hub.rounds(name) for name in federation.names))
     good = encode_open(hub.now.case, np.zeros((2, 4), np.bool_))
     hub.say(good[:-1] + b"\xff\xff", [NODE])
@@ -137,30 +139,30 @@ KEYS = {
 
 
 @pytest.mark.parametrize("name", KEYS)
-def test_keys_that_are_wrong_foreign_or_missing_end_the_job(federation, orders, name):
+def test_keys_that_are_wrong_foreign_or_missing_end_the_job(federation, name):
     federation.hub.bend_keys = KEYS[name]
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: [s for s, _ in federation.states(NODE)] == ["failed"])
     federation.settle()
     assert "flags" not in federation.outbox(NODE)
     assert all(row[1] == "refunded" for row in federation.ledger(NODE).values())
 
 
-def test_a_key_of_another_job_is_refused(federation, orders, toyhub):
-    federation.hub.order(orders.Documents())
+def test_a_key_of_another_job_is_refused(federation):
+    federation.hub.order(Documents())
     finish(federation)
-    old = [toyhub.carried(message) for message in federation.hub.now.rounds["key"].values()]
+    old = [carried(message) for message in federation.hub.now.rounds["key"].values()]
     federation.hub.bend_keys = lambda keys: [old[0], *keys[1:]]
-    federation.hub.order(orders.Documents(nonce="cd" * 32, job="job-2"))
+    federation.hub.order(Documents(nonce="cd" * 32, job="job-2"))
     federation.drive(lambda: len(federation.states(NODE)) == 2 and federation.states(NODE)[1][0] == "failed")
     assert federation.outbox(NODE).count("flags") == 1
 
 
-def test_a_second_open_with_other_bits_opens_nothing(federation, orders):
+def test_a_second_open_with_other_bits_opens_nothing(federation):
     """It was told already: a message with its number is passed over, whatever it says."""
     hub = federation.hub
     hub.hold.add("sent")
-    hub.order(orders.Documents())
+    hub.order(Documents())
     federation.drive(lambda: all("sent" in hub.rounds(name) for name in federation.names))
     hub.say(encode_open(hub.now.case, ~hub.passed), [NODE])
     [keys] = [item for item in hub.inboxes[NODE] if item.kind == "messages"][:1]
@@ -171,20 +173,20 @@ def test_a_second_open_with_other_bits_opens_nothing(federation, orders):
     assert federation.states(NODE) == [("open", None)]
 
 
-def test_a_job_goes_on_only_with_its_own_walk(federation, orders):
+def test_a_job_goes_on_only_with_its_own_walk(federation):
     """Pass bits before all flags are there: the hub has no place for them, so the node ends the job."""
     hub = federation.hub
     hub.hold.add("key")
-    hub.order(orders.Documents())
+    hub.order(Documents())
     federation.drive(lambda: all("key" in hub.rounds(name) for name in federation.names))
     hub.say(encode_open(hub.now.case, np.ones((2, 4), np.bool_)), [NODE])
     federation.drive(lambda: federation.states(NODE) == [("failed", "protocol-violation")])
     assert federation.outbox(NODE) == ["key", "stop", "destroyed"]
 
 
-def test_inbox_items_that_are_shown_twice_are_answered_once(federation, orders):
+def test_inbox_items_that_are_shown_twice_are_answered_once(federation):
     hub = federation.hub
-    hub.order(orders.Documents())
+    hub.order(Documents())
     finish(federation)
     before = list(hub.posted)
     node = federation[NODE]
@@ -197,9 +199,9 @@ def test_inbox_items_that_are_shown_twice_are_answered_once(federation, orders):
     assert federation.states(NODE) == [("finished", None)]
 
 
-def test_a_hub_that_ignores_the_cursor_is_passed_over(federation, orders):
+def test_a_hub_that_ignores_the_cursor_is_passed_over(federation):
     hub = federation.hub
-    hub.order(orders.Documents())
+    hub.order(Documents())
     finish(federation)
     before = list(hub.posted)
     port = federation[NODE].context.hub

@@ -11,28 +11,30 @@ from jobs.errors import BadDocument
 from sandbox.audit import MESSAGE_RECEIVED, Checkpoint, LogEntry, append, root
 from sandbox.errors import BadProof
 from sandbox.verify import verify_entries
+from tests.support.orders import NOW, ORIGIN
+from tests.support.world import Nodes
 
 
-def entries_of(worlds, count):
+def entries_of(count):
     return [
-        LogEntry(salt="00" * 32, event=MESSAGE_RECEIVED, at=worlds.NOW, actor="node:node-ewr", subject=f"node-ewr:{n}",
+        LogEntry(salt="00" * 32, event=MESSAGE_RECEIVED, at=NOW, actor="node:node-ewr", subject=f"node-ewr:{n}",
                  digests=(digest(b"%d" % n), digest(b"envelope %d" % n)))
         for n in range(count)
     ]  # fmt: skip
 
 
-def checkpoint_of(worlds, leaves):
-    nodes, size = worlds.Nodes(), 0
+def checkpoint_of(leaves):
+    nodes, size = Nodes(), 0
     for leaf in leaves:
         size = append(nodes, size, leaf)
-    return Checkpoint(worlds.ORIGIN, size, root(nodes, size))
+    return Checkpoint(ORIGIN, size, root(nodes, size))
 
 
 @given(st.integers(0, 40))
-def test_all_entries_give_the_root(worlds, count):
-    entries = entries_of(worlds, count)
+def test_all_entries_give_the_root(count):
+    entries = entries_of(count)
     leaves = [entry.leaf() for entry in entries]
-    assert verify_entries(iter(leaves), checkpoint_of(worlds, leaves)) == tuple(entries)
+    assert verify_entries(iter(leaves), checkpoint_of(leaves)) == tuple(entries)
 
 
 @pytest.mark.parametrize(
@@ -46,16 +48,16 @@ def test_all_entries_give_the_root(worlds, count):
         (lambda x: [*x[:3], *x[4:], x[3]], "moved"),
     ],
 )
-def test_a_bent_history_is_refused(worlds, bend, words):
-    leaves = [entry.leaf() for entry in entries_of(worlds, 7)]
+def test_a_bent_history_is_refused(bend, words):
+    leaves = [entry.leaf() for entry in entries_of(7)]
     with pytest.raises(BadProof, match=words):
-        verify_entries(bend(leaves), checkpoint_of(worlds, leaves))
+        verify_entries(bend(leaves), checkpoint_of(leaves))
 
 
-def test_another_root_for_the_same_entries_and_leaves_that_are_no_entries(worlds):
-    leaves = [entry.leaf() for entry in entries_of(worlds, 3)]
-    head = checkpoint_of(worlds, leaves)
+def test_another_root_for_the_same_entries_and_leaves_that_are_no_entries():
+    leaves = [entry.leaf() for entry in entries_of(3)]
+    head = checkpoint_of(leaves)
     with pytest.raises(BadProof):
         verify_entries(leaves, dataclasses.replace(head, root=bytes(32)))
     with pytest.raises(BadDocument):
-        verify_entries([b"junk"], checkpoint_of(worlds, [b"junk"]))
+        verify_entries([b"junk"], checkpoint_of([b"junk"]))

@@ -9,19 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unseen_test_statistic import (
-    PROFILE,
-    TOLD,
-    Walk,
-    case_of,
-    dataset,
-    draws,
-    opens,
-    part,
-    plan_of,
-    shape,
-    totals,
-)
 
 from jobs.errors import DisclosureBlocked, ProtocolViolation
 from jobs.kinds.base import Incoming, Seat
@@ -45,6 +32,19 @@ from jobs.kinds.statistics.referee import REFEREE
 from jobs.kinds.statistics.release import assemble, round_all
 from jobs.kinds.statistics.tableform import content_of
 from mpc.errors import MalformedMessage, WrongRound
+from tests.support.statistic import (
+    PROFILE,
+    TOLD,
+    Walk,
+    case_of,
+    dataset,
+    draws,
+    opens,
+    part,
+    plan_of,
+    shape,
+    totals,
+)
 
 NODE = "node-a"
 DATASET = dataset("900000", "decimal", 2)

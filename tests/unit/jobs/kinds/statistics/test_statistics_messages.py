@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unseen_test_statistic import NODES, case_of, dataset, plan_of
 
 from jobs.kinds.statistics.messages import (
     FLAGS,
@@ -23,6 +22,7 @@ from jobs.kinds.statistics.messages import (
     encode_words,
 )
 from mpc.errors import MalformedMessage, WrongSession
+from tests.support.statistic import NODES, case_of, dataset, plan_of
 
 PLAN = plan_of("SELECT kind, COUNT(*) AS n, SUM(value) AS s FROM data GROUP BY kind", dataset("1000"), NODES)
 CASE = case_of(PLAN)

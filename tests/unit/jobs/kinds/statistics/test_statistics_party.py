@@ -9,20 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unseen_test_statistic import (
-    NODES,
-    PROFILE,
-    TOLD,
-    Walk,
-    case_of,
-    dataset,
-    draws,
-    opens,
-    part,
-    plan_of,
-    shape,
-    totals,
-)
 
 from jobs.disclosure.part import PartVerdict
 from jobs.errors import DisclosureBlocked, ProtocolViolation
@@ -46,6 +32,20 @@ from jobs.kinds.statistics.tableform import content_of
 from mpc.errors import IntegrityError, KeyPolicyViolation, MalformedMessage, TooFewParties, WrongRound, WrongSession
 from mpc.masks import MaskKey
 from mpc.ring import Ring
+from tests.support.statistic import (
+    NODES,
+    PROFILE,
+    TOLD,
+    Walk,
+    case_of,
+    dataset,
+    draws,
+    opens,
+    part,
+    plan_of,
+    shape,
+    totals,
+)
 
 OTHER = hashlib.sha256(b"told something else").digest()
 

@@ -14,8 +14,6 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
-from unseen_test_orders import PROFILE, RULE, SALT, Documents
-from unseen_test_world import ORIGIN, Nodes, key, roster
 
 from jobs.documents import Envelope, Release, SentRecord, Verdict, Vouch, digest, salted_commitment
 from jobs.documents.ed25519 import encode_base64
@@ -37,6 +35,9 @@ from sandbox.inbox import AbortBody, Carried, FinishedBody
 from sandbox.log_link import Cosignature, Inclusion, News
 from sandbox.messages import INLINE_BYTES, Message, first_transcript, next_transcript, read_message, write_message
 from sandbox.node.hub_port import HubAway, HubRefused, Item
+from tests.support.orders import ORIGIN, PARTIES, PROFILE, RULE, SALT, Documents
+from tests.support.signed import key
+from tests.support.world import Nodes
 
 HUB = "hub"
 _WORDS = {SentRecord: "sent", Stop: "stop", Destroyed: "destroyed", Vouch: "vouch"}
@@ -316,7 +317,7 @@ class Port:
         return self._hub.piece(self._node, key, number)
 
     def rosters(self) -> list[Any]:
-        return [roster().sign(key("root-1"), key("root-2")).to_json()]
+        return [PARTIES.roster_envelope.to_json()]
 
     def follow(
         self, size: int, again: bool, digests: Sequence[str], wait: float, cosignature: Cosignature | None
@@ -339,7 +340,7 @@ def carried(message: Message) -> Json:
 def release_of(told: Told, records: Sequence[Envelope]) -> Release:
     documents, content = told.documents, b"what was released"
     return Release(
-        id="release-1", job=told.job, operator="op-1", spec=digest(b"spec"), permit=told.case.permit,
+        id="release-1", job=told.job, operator="acme", spec=digest(b"spec"), permit=told.case.permit,
         plan_digest=documents.plan.digest(), commitment=documents.commitment.digest,
         grants=tuple(item.digest for item in documents.grants), roster=documents.roster.digest,
         sent=tuple(item.digest for item in records) or (digest(b"none"),),

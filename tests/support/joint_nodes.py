@@ -17,9 +17,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from sqlalchemy import select
-from unseen_test_orders import FLIGHTS, ROWS, record, version
-from unseen_test_toyhub import Hub, Port, round_of
-from unseen_test_world import NOW, ORIGIN, ROOT, key, owner_keys, roster, seal
 
 from adapters.source import Input, Manifest, SourceSpec
 from jobs.documents import Envelope
@@ -27,7 +24,6 @@ from jobs.kinds.base import LocalStep
 from jobs.kinds.statistics.evidence import LocalResult
 from jobs.kinds.statistics.run import run_local
 from jobs.permit import CheckedPermit
-from sandbox.keys import Trust
 from sandbox.node.config import NodeConfig
 from sandbox.node.context import Context
 from sandbox.node.hub_port import HubAway, HubRefused
@@ -37,6 +33,9 @@ from sandbox.node.record import Record
 from sandbox.node.state import Held, NodeState
 from sandbox.node.tables import alarms, jobs, ledger, outbox
 from sandbox.node.vault import Vault
+from tests.support.orders import FLIGHTS, NOW, PARTIES, ROWS, TRUST, owner_keys, record, version
+from tests.support.signed import OWNERS, key, seal
+from tests.support.toyhub import Hub, Port, round_of
 
 PATIENCE_S = 20.0
 
@@ -84,7 +83,7 @@ class LocalRunner:
 class Federation:
     """All nodes over one clock and hub. ``restart`` drops a Node object and builds a new one on the same folder."""
 
-    def __init__(self, folder: Path, owners: Sequence[str] = ("ewr", "jfk", "lga"), **config: Any) -> None:
+    def __init__(self, folder: Path, owners: Sequence[str] = OWNERS, **config: Any) -> None:
         self.folder, self.clock, self.config = folder, Clock(), config
         self.names = tuple(f"node-{owner}" for owner in owners)
         self.hub = Hub(self.names, self.clock)
@@ -176,8 +175,8 @@ class Federation:
 
     def _node(self, name: str) -> Node:
         folder = self.folder / name
-        state = NodeState(folder, Trust(root=ROOT, origin=ORIGIN))
-        state.trust_roster(roster().sign(key("root-1"), key("root-2")))
+        state = NodeState(folder, TRUST)
+        state.trust_roster(PARTIES.roster_envelope)
         port = Port(self.hub, name)
         config = NodeConfig(
             node=name, owner=name.removeprefix("node-"), hub="http://127.0.0.1:1", state_dir=folder, trust=folder,
