@@ -17,6 +17,8 @@ from jobs.kinds.statistics.messages import encode_key
 from jobs.kinds.statistics.referee import REFEREE
 from mpc.errors import IntegrityError
 from mpc.masks import MaskKey
+from tests.support.orders import Documents
+from tests.support.signed import key
 
 NODE, BAD = "node-ewr", "node-jfk"
 P = (1 << 255) - 19
@@ -30,7 +32,7 @@ LOW_ORDER = {
 """All canonical ones: RFC 7748 section 6.1, and the list of Bernstein's Curve25519 page."""
 
 
-def announced(hub, worlds, public):
+def announced(hub, public):
     """The bad participant signs what it announces, and the hub relays it."""
 
     def bend(keys):
@@ -40,7 +42,7 @@ def announced(hub, worlds, public):
             header = Header.open(Envelope.from_json(item["header"]))
             if header.sender == BAD:
                 body = encode_key(hub.now.case, public)
-                signed = header.model_copy(update={"body": digest(body), "size": len(body)}).sign(worlds.key(BAD))
+                signed = header.model_copy(update={"body": digest(body), "size": len(body)}).sign(key(BAD))
                 item = {"header": signed.to_json(), "body": encode_base64(body)}
             shown.append(item)
         return shown
@@ -49,34 +51,34 @@ def announced(hub, worlds, public):
 
 
 @pytest.mark.parametrize("name", LOW_ORDER)
-def test_a_key_of_low_order_ends_the_job_while_the_scan_still_runs(federation, orders, worlds, name):
+def test_a_key_of_low_order_ends_the_job_while_the_scan_still_runs(federation, name):
     federation.runners[NODE].gate.clear()
-    federation.hub.bend_keys = announced(federation.hub, worlds, LOW_ORDER[name])
-    federation.hub.order(orders.Documents())
+    federation.hub.bend_keys = announced(federation.hub, LOW_ORDER[name])
+    federation.hub.order(Documents())
     federation.drive(lambda: federation.states(NODE) == [("failed", "protocol-failed")])
     assert not federation.runners[NODE].gate.is_set()
     assert federation.outbox(NODE) == ["key", "stop", "destroyed"]
     assert all(row[1] == "refunded" for row in federation.ledger(NODE).values())
 
 
-def test_a_key_that_two_participants_announce_ends_the_job_at_once(federation, orders, worlds):
+def test_a_key_that_two_participants_announce_ends_the_job_at_once(federation):
     def bend(keys):
         body = next(k["body"] for k in keys if Header.open(Envelope.from_json(k["header"])).sender == "node-lga")
         public = base64.b64decode(body)[-32:]
-        return announced(federation.hub, worlds, public)(keys)
+        return announced(federation.hub, public)(keys)
 
     federation.runners[NODE].gate.clear()
     federation.hub.bend_keys = bend
-    federation.hub.order(orders.Documents())
+    federation.hub.order(Documents())
     federation.drive(lambda: federation.states(NODE) == [("failed", "protocol-failed")])
     assert federation.outbox(NODE) == ["key", "stop", "destroyed"]
 
 
-def test_control_another_honest_key_keeps_the_job_open_until_the_scan_is_done(federation, orders, worlds):
+def test_control_another_honest_key_keeps_the_job_open_until_the_scan_is_done(federation):
     """The same substitution with a good key: nothing is refused, so it was the key's order that ended the jobs above."""
     federation.runners[NODE].gate.clear()
-    federation.hub.bend_keys = announced(federation.hub, worlds, MaskKey.generate().public)
-    federation.hub.order(orders.Documents())
+    federation.hub.bend_keys = announced(federation.hub, MaskKey.generate().public)
+    federation.hub.order(Documents())
     federation.drive(lambda: federation.told(NODE) == ["key"])
     for _ in range(20):
         federation.tick()
@@ -86,8 +88,8 @@ def test_control_another_honest_key_keeps_the_job_open_until_the_scan_is_done(fe
 
 
 @pytest.mark.parametrize("name", LOW_ORDER)
-def test_the_hub_takes_no_key_of_low_order(federation, orders, name):
-    federation.hub.expect(orders.Documents())
+def test_the_hub_takes_no_key_of_low_order(federation, name):
+    federation.hub.expect(Documents())
     case = federation.hub.now.case
     with pytest.raises(IntegrityError, match="low order"):
         REFEREE.check(case, None, "key", 0, BAD, encode_key(case, LOW_ORDER[name]))
