@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo serve test check bench bench-mpc bench-statistics fuzz clean
+TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+WORKERS ?= 2
+
+.PHONY: demo serve test quick attack check bench bench-mpc bench-statistics fuzz clean
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
@@ -12,8 +15,17 @@ demo: $(READY)
 serve: $(READY)
 	$(BIN)/python -m examples.demo --serve
 
+# All but the attacks: 15 minutes at most on two cores.
 test: $(READY)
-	$(BIN)/python -m pytest tests
+	$(TESTS) tests --ignore tests/attacks --ignore tests/faults
+
+# No server, no Ray: under a minute.
+quick: $(READY)
+	$(TESTS) tests/unit tests/vectors -m "not ray and not e2e and not slow"
+
+# Every promise attacked over the public way in, then every process killed and every connection cut.
+attack: $(READY)
+	$(TESTS) tests/attacks tests/faults
 
 check: $(READY)
 	$(BIN)/ruff check .
