@@ -300,7 +300,7 @@ def keep_running(stage: Stage) -> None:
     for name in ("acme", *places.owners, "auditor"):
         (ROOT / f"{name}.env").write_text(settings(places, name))
     first = places.owners[0]
-    say(f"\nThe hub is at [bold]{places.url}[/]; its API is described at {places.url}/docs")
+    say(f"\nThe hub is at [bold]{places.url}[/]; its API is described at {places.url}/v1/openapi.json")
     say("Each party has a file of settings; open a terminal for each, or play them in turn in one.")
     say("\n1. the operator (授权运营) asks")
     say(f"   . {ROOT}/acme.env\n   unseen job explain examples/jobs/delay-by-carrier.yaml")
