@@ -21,14 +21,11 @@ from jobs.documents import (
     Permit,
     Roster,
     Verified,
+    VerifiedOnce,
     canonical,
     check_basis,
     json_digest,
-    verify_commitment,
-    verify_dataset_record,
-    verify_grant,
     verify_permit,
-    verify_status,
 )
 from jobs.errors import BadDocument, Expired, OutOfScope
 from jobs.kinds.base import Kind, Reading
@@ -103,23 +100,30 @@ class CheckedPermit:
 
 
 def check_order(
-    order: Order, node: str, roster: Verified[Roster], datasets: Mapping[str, Dataset], now: datetime
+    order: Order,
+    node: str,
+    roster: Verified[Roster],
+    datasets: Mapping[str, Dataset],
+    now: datetime,
+    once: VerifiedOnce | None = None,
 ) -> CheckedPermit:
     """Verify everything that can be verified without the node's ledger.
 
-    ``datasets``: this node's own registered datasets by name. Raises ``BadDocument``, ``BadSignature``,
-    ``UnknownSigner``, ``Expired``, ``OutOfScope`` (naming the binding), or a plan error.
+    ``datasets``: this node's own registered datasets by name; ``once`` remembers what comes again with every order
+    under a grant. Raises ``BadDocument``, ``BadSignature``, ``UnknownSigner``, ``Expired``, ``OutOfScope`` (naming the
+    binding), or a plan error.
     """
+    once = once or VerifiedOnce()
     permit = verify_permit(order.permit, roster, now)
     if abs(now - permit.document.issued_at) > CLOCK_SKEW:
         raise Expired("the permit's time is off by more than 5 minutes: ask for a new one, and check the clocks")
     if node not in permit.document.participants:
         raise OutOfScope("participants", f"node {node} does not take part in this permit")
     kind = kind_by(permit.document.algorithm)
-    grants = [verify_grant(grant, roster, now) for grant in order.grants]
-    commitment: Verified[Commitment] = verify_commitment(order.commitment, roster, now)
-    records: list[Verified[DatasetRecord]] = [verify_dataset_record(record, roster) for record in order.records]
-    status = verify_status(order.status, roster, now)
+    grants = [once.grant(grant, roster, now) for grant in order.grants]
+    commitment = once.commitment(order.commitment, roster, now)
+    records = [once.record(record, roster) for record in order.records]
+    status = once.status(order.status, roster, now)
     basis = Basis(permit, tuple(grants), commitment, tuple(records), status, roster, order.evidence)
     check_basis(basis)
     plan = check_plan(kind, permit.document)

@@ -54,6 +54,7 @@ from jobs.documents.execution import (
     SentRecord,
 )
 from jobs.documents.match import check_grant_covers
+from jobs.documents.once import VerifiedOnce
 from jobs.documents.outcome import Delivery, Output, Receipt, Release, Verdict, Vouch
 from jobs.documents.ran import CheckWalk, check_release, check_sent
 from jobs.documents.roster import (
@@ -98,7 +99,7 @@ __all__ = [
     "OutboxRecord", "Output", "OutputRule", "OwnerEntry", "ParameterRule", "Participant", "Period", "Permit",
     "PublicKey", "Receipt", "Release", "Revocation", "RootKeys", "Roster", "SealingKey", "SealingPublic",
     "SentMessage", "SentRecord", "SigningKey", "StatusEntry", "StatusList", "Terms", "TrustedRoster", "Verdict",
-    "Verified", "VersionSeries", "Vouch", "WitnessEntry", "canonical", "check_basis", "check_evidence",
+    "Verified", "VerifiedOnce", "VersionSeries", "Vouch", "WitnessEntry", "canonical", "check_basis", "check_evidence",
     "check_fresh", "check_grant_covers", "check_numbers", "check_release", "check_sent", "digest", "is_own_review",
     "json_digest", "moment_text", "objections", "parse_canonical", "parse_json", "salted_commitment", "same_digest",
     "verify_commitment", "verify_dataset_record", "verify_delivery", "verify_denial", "verify_grant",

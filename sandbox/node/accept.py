@@ -58,7 +58,7 @@ def check(order: Order, state: NodeState, config: NodeConfig, roster: Verified[R
     with state.read() as connection:
         held = state.held(connection)
     datasets = {name: item.dataset for name, item in held.items()}
-    checked = check_order(order, config.node, roster, datasets, now)
+    checked = check_order(order, config.node, roster, datasets, now, state.once)
     permit = checked.permit.document
     if (permit.deadline - permit.issued_at).total_seconds() > config.job_seconds_at_most:
         raise NotGranted(f"this node ends a job within {config.job_seconds_at_most} s, the permit's deadline is later")

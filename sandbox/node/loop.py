@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Row
@@ -35,6 +36,10 @@ from sandbox.node.run import JobRun
 _CURSOR: Final = "inbox_cursor"
 _POLL_S: Final = 25.0
 _RETRY_S: Final = 0.5
+_SOON_S: Final = 1.0
+"""How long a poll lasts while something small waits for a transaction to be written with."""
+_OVERDUE_S: Final = 5.0
+"""How often jobs without a thread are looked for; their time is over a minute later than their deadline."""
 _GOODBYE_S: Final = 5.0
 """How long a stopping node waits for its jobs to store and post their last message."""
 _LOST: Final = "the node restarted while the job ran; its keys are gone. Submit again."
@@ -57,6 +62,10 @@ class Node:
         self._early: dict[str, list[Item]] = {}
         """What came for jobs that have not started yet: other participants may be faster."""
         self._read_to = 0
+        """The last item that was dispatched."""
+        self._kept: int | None = None
+        """The cursor as it is stored; ``None`` before the first tick."""
+        self._looked: datetime | None = None
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         context.forget = self._ended
@@ -107,6 +116,7 @@ class Node:
                 self.context.log.error("the hub refuses this node: %s", refused)
                 self._stopping.wait(10 * _RETRY_S)
         self.end_runs()
+        self.context.state.catch_up()
 
     def stop(self) -> None:
         """Ask ``serve`` to end. Takes no lock: signal handlers call it in the thread that may hold one."""
@@ -126,10 +136,11 @@ class Node:
         """Resend what waits, poll once, dispatch; returns the number of items. Raises ``HubAway``, ``HubRefused``."""
         context = self.context
         self._close_overdue()
-        context.outbox.post()
-        with context.state.read() as connection:
-            read = int(context.state.setting(connection, _CURSOR) or b"0")
+        context.outbox.post_again()
+        read = self._stored_cursor()
         cursor = max(read, self._read_to)
+        if context.state.behind:
+            wait = min(wait, _SOON_S)
         # what was dispatched before a crash, or is shown again, is passed over or answered by what is stored
         items = [item for item in context.hub.inbox(cursor, read, wait) if item.sequence > cursor]
         for item in items:
@@ -137,17 +148,36 @@ class Node:
         if items:
             self._read_to = items[-1].sequence
         self._set_cursor(read)
+        if not items:
+            context.state.catch_up()
         return len(items)
 
+    def _stored_cursor(self) -> int:
+        if self._kept is None:
+            with self.context.state.read() as connection:
+                self._kept = int(self.context.state.setting(connection, _CURSOR) or b"0")
+        return self._kept
+
     def _set_cursor(self, read: int) -> None:
-        """How far a next start need not read again: orders that wait, and jobs that can go on, are read again."""
+        """How far a next start need not read again: orders that wait, and jobs that can go on, are read again.
+
+        Written with the next transaction, at once only where other nodes wait until this one has read their messages.
+        """
+        state = self.context.state
         with self._lock:
             orders = [order.sequence - 1 for order in (*self._waiting, *self._starting)]
             runs = [run.seen for run in self._runs.values() if run.resumable]
+            awaited = any(run.hears_nodes for run in self._runs.values())
         done = min([*orders, *runs, self._read_to])
-        if done > read:
-            with self.context.state.write() as connection:
-                self.context.state.set_setting(connection, _CURSOR, str(done).encode())
+        if done <= read:
+            return
+        value = str(done).encode()
+        state.later(lambda connection: state.set_setting(connection, _CURSOR, value), partial(self._note_kept, done))
+        if awaited:
+            state.catch_up()
+
+    def _note_kept(self, cursor: int) -> None:
+        self._kept = max(cursor, self._kept or 0)
 
     # items ------------------------------------------------------------------------------------------------------
 
@@ -255,6 +285,7 @@ class Node:
     def _wait_for_log(self) -> None:
         """Nodes refuse new jobs until their earlier messages appear in the log; it is given a little time to."""
         end = time.monotonic() + self.context.config.log_patience_s
+        self.context.state.catch_up()  # what was posted must be known to be: it is what the log has to show
         while True:
             try:
                 with self.context.state.read() as connection:
@@ -332,7 +363,10 @@ class Node:
 
     def _close_overdue(self) -> None:
         """Close jobs without a thread that the hub has forgotten: long past the deadline, charge kept as it is."""
-        late = moment_text(self.context.clock() - GRACE)
+        now = self.context.clock()
+        if self._looked is not None and abs((now - self._looked).total_seconds()) < _OVERDUE_S:
+            return
+        self._looked, late = now, moment_text(now - GRACE)
         with self.context.state.read() as connection, self._lock:
             open_jobs = self.context.state.open_jobs(connection)
             rows = [row for row in open_jobs if row.deadline < late and row.permit not in self._runs]

@@ -46,11 +46,15 @@ class Outbox:
     def __init__(self, node: str, key: SigningKey, state: NodeState, hub: HubPort) -> None:
         self._node, self._key, self._state, self._hub = node, key, state, hub
         self._sending = threading.Lock()
+        self._taken: set[int] = set()
+        """Messages that the hub has; that they are posted is written with the next transaction."""
+        self._behind = True
 
     # in -----------------------------------------------------------------------------------------------------------
 
     def queue(self, connection: Connection, message: Message, row: Round, at: str) -> None:
         """Store a message in the caller's transaction. A second one for its place violates the table's key."""
+        self._behind = True
         self._state.queue(
             connection,
             permit=message.header.permit,
@@ -110,6 +114,7 @@ class Outbox:
 
     def _queue_word(self, connection: Connection, permit: str, name: str, document: Document, at: str) -> None:
         hub = self._state.trusted.last.document.hub.id
+        self._behind = True
         self._state.queue(
             connection,
             permit=permit,
@@ -128,14 +133,24 @@ class Outbox:
     def post(self) -> bool:
         """Send all that waits, in order, job by job; returns whether the outbox is empty. Never raises for the hub."""
         with self._sending:
+            taken = frozenset(self._taken)  # before the look: what is taken from here on may be in it
             with self._state.read() as connection:
                 waiting = select(outbox).where(~outbox.c.posted).order_by(outbox.c.number)
-                rows = list(connection.execute(waiting))
+                rows = [row for row in connection.execute(waiting) if row.number not in taken]
             emptied = True
             for permit in dict.fromkeys(row.permit for row in rows):
                 # one job's message that must wait holds up no other job
                 emptied &= all(map(self._post_batch, _batches([row for row in rows if row.permit == permit])))
+            self._behind = not emptied
         return emptied
+
+    def post_again(self) -> None:
+        """Send what may be left of an earlier attempt or process, without a look where nothing is.
+
+        Who queues a message calls ``post`` after the commit: a look of another thread before it may find nothing.
+        """
+        if self._behind:
+            self.post()
 
     def _post_batch(self, rows: Sequence[Row[Any]]) -> bool:
         """One post for what a job has to say; where the hub refuses the batch, message by message."""
@@ -150,7 +165,7 @@ class Outbox:
                 return all(self._post_batch([row]) for row in rows)
             self._note_refused(rows[0], refused.code)
             return True
-        self._mark(rows, {"posted": True, "body": None})
+        self._note_taken([row.number for row in rows])
         return True
 
     def _inline(self, row: Row[Any]) -> bytes | None:
@@ -170,10 +185,11 @@ class Outbox:
             values = {"posted": True, "refused": code, "body": None}
             connection.execute(update(outbox).where(outbox.c.number == row.number).values(values))
 
-    def _mark(self, rows: Sequence[Row[Any]], facts: dict[str, Any]) -> None:
-        numbers = [row.number for row in rows]
-        with self._state.write() as connection:
-            connection.execute(update(outbox).where(outbox.c.number.in_(numbers)).values(**facts))
+    def _note_taken(self, numbers: Sequence[int]) -> None:
+        """The hub has these; a crash before this is written sends the same bytes again, which is one message."""
+        self._taken.update(numbers)
+        done = update(outbox).where(outbox.c.number.in_(numbers)).values(posted=True, body=None)
+        self._state.later(lambda connection: connection.execute(done), lambda: self._taken.difference_update(numbers))
 
 
 def _batches(rows: Sequence[Row[Any]]) -> list[list[Row[Any]]]:

@@ -20,7 +20,7 @@ from adapters.errors import AdapterError
 from jobs.documents import moment_text
 from jobs.documents.verify import check_period
 from jobs.errors import JobError
-from jobs.kinds.base import Act, Compute, Done, Send
+from jobs.kinds.base import Act, Compute, Done, Receiver, Send
 from mpc.errors import MpcError
 from sandbox.errors import IntegrityFailure, NodeLost, NotGranted, SandboxError, Timeout
 from sandbox.inbox import AbortBody, FinishedBody, MessagesBody, OutputBody
@@ -72,6 +72,11 @@ class JobRun:
         self._done = False
         self._bound = False
         self._over = threading.Event()
+
+    @property
+    def hears_nodes(self) -> bool:
+        """Whether other nodes write to this one: how far it has read is what they may go on after."""
+        return any(row.receiver is Receiver.NODE for row in self.accepted.checked.kind.rounds)
 
     # life ---------------------------------------------------------------------------------------------------------
 
@@ -227,15 +232,21 @@ class JobRun:
     def _finish(self, body: FinishedBody) -> None:
         """The hub released: settle, destroy, and compare what every participant signed."""
         code = None if self._done else "released-without-this-node"
-        with self._context.state.write() as connection:
-            check_finished(self._context, connection, self.accepted.checked.permit, body)
-        self._end(code, None)
+        self._end(code, None, finished=body)
 
-    def _end(self, code: str | None, advice: str | None, stop: Mapping[str, Any] | None = None) -> None:
+    def _end(
+        self,
+        code: str | None,
+        advice: str | None,
+        stop: Mapping[str, Any] | None = None,
+        finished: FinishedBody | None = None,
+    ) -> None:
         self._walk.party.destroy()
         context, at = self._context, moment_text(self._context.clock())
         permit = self.accepted.checked.permit
         with context.state.write() as connection:
             nonce = permit.document.nonce
+            if finished is not None:
+                check_finished(context, connection, permit, finished)
             end_job(context, connection, permit.digest, nonce, at, code=code, advice=advice, stop=stop)
         context.outbox.post()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,11 +21,11 @@ from jobs.documents import (
     StatusList,
     TrustedRoster,
     Verified,
+    VerifiedOnce,
     canonical,
     check_numbers,
     digest,
     parse_json,
-    verify_status,
 )
 from jobs.schema import Dataset
 from sandbox.audit import SeenLog
@@ -63,8 +64,18 @@ class Held:
         return self.cell_budget
 
 
+@dataclass(frozen=True)
+class _Later:
+    write: Callable[[Connection], object]
+    done: Callable[[], object]
+
+
 class NodeState:
-    """One SQLite file. ``write`` is the only way to change it; it holds the write lock from its first moment."""
+    """One SQLite file. ``write`` is the only way to change it; it holds the write lock from its first moment.
+
+    Every transaction is a wait for the disk. What a crash may lose, because it is then only done again, is left to the
+    next transaction (``later``).
+    """
 
     def __init__(self, folder: Path, trust: Trust) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -73,14 +84,50 @@ class NodeState:
         migrate(self._engine)
         self._trust = trust
         self._trusted = TrustedRoster(trust.root)
+        self._kept_roster = b""
+        """The bytes of the last roster that was verified and stored."""
+        self.once = VerifiedOnce()
+        self._due: list[_Later] = []
+        self._lock = threading.Lock()
         with self.read() as connection:
             for row in connection.execute(select(rosters).order_by(rosters.c.version)):
-                self._trusted.update(row.envelope)
+                self._kept_roster = self._trusted.update(row.envelope).envelope.encode()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        with writing(self._engine) as connection:
-            yield connection
+        with self._lock:
+            due, self._due = self._due, []
+        try:
+            with writing(self._engine) as connection:
+                for item in due:
+                    item.write(connection)
+                yield connection
+        except BaseException:
+            with self._lock:
+                self._due = [*due, *self._due]
+            raise
+        for item in due:
+            item.done()
+
+    def later(self, write: Callable[[Connection], object], done: Callable[[], object]) -> None:
+        """Let ``write`` be part of the next transaction, before all else in it; ``done`` follows its commit.
+
+        For what is only repeated if a crash comes first: the hub takes the same message twice, and an inbox item that
+        is read again is answered by what is stored.
+        """
+        with self._lock:
+            self._due.append(_Later(write, done))
+
+    @property
+    def behind(self) -> bool:
+        """Whether something waits for a transaction."""
+        return bool(self._due)
+
+    def catch_up(self) -> None:
+        """Write now what waits for the next transaction."""
+        if self.behind:
+            with self.write():
+                pass
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -88,18 +135,24 @@ class NodeState:
             yield connection
 
     def close(self) -> None:
+        self.catch_up()
         self._engine.dispose()
 
     # roster -----------------------------------------------------------------------------------------------------
 
     def trust_roster(self, data: bytes | Envelope) -> Verified[Roster]:
         """Accept a newer roster (or the same again) and keep it; raises a ``JobError`` and changes nothing."""
-        verified = self._trusted.update(data)
-        row = {"version": verified.document.version, "envelope": verified.envelope.encode()}
+        envelope = data if isinstance(data, Envelope) else Envelope.parse(data)
+        encoded = envelope.encode()
+        if encoded == self._kept_roster and encoded == self._trusted.last.envelope.encode():  # every order brings it
+            return self._trusted.last
+        verified = self._trusted.update(envelope)
+        row = {"version": verified.document.version, "envelope": encoded}
         with self.write() as connection:
             known = select(rosters.c.version).where(rosters.c.version == verified.document.version)
             if connection.execute(known).first() is None:
                 connection.execute(insert(rosters).values(row))
+        self._kept_roster = encoded
         return verified
 
     def take_status(self, data: Envelope, now: datetime) -> Verified[StatusList]:
@@ -108,13 +161,17 @@ class NodeState:
         Raises ``Expired`` or ``RosterRollback`` (a lower number, another list of the same, a roster that is not the
         latest), or what a bad list is refused for; then nothing changed.
         """
-        verified = verify_status(data, self.roster(now), now)
+        verified = self.once.status(data, self.roster(now), now)
+        encoded = data.encode()
+        with self.read() as connection:
+            if self.setting(connection, STATUS) == encoded:  # the list that is kept: nothing to compare or store
+                return verified
         with self.write() as connection:
             seen = self.setting(connection, STATUS)
             if seen is not None:
                 last = Envelope.parse(seen)
                 check_numbers(verified, StatusList.open(last).number, last.digest)
-            self.set_setting(connection, STATUS, data.encode())
+            self.set_setting(connection, STATUS, encoded)
         return verified
 
     @property

@@ -161,6 +161,7 @@ class Federation:
         return [row.code for row in self.rows(name, alarms)]
 
     def rows(self, name: str, table: Any) -> list[Any]:
+        self.nodes[name].context.state.catch_up()
         with self.nodes[name].context.state.read() as connection:
             return list(connection.execute(select(table)))
 

@@ -10,13 +10,12 @@ from typing import Final
 
 from sqlalchemy import Connection, func, select
 
-from jobs.documents import Roster, SigningKey, TrustedRoster, Verified
+from jobs.documents import Roster, SigningKey, TrustedRoster, Verified, VerifiedOnce
 from mpc.party import RandomBytes
 from sandbox.errors import NotFound
 from sandbox.hub.core.config import HubConfig
 from sandbox.hub.core.notify import Notifier, Pace
 from sandbox.hub.core.uploads import Uploads
-from sandbox.hub.core.verified_once import VerifiedOnce
 from sandbox.keys.files import create_key, load_key
 from sandbox.keys.passphrase import given_passphrase
 from sandbox.keys.trust import Trust

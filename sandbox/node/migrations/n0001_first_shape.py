@@ -95,6 +95,10 @@ def upgrade() -> None:
         sa.UniqueConstraint("permit", "code"),
     )
     op.create_index("outbox_waiting", "outbox", ["posted", "proven"])
+    op.create_index("outbox_unproven", "outbox", ["proven"], sqlite_where=sa.text("NOT proven"))
+    op.create_index("outbox_digest", "outbox", ["digest"])
+    op.create_index("jobs_state", "jobs", ["state"])
+    op.create_index("alarms_standing", "alarms", ["id"], sqlite_where=sa.text("acknowledged IS NULL"))
     op.create_table(
         "record",
         sa.Column("sequence", sa.Integer, primary_key=True),

@@ -185,3 +185,34 @@ def test_a_word_about_a_job_has_no_body(federation, box, desk):
     assert body is None
     [row] = rows(federation)
     assert (row.round, row.receiver, row.reveals, row.binding) == ("stop", "hub", False, False)
+
+
+def test_that_the_hub_has_a_message_is_written_with_the_next_transaction(federation, worlds, box, desk):
+    """A crash before it sends the same bytes again, which is one message; without one nothing goes twice."""
+    state = federation[NODE].context.state
+    name = queue(box, worlds)
+    assert box.post()
+    assert state.behind
+    assert box.post()
+    assert desk.taken == [name]
+    assert Outbox(NODE, worlds.key(NODE), state, desk).post()  # a process that knows nothing of the first post
+    assert desk.taken == [name, name]
+    with pytest.raises(ZeroDivisionError), state.write():
+        raise ZeroDivisionError
+    assert state.behind  # what a transaction that failed was to write waits for the next
+    with state.write():
+        pass
+    assert not state.behind
+    assert [row.posted for row in rows(federation)] == [True]
+    assert Outbox(NODE, worlds.key(NODE), state, desk).post()
+    assert desk.taken == [name, name]
+
+
+def test_a_look_for_what_was_left_is_made_only_where_something_may_be(worlds, box, desk):
+    name = queue(box, worlds)
+    desk.away_after = 0
+    box.post_again()
+    assert desk.taken == []
+    desk.away_after = None
+    box.post_again()
+    assert desk.taken == [name]

@@ -141,7 +141,7 @@ def test_a_hub_that_took_a_message_and_lost_the_answer_gets_the_same_bytes(feder
     federation.settle()
     with federation[NODE].context.state.write() as connection:
         connection.execute(outbox.update().values(posted=False))
-    federation[NODE].tick(0)
+    federation[NODE].context.outbox.post()
     posted = [data for name, data in hub.posted if name == NODE]
     assert posted[:5] == posted[5:]
 

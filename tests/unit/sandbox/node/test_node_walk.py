@@ -192,7 +192,7 @@ def test_inbox_items_that_are_shown_twice_are_answered_once(federation):
     node = federation[NODE]
     with node.context.state.write() as connection:  # the cursor as a crash before its transaction leaves it
         node.context.state.set_setting(connection, "inbox_cursor", b"0")
-    node._read_to = 0
+    node._read_to = node._kept = 0
     for _ in range(5):
         federation.tick()
     assert hub.posted == before
