@@ -20,7 +20,16 @@ from sandbox.cli.context import (
     now,
     parameters_of,
 )
-from sandbox.cli.render import command, show_cost, show_job, show_next, show_reasons, show_table, show_words
+from sandbox.cli.render import (
+    command,
+    progress_text,
+    show_cost,
+    show_job,
+    show_next,
+    show_reasons,
+    show_table,
+    show_words,
+)
 from sandbox.cli.terminal import progress, say, say_json
 from sandbox.client import Job, build_commitment, request_of
 from sandbox.errors import InvalidSpec
@@ -206,7 +215,7 @@ def receipt(
 def follow(client: Any, job_id: str, timeout: float, quiet: bool = False) -> Job:
     """Wait with a progress line; returns the final job."""
     with progress("submitted", quiet) as line:
-        done = client.wait(job_id, timeout, on_change=lambda job: line.say(f"{job.state}: {job.progress}"))
+        done = client.wait(job_id, timeout, on_change=lambda job: line.say(progress_text(job)))
     found: Job = done.job
     return found
 

@@ -25,7 +25,7 @@ from sandbox.cli.context import (
 from sandbox.cli.node_alarms import acknowledge, alarms
 from sandbox.cli.node_exclude import exclude
 from sandbox.cli.own_node import ask_node
-from sandbox.cli.render import command, moment, show_next
+from sandbox.cli.render import command, moment, scan_text, show_next
 from sandbox.cli.terminal import listing, row, say, say_exactly, say_json, show
 from sandbox.keys import load_key
 
@@ -91,6 +91,8 @@ def status(config: Config, as_json: AsJson = False) -> None:
     say("[bold]{node}[/]  log followed to entry {size}", node=answer["node"], size=answer["log_size"])
     if answer["log_failure"]:
         say("[bold red]the log does not hold:[/] {why}", why=answer["log_failure"])
+    for run in answer["running"]:
+        say("runs job {job}{scan}", job=run["job"], scan=scan_text(run["scan"]))
     for name, version in answer["datasets"].items():
         say("holds {name}, version {version}…", name=name, version=version[:20])
     standing = [item for item in ask_node(config, {"do": "alarms"})["alarms"] if item["acknowledged"] is None]

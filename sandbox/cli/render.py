@@ -34,6 +34,27 @@ def show_job(job: Job) -> None:
     show_next(*next_calls(job))
 
 
+def progress_text(job: Job) -> str:
+    """On one line: state, and what each node with a long scan says of it. A node that reports nothing is not named."""
+    text = f"{job.state}: {job.progress}"
+    if job.scans:
+        rows = (job.words.get("cost") or {}).get("rows_at_most")
+        whole = f" of at most {rows:,} rows" if isinstance(rows, int) else ""
+        text += f"; scanned{whole}: " + ", ".join(f"{scan.node} {scan.percent}%" for scan in job.scans)
+        text += f"; about {job.seconds_left} s left"
+    return text
+
+
+def scan_text(scan: Mapping[str, Any] | None) -> str:
+    """How far the owner's own node is with a scan in parts; nothing for a short one."""
+    if scan is None:
+        return ""
+    return (
+        f": part {scan['parts_done']} of {scan['parts']}, {scan['rows_done']:,} of {scan['rows']:,} rows, "
+        f"about {round(scan['seconds_left'])} s left"
+    )
+
+
 def show_reasons(reasons: Iterable[Mapping[str, Any]]) -> None:
     for reason in reasons:
         say("  - {reason}", reason=reason_text(reason))

@@ -174,6 +174,16 @@ class Progress(TypedDict):
     failure: Failure | None
 
 
+class Scan(TypedDict):
+    node: str
+    percent: int
+    seconds_left: int
+
+
+class StateEvent(Progress):
+    scans: list[Scan]
+
+
 class JobLine(Progress):
     operator: str
     kind: str
@@ -187,6 +197,7 @@ class JobPage(TypedDict):
 
 
 class JobShown(JobLine):
+    scans: list[Scan]
     spec: str
     plan: dict[str, Any]
     parameters: dict[str, Scalar]

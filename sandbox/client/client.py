@@ -79,7 +79,7 @@ class Client:
     def cancel(self, job_id: str) -> Job:
         return Job.read(self._call("POST", f"/jobs/{job_id}/cancel"))
 
-    def events(self, job_id: str, timeout: float | None = None) -> Iterator[Mapping[str, Any]]:
+    def events(self, job_id: str, timeout: float | None = None) -> Iterator[answers.StateEvent]:
         """Server-sent events of one job until it is over, or until ``timeout`` seconds have passed."""
         end = None if timeout is None else time.monotonic() + timeout
         for line in self._http.lines(f"/jobs/{job_id}/events", timeout):
@@ -88,16 +88,22 @@ class Client:
             if end is not None and time.monotonic() > end:  # the hub's keep-alive lines come here too
                 return
 
+    def watch(self, job: Job | str, timeout: float | None = None) -> Iterator[Job]:
+        """The job at every change (state, progress, scans), until it is over or ``timeout`` seconds have passed."""
+        current = self.job(job if isinstance(job, str) else job.id)
+        for event in self.events(current.id, timeout):
+            current = current.after(event)
+            yield current
+            if current.is_final:
+                return
+
     def wait(self, job: Job | str, timeout: float = 300.0, on_change: Callable[[Job], None] | None = None) -> Finished:
-        """Follow the job to its end; raises ``TimeoutError``."""
+        """Follow the job to its end, and call ``on_change`` at every change; raises ``TimeoutError``."""
         job_id = job if isinstance(job, str) else job.id
         end = time.monotonic() + timeout
-        for _ in self.events(job_id, timeout):
-            current = self.job(job_id)
+        for current in self.watch(job_id, timeout):
             if on_change is not None:
                 on_change(current)
-            if current.is_final:
-                return Finished(current, self.table(job_id) if current.state == "released" else None)
             if time.monotonic() > end:
                 break
         current = self.job(job_id)

@@ -17,6 +17,22 @@ FINAL = frozenset({"released", "failed", "denied", "cancelled", "expired"})
 
 
 @dataclass(frozen=True)
+class Scan:
+    """What one node says of its own scan, as the hub relays it: ``percent`` of the rows that it reads."""
+
+    node: str
+    percent: int
+    seconds_left: int
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any]) -> Scan:
+        try:
+            return cls(str(value["node"]), int(value["percent"]), int(value["seconds_left"]))
+        except (KeyError, TypeError, ValueError):
+            raise IntegrityFailure("the hub says how far a scan is in a shape that is none") from None
+
+
+@dataclass(frozen=True)
 class Job:
     id: str
     state: str
@@ -28,6 +44,8 @@ class Job:
     words: Mapping[str, Any] = field(default_factory=dict, repr=False)
     reasons: tuple[Mapping[str, Any], ...] = ()
     failure: Mapping[str, Any] | None = None
+    scans: tuple[Scan, ...] = ()
+    """How far the nodes say they are with long scans; those of short ones say nothing."""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -43,12 +61,24 @@ class Job:
             words=value.get("words") or {},
             reasons=tuple(value.get("reasons") or ()),
             failure=value.get("failure"),
+            scans=tuple(Scan.read(item) for item in value.get("scans") or ()),
             raw=value,
         )
+
+    def after(self, event: Mapping[str, Any]) -> Job:
+        """This job with what a ``state`` event says has changed."""
+        if not isinstance(event, dict):
+            raise IntegrityFailure("the hub tells a change of a job in a shape that is none")
+        return Job.read({**self.raw, **event})
 
     @property
     def is_final(self) -> bool:
         return self.state in FINAL
+
+    @property
+    def seconds_left(self) -> int | None:
+        """Of the scans, as the slowest node estimates it; ``None`` while none says so."""
+        return max((scan.seconds_left for scan in self.scans), default=None)
 
 
 @dataclass(frozen=True)

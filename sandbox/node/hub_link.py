@@ -31,6 +31,10 @@ class HubLink(LogLink):
         ]
         self.http.json("POST", f"/nodes/{self._node}/messages", body={"messages": posted})
 
+    def scan(self, job: str, percent: int, seconds_left: int) -> None:
+        said = {"percent": percent, "seconds_left": seconds_left}
+        self.http.content("PUT", f"/nodes/{self._node}/jobs/{job}/scan", body=said)
+
     def upload(self, body: str, offset: int, piece: bytes) -> None:
         self.http.content("PUT", f"/nodes/{self._node}/bodies/{body}", params={"offset": offset}, data=piece)
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -409,4 +410,8 @@ class Node:
     def states(self) -> list[dict[str, Any]]:
         """What runs here now, for the control socket."""
         with self._lock:
-            return [{"job": run.job, "permit": permit} for permit, run in self._runs.items()]
+            runs = list(self._runs.items())
+        return [
+            {"job": run.job, "permit": permit, "scan": asdict(scan) if (scan := run.scanned) else None}
+            for permit, run in runs
+        ]

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -21,6 +22,7 @@ from jobs.documents import moment_text
 from jobs.documents.verify import check_period
 from jobs.errors import JobError
 from jobs.kinds.base import Act, Compute, Done, Receiver, Send
+from jobs.runner.port import Progress
 from mpc.errors import MpcError
 from sandbox.errors import IntegrityFailure, NodeLost, NotGranted, SandboxError, Timeout
 from sandbox.inbox import AbortBody, FinishedBody, MessagesBody, OutputBody
@@ -32,6 +34,7 @@ from sandbox.node.context import Context
 from sandbox.node.finish import check_finished
 from sandbox.node.hub_port import HubRefused, Item
 from sandbox.node.recompute import vouch_for
+from sandbox.node.scanning import ScanReport
 from sandbox.node.state import LOG_FAILURE
 from sandbox.node.walk import Walk
 
@@ -69,6 +72,7 @@ class JobRun:
         self._walk = Walk(accepted, context, checkpoint)
         self._events: queue.Queue[Item | _Computed | None] = queue.Queue()
         self._acts: Sequence[Act] = ()
+        self._scan: ScanReport | None = None
         self._done = False
         self._bound = False
         self._over = threading.Event()
@@ -96,6 +100,12 @@ class JobRun:
         """Hand over an inbox item; ``None`` says that the node is shutting down."""
         self._events.put(item)
 
+    @property
+    def scanned(self) -> Progress | None:
+        """How far a long scan is, while there is one."""
+        scan = self._scan
+        return None if scan is None else scan.latest
+
     def run(self) -> None:
         """To the end, whatever it is. Never raises."""
         try:
@@ -115,6 +125,8 @@ class JobRun:
             self._context.log.exception("job %s failed", self.job)
             self._end("node-fault", f"the node failed with {type(error).__name__}; its owner sees the details")
         finally:
+            if self._scan is not None:
+                self._scan.stop()
             self._walk.party.destroy()
             self._context.forget(self.accepted.permit)
             self._over.set()
@@ -202,8 +214,14 @@ class JobRun:
         for act in acts:
             if isinstance(act, Compute):
                 inputs = snapshots.inputs(self._context.state, self.accepted.inputs)
-                pending = self._context.runner.submit(self.accepted.checked, act.step, inputs)
-                pending.add_done_callback(lambda future: self._events.put(_Computed(future)))
+                scan = self._scan = ScanReport(self._context.hub, self.job)
+                pending = self._context.runner.submit(self.accepted.checked, act.step, inputs, scan)
+                pending.add_done_callback(partial(self._computed, scan))
+
+    def _computed(self, scan: ScanReport, future: Future[Any]) -> None:
+        """In the runner's thread: a local step has ended."""
+        scan.stop()
+        self._events.put(_Computed(future))
 
     def _check_may_send(self, connection: Connection) -> None:
         """Last look before bytes are stored for sending: grant and commitment still valid, the log whole."""

@@ -4,8 +4,8 @@
         change.execute(insert(grants).values(...))
         change.wake("job:j1")                       # told to followers only after the commit
 
-There is no other way to write: ``read`` rolls back, ``publish`` takes nothing but statements about the log itself, and
-triggers refuse to alter what is append-only.
+There is no other way to write: ``read`` rolls back, ``publish`` takes nothing but statements about the log itself,
+``inform`` nothing but how far scans are, and triggers refuse to alter what is append-only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from sandbox.store.engine import reading, writing
 from sandbox.store.event import LOCAL, Event
 from sandbox.store.notices import Notices
 from sandbox.store.origins import Origin
-from sandbox.store.tables import checkpoints, cosignatures, inbox, log_digests, log_entries, receipts
+from sandbox.store.tables import checkpoints, cosignatures, inbox, log_digests, log_entries, receipts, scans
 from sandbox.store.tree import append_leaves, lock_size
 
 Clock = Callable[[], datetime]
@@ -89,6 +89,16 @@ class Store:
             topics = frozenset({PUBLISHED_TOPIC, *([CHECKPOINT_TOPIC] if table is checkpoints else [])})
             self._send(connection, topics)
         self._tell(topics)
+
+    def inform(self, topic: str, *statements: Executable) -> None:
+        """Write, in one transaction, what informs people while a job runs and decides nothing; wake who follows it."""
+        if any(getattr(statement, "table", None) is not scans for statement in statements):
+            raise ValueError("only how far a scan is informs without an event")
+        with self._writer, writing(self._engine) as connection:
+            for statement in statements:
+                connection.execute(statement)
+            self._send(connection, frozenset({topic}))
+        self._tell(frozenset({topic}))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -220,6 +220,15 @@ job_nodes: Final = Table(  # who takes part, in order
     Column("serial", BigInteger, nullable=False),  # the job's, so that an owner's pages are found by index
     Index(None, "owner", "serial"),
 )
+scans: Final = Table(  # how far a node says that it is: unsigned, decides nothing, gone when the job ends
+    "scans",
+    metadata,
+    Column("job", String(160), ForeignKey("jobs.id"), primary_key=True),
+    _id("node", primary_key=True),
+    Column("percent", Integer, nullable=False),
+    Column("seconds_left", Integer, nullable=False),
+    _at("at"),
+)
 grants: Final = Table(
     "grants",
     metadata,

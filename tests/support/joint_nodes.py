@@ -24,6 +24,7 @@ from jobs.kinds.base import LocalStep
 from jobs.kinds.statistics.evidence import LocalResult
 from jobs.kinds.statistics.run import run_local
 from jobs.permit import CheckedPermit
+from jobs.runner.port import ProgressReport
 from sandbox.node.config import NodeConfig
 from sandbox.node.context import Context
 from sandbox.node.hub_port import HubAway, HubRefused
@@ -59,9 +60,18 @@ class LocalRunner:
         self.gate = threading.Event()
         self.gate.set()
         self.fault: Exception | None = None
+        self.progress: ProgressReport | None = None
+        """Of the latest scan: a test says in its place how far it is."""
         self._pool = ThreadPoolExecutor(2)
 
-    def submit(self, checked: CheckedPermit, step: LocalStep[Any], inputs: Mapping[str, Input]) -> Future[Any]:
+    def submit(
+        self,
+        checked: CheckedPermit,
+        step: LocalStep[Any],
+        inputs: Mapping[str, Input],
+        progress: ProgressReport | None = None,
+    ) -> Future[Any]:
+        self.progress = progress
         return self._pool.submit(self._scan, checked)
 
     def close(self) -> None:

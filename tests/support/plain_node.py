@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from adapters.source import Input
 from jobs.kinds.base import Limits, LocalStep
 from jobs.permit import CheckedPermit
+from jobs.runner.port import Progress, ProgressReport
 from sandbox.node.config import NodeConfig, load_config
 from sandbox.node.serve import serve
 
@@ -26,11 +28,23 @@ class ThreadRunner:
         self._limits = Limits(config.memory_bytes, 1)
         self._pool = ThreadPoolExecutor(config.jobs_at_once, thread_name_prefix="scan")
 
-    def submit(self, checked: CheckedPermit, step: LocalStep[Any], inputs: Mapping[str, Input]) -> Future[Any]:
-        return self._pool.submit(self._run, step, dict(inputs))
+    def submit(
+        self,
+        checked: CheckedPermit,
+        step: LocalStep[Any],
+        inputs: Mapping[str, Input],
+        progress: ProgressReport | None = None,
+    ) -> Future[Any]:
+        return self._pool.submit(self._run, step, dict(inputs), progress)
 
-    def _run(self, step: LocalStep[Any], inputs: Mapping[str, Input]) -> Any:
-        return step.merge([step.run(part, inputs, self._limits) for part in range(step.parts(inputs))])
+    def _run(self, step: LocalStep[Any], inputs: Mapping[str, Input], progress: ProgressReport | None) -> Any:
+        parts, begun, found = step.parts(inputs), time.monotonic(), []
+        for part in range(parts):
+            found.append(step.run(part, inputs, self._limits))
+            if progress is not None and parts > 1:
+                left = (time.monotonic() - begun) / (part + 1) * (parts - part - 1)
+                progress(Progress(part + 1, parts, 0, 0, left))
+        return step.merge(found)
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

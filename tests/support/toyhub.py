@@ -73,6 +73,8 @@ class Hub:
         self.told: dict[str, Told] = {}
         self.now: Told | None = None
         self.cosigned: list[tuple[str, int, str]] = []
+        self.scans: list[tuple[str, str, int, int]] = []
+        """Node, job, percent and seconds left, as the nodes say."""
         self.away: set[str] = set()
         self.refuse: str | None = None
         self.log = True
@@ -309,6 +311,12 @@ class Port:
 
     def post(self, messages: Sequence[tuple[Envelope, bytes | None]]) -> None:
         self._hub.post(self._node, messages)
+
+    def scan(self, job: str, percent: int, seconds_left: int) -> None:
+        self._hub.reach(self._node)
+        if self._hub.refuse is not None:
+            raise HubRefused(self._hub.refuse, "no")
+        self._hub.scans.append((self._node, job, percent, seconds_left))
 
     def upload(self, body: str, offset: int, piece: bytes) -> None:
         self._hub.upload(self._node, body, offset, piece)

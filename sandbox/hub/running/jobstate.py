@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from jobs.documents import moment_text
 from jobs.schema import Digest
 from sandbox.errors import InvalidTransition, NotFound
-from sandbox.policy.states import Cause, NoSuchTransition, State, decide_next
+from sandbox.policy.states import Cause, NoSuchTransition, State, decide_next, is_final
 from sandbox.policy.states import Event as Step
 from sandbox.store.event import Actor, Event
 from sandbox.store.store import Change
-from sandbox.store.tables import job_nodes, jobs
+from sandbox.store.tables import job_nodes, jobs, scans
 
 
 def move(
@@ -41,6 +41,8 @@ def move(
         **columns,
     }
     change.execute(update(jobs).where(jobs.c.id == row.id).values(values))
+    if is_final(target):
+        change.execute(delete(scans).where(scans.c.job == row.id))
     change.wake(topic(row.id))
     noted = {"from": state.value, "to": target.value, **(facts or {})}
     return change.also(Event(f"job.{_PAST[step]}", actor, job=row.id, digests=digests, facts=noted))

@@ -12,6 +12,7 @@ from sandbox.errors import InvalidTransition, NotFound
 from sandbox.hub.people.tokens import Caller, Role
 from sandbox.hub.running.jobstate import participants
 from sandbox.hub.running.releasing import SHOWN
+from sandbox.hub.running.scans import scans_json
 from sandbox.policy.states import State
 from sandbox.store import contents
 from sandbox.store.tables import deliveries, job_nodes, jobs, releases
@@ -21,7 +22,7 @@ def job_json(connection: Connection, row: Row[Any], caller: Caller) -> dict[str,
     """One job in full. The operator's own text is shown to the operator and to auditors only."""
     request = parse_json(row.request.encode())
     shown = {
-        **progress_json(row),
+        **event_json(connection, row),
         "operator": row.operator,
         "kind": row.kind,
         "spec": row.spec,
@@ -40,8 +41,13 @@ def job_json(connection: Connection, row: Row[Any], caller: Caller) -> dict[str,
     return shown if caller.role is Role.OWNER else {**shown, "request": request["request"]}
 
 
+def event_json(connection: Connection, row: Row[Any]) -> dict[str, Any]:
+    """What changes while a job runs, and how far its scans are."""
+    return {**progress_json(row), "scans": scans_json(connection, row)}
+
+
 def progress_json(row: Row[Any]) -> dict[str, Any]:
-    """What changes while a job runs."""
+    """What changes while a job runs, without looking further."""
     return {
         "id": row.id,
         "state": row.state,

@@ -19,7 +19,7 @@ class Failure(Answer):
 
 
 class Progress(Answer):
-    """What changes while a job runs; also the data of a ``state`` event."""
+    """What changes while a job runs."""
 
     id: str
     state: State
@@ -27,6 +27,20 @@ class Progress(Answer):
     changed: Moment
     reasons: list[Reason]
     failure: Failure | None
+
+
+class Scan(Answer):
+    """What one node says of itself; nobody checks it, and nothing is decided by it."""
+
+    node: str
+    percent: Annotated[int, Field(description="Of the rows that it reads")]
+    seconds_left: Annotated[int, Field(description="The node's estimate")]
+
+
+class StateEvent(Progress):
+    """The data of a ``state`` event."""
+
+    scans: Annotated[list[Scan], Field(description="Of a running job: nodes whose scans take a while")]
 
 
 class JobLine(Progress):
@@ -42,6 +56,7 @@ class JobPage(Answer):
 
 
 class JobShown(JobLine):
+    scans: list[Scan]
     spec: Digest
     plan: dict[str, Any]
     parameters: dict[str, Scalar]

@@ -16,6 +16,7 @@ from sandbox.hub.people.tokens import Caller
 from sandbox.hub.running.arriving import receive
 from sandbox.hub.running.jobstate import inbox_topic
 from sandbox.hub.running.relay import items, mark_read, piece
+from sandbox.hub.running.scans import note_scan
 from sandbox.messages import INLINE_BYTES
 
 router = APIRouter(tags=["nodes"])
@@ -36,6 +37,14 @@ class Post(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     messages: Annotated[list[Posted], Field(min_length=1, max_length=8)]
+
+
+class ScanSaid(BaseModel):
+    """How far a node's scan is: a fraction, so that neither its rows nor their parts leave the owner's domain."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    percent: Annotated[int, Field(ge=0, le=100)]
+    seconds_left: Annotated[int, Field(ge=0, le=86_400, description="The node's estimate")]
 
 
 class Accepted(BaseModel):
@@ -119,6 +128,13 @@ def get_piece(
     """One piece of a message that this node may read."""
     _check_own(caller, node)
     return Response(piece(hub, node, job, (round, sequence, sender, receiver), number), media_type=OCTETS)
+
+
+@router.put("/nodes/{node}/jobs/{job}/scan", status_code=204)
+def put_scan(hub: HubDep, caller: Node, node: str, job: str, body: ScanSaid) -> None:
+    """How far this node is with a job that runs; at most one word a second counts, and it decides nothing."""
+    _check_own(caller, node)
+    note_scan(hub, node, job, body.percent, body.seconds_left)
 
 
 def _check_own(caller: Caller, node: str) -> None:

@@ -33,7 +33,7 @@ from sandbox.hub.log.receipts import receipt_of
 from sandbox.hub.people.tokens import Caller
 from sandbox.hub.requests.submission import cancel, preview, submit
 from sandbox.hub.running.jobstate import topic
-from sandbox.hub.running.jobview import job_json, job_list, progress_json, release_file, release_json
+from sandbox.hub.running.jobview import event_json, job_json, job_list, release_file, release_json
 from sandbox.policy.decide import Allowed, Denied
 from sandbox.policy.states import State, is_final
 from sandbox.store.store import PUBLISHED_TOPIC
@@ -132,7 +132,7 @@ def post_cancel(hub: HubDep, caller: Operator, job: str) -> dict[str, Any]:
 
 @router.get("/jobs/{job}/events", tags=["jobs"], response_class=EventSourceResponse)
 async def get_events(hub: HubDep, caller: Operator, job: str) -> EventSourceResponse:
-    """Server-sent events: one ``state`` event for each change, ending with the job."""
+    """Server-sent events: a ``state`` event (``StateEvent``) for each change, ending with the job."""
     first = await run_in_threadpool(_progress, hub, caller, job)
     return EventSourceResponse(_follow(hub, caller, job, first))
 
@@ -188,7 +188,7 @@ def _receipt(hub: Hub, caller: Caller, job: str) -> bytes:
 
 def _progress(hub: Hub, caller: Caller, job: str) -> dict[str, Any]:
     with hub.store.read() as connection:
-        return progress_json(visible_job(connection, caller, job))
+        return event_json(connection, visible_job(connection, caller, job))
 
 
 async def _follow(hub: Hub, caller: Caller, job: str, first: dict[str, Any]) -> AsyncIterator[dict[str, str]]:

@@ -268,6 +268,16 @@ def upgrade() -> None:
     )
     op.create_index("ix_releases_replay_key", "releases", ["replay_key"], unique=False)
     op.create_table(
+        "scans",
+        sa.Column("job", sa.String(length=160), nullable=False),
+        sa.Column("node", sa.String(length=160), nullable=False),
+        sa.Column("percent", sa.Integer(), nullable=False),
+        sa.Column("seconds_left", sa.Integer(), nullable=False),
+        sa.Column("at", sa.String(length=27), nullable=False),
+        sa.ForeignKeyConstraint(["job"], ["jobs.id"], name="fk_scans_job_jobs"),
+        sa.PrimaryKeyConstraint("job", "node", name="pk_scans"),
+    )
+    op.create_table(
         "submissions",
         sa.Column("operator", sa.String(length=160), nullable=False),
         sa.Column("key", sa.String(length=160), nullable=False),
