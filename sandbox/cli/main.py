@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from jobs.kinds.registry import add
 from sandbox.cli import authority, data, hub, job, log, node, review, verify, witness
 from sandbox.cli.context import explain_and_exit
 from sandbox.one_distribution import check_one_origin
@@ -27,6 +29,21 @@ app.add_typer(witness.app, name="witness")
 app.add_typer(authority.app, name="authority")
 app.command("verify")(verify.verify)
 app.command("usage")(log.usage)
+
+
+@app.callback()
+def know_kinds(
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(envvar="UNSEEN_KINDS", help="Package of a further kind of job whose code you trust; repeatable."),
+    ] = None,
+) -> None:
+    """What holds for all commands: which kinds of jobs there are, beside unseen's own."""
+    for package in kind or ():
+        try:
+            add(package)
+        except ModuleNotFoundError:
+            raise typer.BadParameter(f"there is no package {package} of a kind of job on the Python path") from None
 
 
 def main() -> None:
