@@ -8,6 +8,7 @@ its receipts calls ``add`` too.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 from functools import cache
 from typing import Final
@@ -75,6 +76,12 @@ def make_party(kind: Kind) -> MakeParty:
 def referee_of(kind: Kind) -> Referee:
     found: Referee = importlib.import_module(f"{_PACKAGES[kind.name]}.referee").REFEREE
     return found
+
+
+def preparations() -> tuple[str, ...]:
+    """``module:function`` of each kind with a module ``warm``: what a worker calls before its first local step."""
+    named = (f"{package}.warm" for package in _PACKAGES.values())
+    return tuple(f"{module}:warm" for module in named if importlib.util.find_spec(module) is not None)
 
 
 def check_rounds(kind: Kind) -> None:

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from jobs.documents import PublicKey, SealingPublic
 from jobs.errors import JobError
 from jobs.kinds.base import Limits
-from jobs.kinds.registry import add
+from jobs.kinds.registry import add, preparations
 from jobs.runner.errors import RunnerLost
 from jobs.runner.port import Runner
 from jobs.runner.ray_runner import RayRunner
@@ -41,8 +41,6 @@ _LOG: Final = logging.getLogger("unseen.node")
 NODE_KEY: Final = "node.key"
 SEALING_KEY: Final = "node-seal.key"
 RECORD_KEY: Final = "record.key"
-_PREPARE: Final = "jobs.kinds.statistics.warm:warm"
-"""What a worker does before its first step: it loads the engine and its compiled code."""
 _RAY_RETRY_S: Final = 5.0
 
 
@@ -84,7 +82,9 @@ def start_runner(config: NodeConfig) -> RayRunner:
             _LOG.error("%s; trying again", lost)
             time.sleep(_RAY_RETRY_S)
     limits = Limits(config.memory_bytes, config.threads)
-    runner = RayRunner(runtime, limits, config.jobs_at_once, on_loss=lambda: start_anew(runtime), prepare=(_PREPARE,))
+    runner = RayRunner(
+        runtime, limits, config.jobs_at_once, on_loss=lambda: start_anew(runtime), prepare=preparations()
+    )
     runner.warm()
     return runner
 
