@@ -7,5 +7,6 @@
 ``runs``       one sorted run on disk: column files and its units; ``compact`` makes one of several
 ``read``       runs merged by unit; a snapshot as a ``Source``
 ``exclusions`` units whose rows no scan may see any more
+``changed``    how many rows an exclusion takes out
 ``sealed``     files encrypted at rest
 """

@@ -58,11 +58,11 @@ class Commitment(Document):
 
 
 class ExactVersion(Part):
-    """One data version and no other: a refresh of the data voids the grant."""
+    """One data version and no other: a refresh of the data voids the grant, excluding further individuals does not."""
 
     kind: Literal["exact"] = "exact"
-    commitment: DigestText
-    """Salted commitment to the version's manifest, as in the owner's ``DatasetRecord``."""
+    lineage: DigestText
+    """``DatasetRecord.lineage``; which individuals are left out at a run, its permit binds."""
 
 
 class VersionSeries(Part):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from jobs.documents.base import Count, DigestText, Document, Id, Label, Moment, Version
+from jobs.errors import OutOfScope
 
 
 class DatasetRecord(Document):
@@ -23,7 +24,12 @@ class DatasetRecord(Document):
     sequence: Version
     """1 for the owner's first version; never used twice."""
     version: DigestText
-    """Salted commitment to the manifest of file digests."""
+    """Salted commitment to the manifest of file digests, and to who is excluded: what a permit names."""
+    lineage: DigestText
+    """The version that this one began as: the same files before further individuals were excluded. What a grant of one
+    version names, so that withdrawn consent voids none; of a version as it was registered, itself."""
+    changed_below: Annotated[Count, Field(ge=10)] | None
+    """Of an exclusion: it took out fewer rows of the version before than this (``jobs.disclosure.number_class``)."""
     label: Label
     frequency: Label
     data_until: Moment
@@ -32,3 +38,23 @@ class DatasetRecord(Document):
     """A declared bound that range proofs use, not the number of rows."""
     legal_basis: Label
     issued: Moment
+
+    @model_validator(mode="after")
+    def _first_or_changed(self) -> DatasetRecord:
+        if (self.lineage == self.version) != (self.changed_below is None):
+            raise ValueError("a version is the first of its lineage, or says how many rows an exclusion changed")
+        return self
+
+
+def check_follows(record: DatasetRecord, before: DatasetRecord | None) -> None:
+    """Raise ``OutOfScope`` unless an exclusion changes nothing of the newest version but who is left out.
+
+    Who runs it: the hub, when a record is announced; ``before`` is the newest of this dataset and node.
+    """
+    if record.changed_below is None:
+        return
+    if before is None or before.lineage != record.lineage:
+        raise OutOfScope("lineage", f"no version of {record.dataset} that this exclusion follows is the newest here")
+    own = {"sequence", "version", "changed_below", "issued"}
+    if record.model_dump(exclude=own) != before.model_dump(exclude=own):
+        raise OutOfScope("lineage", "an exclusion leaves everything else of its version as it was")

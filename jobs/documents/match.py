@@ -89,7 +89,7 @@ def _check_data(grant: Grant, use: DataUse, at: datetime, records: Iterable[Veri
 
 def _check_version(scope: DataScope, use: DataUse, record: DatasetRecord) -> None:
     if isinstance(scope.version, ExactVersion):
-        if scope.version.commitment != use.version:
+        if scope.version.lineage != record.lineage:
             raise OutOfScope("data", f"the data of {use.dataset} has changed since the grant: ask its owner again")
         return
     series = scope.version

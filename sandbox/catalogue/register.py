@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,14 @@ from sqlalchemy import func, select
 from adapters.errors import SnapshotDamaged
 from adapters.open import open_source
 from adapters.snapshot.build import Layout, build, exclude
+from adapters.snapshot.changed import changed_rows
+from adapters.snapshot.exclusions import Exclusions
 from adapters.snapshot.index import read_index
 from adapters.snapshot.present import check_present
 from adapters.snapshot.ref import SnapshotRef
 from adapters.source import Manifest, SourceSpec, check_unchanged, take_manifest
+from jobs.disclosure.number_class import below
+from jobs.disclosure.profile import load_profile
 from jobs.documents import (
     SALT_BYTES,
     DatasetRecord,
@@ -31,7 +35,7 @@ from jobs.documents import (
 from jobs.schema import Dataset, Digest
 from mpc.party import RandomBytes
 from sandbox.catalogue.check import CheckedData, check_data
-from sandbox.errors import InvalidSpec
+from sandbox.errors import InvalidSpec, Unavailable
 from sandbox.node.snapshots import SnapshotPlace
 from sandbox.node.state import Held, NodeState
 from sandbox.node.storing import add_exclusions, data_digest, hashed, known_exclusions, layout_of, remove_old
@@ -54,7 +58,7 @@ def register(
     place: SnapshotPlace = SnapshotPlace(),
     rng: RandomBytes = secrets.token_bytes,
 ) -> tuple[Held, CheckedData]:
-    """Make this the active version of the dataset at this node; earlier grants over an exact version are void then.
+    """Make this the active version of the dataset at this node; earlier grants over one version are void then.
 
     Files that only add to those of the version before add sorted runs to its snapshot; nothing else is written again.
     Raises ``DataRefused`` with every violation, ``SourceChanged`` if the files change meanwhile, ``OutOfDisk``,
@@ -82,10 +86,14 @@ def register(
     with _removed_on_error(place.of(state, version)) as folder:
         snapshot = build(folder, layout, digest, reader, checked.rows, left_out, earlier)
         check_unchanged(source, manifest)
-        details = {"label": label, "data_until": data_until, "rows_at_most": rows_at_most}
+        details: dict[str, Any] = {"label": label, "data_until": data_until, "rows_at_most": rows_at_most}
+        details |= {"lineage": version, "changed_below": None}
         record = _record(state, dataset, owner, node, version, now, details)
         envelope = record.sign(*keys)
-        held = Held(dataset, spec, manifest, version, record.sequence, envelope, rows_at_most, cell_budget, snapshot)
+        held = Held(
+            dataset, spec, manifest, version, record.sequence, envelope, rows_at_most, cell_budget, snapshot,
+            excluded=len(left_out.hashes),
+        )  # fmt: skip
         with state.write() as connection:
             state.add_dataset(connection, held, salt)
     _tidy(state, place)
@@ -105,37 +113,72 @@ def leave_out(
 ) -> list[Held]:
     """No scan sees these individuals any more: a new version of every dataset of the unit domain, without new files.
 
-    The set only grows. Raises ``InvalidSpec`` if no dataset here has units of that domain.
+    The set only grows, and grows with all its versions in one transaction: a node never has one without the others.
+    Grants stay good, for they name the version's lineage; jobs whose numbers have not left end. Whoever was excluded
+    before changes nothing: then the active versions are returned as they are, to be announced again.
+    Raises ``InvalidSpec`` if no dataset here has units of that domain, ``Unavailable`` if the set grew meanwhile.
     """
     with state.write() as connection:
-        held = [h for h in state.held(connection).values() if h.dataset.column(h.dataset.unit).unit_domain == domain]
+        held = [item for item in state.held(connection).values() if item.unit_domain == domain]
         if not held or any(item.snapshot is None for item in held):
             raise InvalidSpec(
                 f"no dataset of this node has {domain} as its unit domain: name the domain of a unit column"
             )
         layouts = [layout_of(state, connection, h.dataset, encrypt=place.encrypt, rng=rng) for h in held]
-        found = hashed(layouts[0], units)
-        for layout in layouts[1:]:
-            found |= hashed(layout, units)
-        left_out = add_exclusions(connection, domain, found, moment_text(now))
-    made = []
-    for item in held:
-        salt, digest = rng(SALT_BYTES), data_digest(item.manifest, left_out)
-        version = salted_commitment(salt, digest)
-        with _removed_on_error(place.of(state, version)) as folder:
+        known = known_exclusions(connection, domain)
+    found = hashed(layouts[0], units)
+    for layout in layouts[1:]:
+        found |= hashed(layout, units)
+    left_out = known | found
+    if all(item.excluded == len(left_out.hashes) for item in held):
+        return held
+    with ExitStack() as stack:
+        made = []
+        for item in held:
+            salt, digest = rng(SALT_BYTES), data_digest(item.manifest, left_out)
+            version = salted_commitment(salt, digest)
+            folder = stack.enter_context(_removed_on_error(place.of(state, version)))
             snapshot = exclude(folder, _ref(item), digest, left_out)
-            old = DatasetRecord.model_validate_json(item.record.payload)
-            details = {"label": old.label, "data_until": old.data_until, "rows_at_most": old.rows_at_most}
-            record = _record(state, item.dataset, owner, node, version, now, details)
-            new = Held(
-                item.dataset, item.source, item.manifest, version, record.sequence, record.sign(*keys),
-                item.rows_at_most, item.cell_budget, snapshot,
-            )  # fmt: skip
-            with state.write() as connection:
+            made.append((_excluded(state, item, version, snapshot, left_out, (owner, node, keys, now)), salt))
+        with state.write() as connection:
+            if known_exclusions(connection, domain) != known:
+                raise Unavailable("others were left out at this very moment: give the same command again")
+            add_exclusions(connection, domain, found, moment_text(now))
+            for new, salt in made:
                 state.add_dataset(connection, new, salt)
-        made.append(new)
     _tidy(state, place)
-    return made
+    return [new for new, _ in made]
+
+
+def _excluded(
+    state: NodeState,
+    old: Held,
+    version: Digest,
+    snapshot: SnapshotRef,
+    left_out: Exclusions,
+    signer: tuple[str, str, Sequence[SigningKey], datetime],
+) -> Held:
+    """The same version with fewer rows: its record says so in a class of numbers, the node keeps the number."""
+    owner, node, keys, now = signer
+    changed = changed_rows(_ref(old), left_out)
+    before = DatasetRecord.parse(old.record.payload)
+    details = {
+        "label": before.label,
+        "data_until": before.data_until,
+        "rows_at_most": before.rows_at_most,
+        "lineage": before.lineage,
+        "changed_below": below(changed, load_profile(old.dataset.profile).min_group),
+    }
+    record = _record(state, old.dataset, owner, node, version, now, details)
+    return replace(
+        old,
+        version=version,
+        sequence=record.sequence,
+        record=record.sign(*keys),
+        snapshot=snapshot,
+        excluded=len(left_out.hashes),
+        changed_rows=changed,
+    )
 
 
 def schema_digest(dataset: Dataset) -> Digest:

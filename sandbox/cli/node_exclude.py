@@ -33,7 +33,8 @@ def exclude(
     """Leave individuals out of every job from now on, in all datasets of their unit domain. Cannot be undone.
 
     A node keeps keyed hashes of them, never who they are. Each dataset gets a new version, signed and announced; after
-    an error in between, the same command again completes it. Jobs that run already still count them.
+    an error in between, the same command again completes it. Grants stay good; a running job whose numbers have not
+    left ends, and may be submitted again.
     """
     from sandbox.catalogue.register import leave_out
     from sandbox.keys import Trust

@@ -97,7 +97,7 @@ def _check_version(owner: str, scope: DataScope, review: Review) -> None:
         own = [record.document for record in _of(review, owner, scope.dataset)]
         if any((record.schema_digest, record.frequency) != series for record in own):
             raise OutOfScope("data", f"the grant's series of {scope.dataset} has another schema or frequency")
-    elif scope.version.commitment != review.version(owner, scope.dataset):
+    elif scope.version.lineage != review.lineage(owner, scope.dataset):
         raise OutOfScope("data", f"the grant is for another version of {scope.dataset} than the request")
 
 
@@ -134,7 +134,7 @@ def _lines(grant: Grant, plan: PlanWords, review: Review) -> Iterator[str]:
                 f"{_name(series.frequency)}, with data until {_moment(series.until)}"
             )
         else:
-            yield f"      this version only: {scope.version.commitment}"
+            yield f"      this version only, also after further individuals are left out: {scope.version.lineage}"
         yield from (f"      now {_version(r)}" for r in _of(review, grant.owner, scope.dataset))
     yield "Participants, in this order:"
     for place, item in enumerate(grant.participants, start=1):

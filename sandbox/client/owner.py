@@ -151,4 +151,4 @@ def _version(
 ) -> ExactVersion | VersionSeries:
     if name in series:
         return series[name]
-    return ExactVersion(commitment=review.version(owner, name))
+    return ExactVersion(lineage=review.lineage(owner, name))

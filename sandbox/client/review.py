@@ -125,9 +125,9 @@ class Review:
             raise OutOfScope("owner", f"no node of {owner} takes part in request {self.job}")
         return found
 
-    def version(self, owner: str, dataset: str) -> Digest:
-        """The one version of a dataset that the owner's nodes hold; raises ``OutOfScope``."""
-        found = {r.document.version for r in self.own_records(owner) if r.document.dataset == dataset}
+    def lineage(self, owner: str, dataset: str) -> Digest:
+        """The one version of a dataset that the owner's nodes hold, whoever is excluded; raises ``OutOfScope``."""
+        found = {r.document.lineage for r in self.own_records(owner) if r.document.dataset == dataset}
         if len(found) != 1:
             raise OutOfScope("data", f"the request names no single version of {dataset} that {owner} holds")
         return found.pop()

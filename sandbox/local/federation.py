@@ -15,7 +15,7 @@ from jobs.documents import Envelope, OutboxRecord, Roster, SigningKey, Verified,
 from jobs.schema import Dataset, Scalar
 from sandbox.audit import verify_checkpoint
 from sandbox.catalogue.check import CheckedData
-from sandbox.catalogue.register import register
+from sandbox.catalogue.register import leave_out, register
 from sandbox.client import Client, Job, build_commitment, build_grant, request_of
 from sandbox.client.authority import build_status
 from sandbox.keys import Trust, load_key, read_private
@@ -23,7 +23,7 @@ from sandbox.local.layout import STATUS_LIFE, Places
 from sandbox.node.config import load_config
 from sandbox.node.control import ask
 from sandbox.node.snapshots import SnapshotPlace
-from sandbox.node.state import NodeState
+from sandbox.node.state import Held, NodeState
 from sandbox.verify import join_pages, read_item, reconcile, verify_entries
 
 
@@ -85,6 +85,20 @@ class Federation:
         with self.owner(owner) as client:
             client.register(held.dataset.model_dump(mode="json"), held.record)
         return checked
+
+    def exclude(self, owner: str, domain: str, units: Sequence[str]) -> list[Held]:
+        """The owner's ``unseen node exclude``: leave individuals out at the node, sign, announce."""
+        config = load_config(self.places.node(owner) / "node.yaml")
+        state = NodeState(config.state_dir, self.trust)
+        place = SnapshotPlace(config.snapshots.folder, config.snapshots.encrypt)
+        try:
+            made = leave_out(state, domain, units, config.owner, config.node, self.keys(owner), _now(), place)
+        finally:
+            state.close()
+        with self.owner(owner) as client:
+            for held in made:
+                client.register(held.dataset.model_dump(mode="json"), held.record)
+        return made
 
     def commitment(self, job: Mapping[str, Any], operator: str | None = None) -> Envelope:
         """The operator's signed use commitment for a job file, good for thirty days."""

@@ -15,6 +15,7 @@ from jobs.schema import Digest
 from sandbox.errors import InvalidTransition, NegativeListed, NotGranted, Unavailable
 from sandbox.node.alarms import check_quiet
 from sandbox.node.config import NodeConfig
+from sandbox.node.excluding import check_exclusions
 from sandbox.node.ledger import Charge, reserve
 from sandbox.node.state import OPEN, Held, NodeState
 from sandbox.node.tables import jobs, outbox
@@ -71,13 +72,15 @@ def check(order: Order, state: NodeState, config: NodeConfig, roster: Verified[R
 
 
 def enter(connection: Connection, state: NodeState, accepted: Accepted, now: datetime) -> None:
-    """Consume the nonce, reserve the charges, open the job; raises ``Denied`` or ``Unavailable`` before any write."""
+    """Consume the nonce, reserve the charges, open the job; raises ``Denied``, ``Unavailable`` or ``SourceChanged``
+    before any write."""
     permit, grant = accepted.checked.permit, accepted.checked.own_grant
     if state.is_revoked(connection, grant.digest):
         raise NotGranted("the owner has revoked this grant")
     used = select(jobs.c.permit).where(jobs.c.nonce == permit.document.nonce)
     if connection.execute(used).first() is not None:
         raise InvalidTransition("this permit was used before: every run needs a new one")
+    check_exclusions(connection, accepted.inputs)
     charges = accepted.charges()
     opened = {
         "permit": permit.digest,

@@ -21,6 +21,7 @@ from jobs.errors import JobError
 from sandbox.errors import InvalidSpec, SandboxError, Unavailable
 from sandbox.messages import RESERVED
 from sandbox.node.alarms import acknowledge, alarm_list
+from sandbox.node.excluding import exclusions_shown
 from sandbox.node.loop import Node
 from sandbox.node.revoke import is_known, read_revocation
 from sandbox.node.tables import ledger, outbox
@@ -78,9 +79,11 @@ class Control:
                     return self._export(command.get("after", 0))
                 case "alarms":
                     return self._alarms()
+                case "exclusions":
+                    return self._exclusions()
                 case "acknowledge":
                     return self._acknowledge(command.get("alarm"))
-            raise InvalidSpec("commands: status, revoke, sent, export, alarms, acknowledge")
+            raise InvalidSpec("commands: status, revoke, sent, export, exclusions, alarms, acknowledge")
         except (SandboxError, JobError) as error:
             return {"error": str(error), "code": error.code}
         except ValueError:
@@ -121,6 +124,11 @@ class Control:
     def _sent(self) -> list[dict[str, Any]]:
         with self._node.context.state.read() as connection:
             return list(self._node.context.record.read(connection))
+
+    def _exclusions(self) -> dict[str, Any]:
+        state = self._node.context.state
+        with state.read() as connection:
+            return {"exclusions": exclusions_shown(connection, state.held(connection))}
 
     def _alarms(self) -> dict[str, Any]:
         with self._node.context.state.read() as connection:

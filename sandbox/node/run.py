@@ -31,6 +31,7 @@ from sandbox.node import snapshots
 from sandbox.node.accept import Accepted
 from sandbox.node.closing import GRACE, end_job, public_code, public_text
 from sandbox.node.context import Context
+from sandbox.node.excluding import check_exclusions
 from sandbox.node.finish import check_finished
 from sandbox.node.hub_port import HubRefused, Item
 from sandbox.node.recompute import vouch_for
@@ -224,12 +225,14 @@ class JobRun:
         self._events.put(_Computed(future))
 
     def _check_may_send(self, connection: Connection) -> None:
-        """Last look before bytes are stored for sending: grant and commitment still valid, the log whole."""
+        """Last look before bytes are stored for sending: grant and commitment still valid, the log whole, and nobody
+        excluded since the version was written."""
         state, checked, now = self._context.state, self.accepted.checked, self._context.clock()
         if state.is_revoked(connection, checked.own_grant.digest):
             raise NotGranted("the owner has revoked this grant")
         if state.setting(connection, LOG_FAILURE) is not None:
             raise IntegrityFailure("this node has seen two histories of the hub's log; nothing more leaves it")
+        check_exclusions(connection, self.accepted.inputs)
         grant, commitment = checked.own_grant.document, checked.commitment.document
         check_period(grant.period, now, f"grant {grant.id}")
         check_period(commitment.period, now, f"commitment {commitment.id}")

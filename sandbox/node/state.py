@@ -56,6 +56,14 @@ class Held:
     rows_at_most: int
     cell_budget: int
     snapshot: SnapshotRef | None = None
+    excluded: int = 0
+    """How many individuals of the unit domain were left out when this version was written: all that were then."""
+    changed_rows: int | None = None
+    """Of an exclusion: how many rows it took out of the version before. Stays at the node; the record says a class."""
+
+    @property
+    def unit_domain(self) -> str:
+        return str(self.dataset.column(self.dataset.unit).unit_domain)
 
     def budget(self, unit: str) -> int:
         """How much of a metered unit this version may be charged in all; raises ``NotGranted`` if none is declared."""
@@ -213,6 +221,8 @@ class NodeState:
             "cell_budget": held.cell_budget,
             "active": True,
             "snapshot": _snapshot_row(held.snapshot),
+            "excluded": held.excluded,
+            "changed_rows": held.changed_rows,
         }
         connection.execute(insert(datasets).values(row))
 
@@ -345,4 +355,6 @@ def _held(row: Row[Any], key: bytes | None) -> Held:
         row.rows_at_most,
         row.cell_budget,
         _snapshot(row.snapshot, key),
+        row.excluded,
+        row.changed_rows,
     )

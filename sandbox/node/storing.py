@@ -15,7 +15,7 @@ from typing import Final
 import pyarrow as pa
 from sqlalchemy import Connection, insert, select
 
-from adapters.errors import BadSource
+from adapters.errors import BadSource, SourceChanged
 from adapters.open import open_source
 from adapters.snapshot.build import Layout, build
 from adapters.snapshot.exclusions import Exclusions
@@ -39,6 +39,8 @@ def write_again(state: NodeState, held: Held, lost: SnapshotRef) -> SnapshotRef:
     with state.write() as connection:
         layout = layout_of(state, connection, held.dataset, encrypt=lost.key is not None)
         left_out = known_exclusions(connection, layout.unit_domain)
+    if len(left_out.hashes) != held.excluded:
+        raise SourceChanged(f"individuals were left out of {held.dataset.name} since this version was written")
     reader = source.read([column.name for column in held.dataset.columns])
     made = build(Path(lost.folder), layout, data_digest(held.manifest, left_out), reader, lost.rows, left_out)
     check_unchanged(source, held.manifest)

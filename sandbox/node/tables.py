@@ -41,6 +41,8 @@ datasets = Table(
     Column("cell_budget", Integer, nullable=False),
     Column("active", Boolean, nullable=False),
     Column("snapshot", LargeBinary),  # JSON: folder, digest of its index, rows, sealed
+    Column("excluded", Integer, nullable=False),  # entries of the unit domain in exclusions when it was written
+    Column("changed_rows", Integer),  # of an exclusion: rows that it took out
     UniqueConstraint("name", "sequence"),
 )
 

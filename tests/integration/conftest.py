@@ -182,7 +182,7 @@ class World:
         return DatasetRecord(
             owner=owner, node=f"node-{owner}", dataset=parsed.name, dataset_digest=dataset_digest(parsed),
             schema_digest=json_digest([[c.name, c.type] for c in parsed.columns]), sequence=sequence,
-            version=digest(f"{owner}/{sequence}".encode()), label=f"v{sequence}", frequency="yearly",
+            version=(made := digest(f"{owner}/{sequence}".encode())), lineage=made, changed_below=None, label=f"v{sequence}", frequency="yearly",
             data_until=START, rows_at_most=1000, legal_basis="open data", issued=START,
         )  # fmt: skip
 
@@ -252,7 +252,7 @@ class World:
                 DataScope(
                     dataset=use["dataset"],
                     columns=tuple(use["columns"]),
-                    version=ExactVersion(commitment=use["version"]),
+                    version=ExactVersion(lineage=use["version"]),
                 )
                 for use in uses
             ),

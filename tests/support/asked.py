@@ -128,6 +128,8 @@ def record(owner: str, name: str, signer: str | None = None, **changed: Any) -> 
         "schema_digest": json_digest([[c.name, c.type.value, c.decimals] for c in dataset.columns]),
         "sequence": 1,
         "version": digest(f"{owner}/{name}".encode()),
+        "lineage": digest(f"{owner}/{name}".encode()),
+        "changed_below": None,
         "label": f"2013 of {owner}",
         "frequency": "other",
         "data_until": NOW,

@@ -155,7 +155,8 @@ class Parties:
             "frequency": "other", "data_until": self.at, "rows_at_most": 1000, "legal_basis": "open data",
             "issued": self.at,
         }  # fmt: skip
-        return DatasetRecord.model_validate(plain | changed)
+        made = plain | {"changed_below": None} | changed
+        return DatasetRecord.model_validate({"lineage": made["version"], **made})
 
     def commitment(self, plan: Mapping[str, Any], datasets: Iterable[str] = ("flights",), **changed: Any) -> Commitment:
         """The first operator's, to this plan and no other."""
@@ -264,4 +265,4 @@ def participants(nodes: Iterable[str]) -> tuple[Participant, ...]:
 
 def scope_of(use: DataUse) -> DataScope:
     """An owner's permission for exactly this use."""
-    return DataScope(dataset=use.dataset, columns=use.columns, version=ExactVersion(commitment=use.version))
+    return DataScope(dataset=use.dataset, columns=use.columns, version=ExactVersion(lineage=use.version))

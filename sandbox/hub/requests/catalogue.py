@@ -19,6 +19,7 @@ from jobs.documents import (
     verify_dataset_record,
 )
 from jobs.documents.base import faults
+from jobs.documents.data import check_follows
 from jobs.schema import CatalogueView, Dataset, Grade, Holding
 from sandbox.errors import InvalidSpec, NegativeListed, NotFound
 from sandbox.hub.core.errors import Conflicting, NotPermitted
@@ -33,7 +34,8 @@ def register(hub: Hub, caller: Caller, dataset_json: dict[str, Any], envelope: E
     """Announce one version of one owner's part. The same record again changes nothing.
 
     Raises ``InvalidSpec`` (naming the fields that differ from what other holders registered), ``NegativeListed``,
-    ``Conflicting`` for an old sequence number, and what a bad record is refused for.
+    ``Conflicting`` for an old sequence number, ``OutOfScope`` for an exclusion that changes more than who is left out,
+    and what a bad record is refused for.
     """
     roster = hub.roster()
     verified = verify_dataset_record(envelope, roster)
@@ -44,7 +46,10 @@ def register(hub: Hub, caller: Caller, dataset_json: dict[str, Any], envelope: E
     if (record.dataset, record.dataset_digest) != (dataset.name, dataset_digest(dataset)):
         raise InvalidSpec("the signed record names another dataset document than the one sent with it")
     facts = {"node": record.node, "dataset": dataset.name, "sequence": record.sequence}
-    event = Event("dataset.registered", caller.actor, subject=dataset.name, digests=(verified.digest,), facts=facts)
+    kind = "dataset.registered"
+    if record.changed_below is not None:
+        kind, facts = "dataset.excluded", {**facts, "changed_rows_below": record.changed_below}
+    event = Event(kind, caller.actor, subject=dataset.name, digests=(verified.digest,), facts=facts)
     with hub.store.read() as connection:
         if _is_stored(connection, verified):
             return verified
@@ -53,6 +58,7 @@ def register(hub: Hub, caller: Caller, dataset_json: dict[str, Any], envelope: E
         if status is not None:
             _check_not_forbidden(status.document, dataset.name)
         _check_newer(change.connection, record)
+        check_follows(record, _newest(change.connection, record))
         _store_dataset(change.connection, dataset, record, moment_text(change.now))
         row = {
             "digest": verified.digest,
@@ -154,6 +160,13 @@ def _check_newer(connection: Connection, record: DatasetRecord) -> None:
     last = connection.execute(select(func.max(records.c.sequence)).where(where)).scalar()
     if last is not None and record.sequence <= last:
         raise Conflicting(f"sequence {record.sequence} of {record.dataset} was used: the next one is {last + 1}")
+
+
+def _newest(connection: Connection, record: DatasetRecord) -> DatasetRecord | None:
+    same = (records.c.dataset == record.dataset) & (records.c.node == record.node)
+    query = select(records.c.envelope).where(same).order_by(records.c.sequence.desc()).limit(1)
+    data = connection.execute(query).scalar()
+    return None if data is None else DatasetRecord.open(Envelope.parse(bytes(data)))
 
 
 def _store_dataset(connection: Connection, dataset: Dataset, record: DatasetRecord, at: str) -> None:

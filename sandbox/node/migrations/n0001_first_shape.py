@@ -32,6 +32,8 @@ def upgrade() -> None:
         sa.Column("cell_budget", sa.Integer, nullable=False),
         sa.Column("active", sa.Boolean, nullable=False),
         sa.Column("snapshot", sa.LargeBinary),
+        sa.Column("excluded", sa.Integer, nullable=False),
+        sa.Column("changed_rows", sa.Integer),
         sa.UniqueConstraint("name", "sequence"),
     )
     op.create_table(

@@ -118,7 +118,7 @@ def record(owner: str) -> Verified[DatasetRecord]:
     return verified(
         DatasetRecord(
             owner=owner, node=f"node-{owner}", dataset="data", dataset_digest=digest(b"d"), schema_digest=digest(b"s"),
-            sequence=1, version=digest(owner.encode()), label="v1", frequency="yearly", data_until=NOW, rows_at_most=99,
+            sequence=1, version=digest(owner.encode()), lineage=digest(owner.encode()), changed_below=None, label="v1", frequency="yearly", data_until=NOW, rows_at_most=99,
             legal_basis="law", issued=NOW,
         ),
         owner,
@@ -146,7 +146,7 @@ def grant(owner: str, *signers: str, **changed: Any) -> Verified[Grant]:
         id=f"g-{owner}", owner=owner, issued=NOW, operator="acme", commitment=COMMITMENT.digest, scenario="test",
         purpose="", algorithm=algorithm_of(KIND), plan_digest=PLAN.digest(), parameters=(), runs=2, output=OUTPUT,
         data=(DataScope(dataset="data", columns=PLAN.columns_touched()["data"],
-                        version=ExactVersion(commitment=digest(owner.encode()))),),
+                        version=ExactVersion(lineage=digest(owner.encode()))),),
         period=Period(start=NOW, end=LATER), participants=PARTICIPANTS, terms=TERMS,
     )  # fmt: skip
     return verified(made.model_copy(update=changed), *(signers or (owner,)))

@@ -121,7 +121,7 @@ def test_missing_and_extra_parameters():
 
 def scope(**fields):
     plain = {"dataset": "flights", "columns": ("carrier", "delay", "tailnum", "year")}
-    plain["version"] = ExactVersion(commitment=orders.record("jfk").version)
+    plain["version"] = ExactVersion(lineage=orders.record("jfk").version)
     return orders.change(data=(DataScope(**(plain | fields)),))
 
 
@@ -130,7 +130,7 @@ def scope(**fields):
     [
         ({"dataset": "planes"}, "dataset flights"),
         ({"columns": ("delay", "tailnum", "year")}, "column carrier"),
-        ({"version": ExactVersion(commitment=OTHER)}, "changed since the grant"),
+        ({"version": ExactVersion(lineage=OTHER)}, "changed since the grant"),
     ],
 )
 def test_data_columns_and_exact_version_are_bound(fields, words):
@@ -146,9 +146,11 @@ def test_a_refresh_of_the_data_voids_an_exact_grant():
             "data": tuple(u.model_copy(update={"version": fresh}) if u.node == "node-jfk" else u for u in permit.data)
         }
     )
-    bend = {"record:jfk": orders.change(version=fresh, sequence=2), "permit": use}
+    bend = {"record:jfk": orders.change(version=fresh, lineage=fresh, sequence=2), "permit": use}
     with pytest.raises(OutOfScope, match="changed since the grant"):
         check(World(bend=bend))
+    # the control: the same files under a version that leaves further individuals out
+    check(World(bend=bend | {"record:jfk": orders.change(version=fresh, changed_below=10, sequence=2)}))
 
 
 @pytest.mark.parametrize(

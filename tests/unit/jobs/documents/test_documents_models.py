@@ -103,6 +103,8 @@ def test_each_refuses_unknown_missing_and_retyped_fields(documents):
         plain = json.loads(document.payload())
         for name in plain:
             for value in (None, 7.5, [[]], {"": ""}, -1, "x" * 300_000):
+                if value is plain[name]:  # a field that may be null, and is
+                    continue
                 with pytest.raises(BadDocument):
                     type(document).parse(json.dumps(plain | {name: value}, separators=(",", ":")).encode())
             missing = {key: value for key, value in plain.items() if key != name}

@@ -14,11 +14,13 @@ import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 
-from adapters.errors import OutOfDisk, SourceChanged
+from adapters.errors import OutOfDisk, SnapshotDamaged, SourceChanged
 from adapters.open import open_source
 from adapters.snapshot.index import FILE, Index, read_index
 from adapters.source import Input, SourceSpec, take_manifest
-from jobs.documents import RootKeys, SigningKey
+from jobs.documents import DatasetRecord, RootKeys, SigningKey
+from jobs.documents.data import check_follows
+from jobs.errors import OutOfScope
 from jobs.kinds.base import Limits
 from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.kinds.statistics.scan import scan
@@ -207,6 +209,86 @@ def test_exclusions_only_grow_and_name_nobody(state: NodeState, folder: Path) ->
             connection.execute(statement)
     with pytest.raises(InvalidSpec, match="unit domain"):
         leave_out(state, "aircraft", ["p3"], *OWNER)
+
+
+def test_an_exclusion_keeps_the_lineage_and_tells_a_class_of_numbers_only(state: NodeState, folder: Path) -> None:
+    write(folder, "a", 0)
+    first = record_of(registered(state, folder))
+    assert (first.lineage, first.changed_below) == (first.version, None)
+    (second,) = leave_out(state, "person", ["p3"], *OWNER)
+    (third,) = leave_out(state, "person", ["p3", "p4"], *OWNER)
+    (nobody,) = leave_out(state, "person", ["not here"], *OWNER)
+    rows = {who: sum(n % 10 != 9 and n % 7 == who for n in range(100)) for who in (3, 4)}
+    assert (second.changed_rows, third.changed_rows, nobody.changed_rows) == (rows[3], rows[4], 0)
+    for held, bound in ((second, 100), (third, 100), (nobody, 10)):
+        record = record_of(held)
+        assert (record.lineage, record.changed_below) == (first.lineage, bound)
+        assert record.version == held.version != first.version
+        assert str(held.changed_rows) not in {str(value) for value in record.model_dump().values()}
+        check_follows(record, first)
+    again = record_of(registered(state, folder))  # the control: new data begins a lineage of its own
+    assert (again.lineage, again.changed_below) == (again.version, None)
+    assert again.lineage != first.lineage
+
+
+def test_whoever_was_left_out_before_changes_nothing(state: NodeState, folder: Path) -> None:
+    write(folder, "a", 0)
+    registered(state, folder)
+    (second,) = leave_out(state, "person", ["p3"], *OWNER)
+    (same,) = leave_out(state, "person", ["p3"], *OWNER)
+    assert (same.version, same.record) == (second.version, second.record)
+
+
+def test_the_set_grows_with_all_its_versions_or_not_at_all(state: NodeState, folder: Path) -> None:
+    """No room for the second dataset's snapshot: nobody is excluded, and both datasets are as they were."""
+    write(folder, "a", 0)
+    before = registered(state, folder)
+    other = SALES.model_copy(update={"name": "visits"})
+    spec = SourceSpec(kind="parquet", path=str(folder))
+    visits, _ = register(state, other, spec, *OWNER, rows_at_most=10_000, label="v", data_until=NOW)
+    assert visits.snapshot is not None
+    index = Path(visits.snapshot.folder) / FILE
+    whole = index.read_bytes()
+    index.write_bytes(b"{}")
+    with pytest.raises(SnapshotDamaged):
+        leave_out(state, "person", ["p3"], *OWNER)
+    with state.read() as connection:
+        assert list(connection.execute(select(exclusions))) == []
+        assert {name: held.version for name, held in state.held(connection).items()} == {
+            "sales": before.version,
+            "visits": visits.version,
+        }
+    names = {path.name for path in (state.folder / "snapshots").iterdir()}
+    assert names == {held.version.removeprefix("sha256:") for held in (before, visits)}
+    index.write_bytes(whole)
+    assert len(leave_out(state, "person", ["p3"], *OWNER)) == 2  # the control
+
+
+EXCLUSIONS: dict[str, dict[str, Any]] = {
+    "of data that is not here": {"lineage": "sha256:" + "0" * 64},
+    "of more rows": {"rows_at_most": 20_000},
+    "of other columns": {"schema_digest": "sha256:" + "0" * 64},
+    "of other declarations": {"dataset_digest": "sha256:" + "0" * 64},
+    "until later": {"data_until": datetime(2027, 1, 2, tzinfo=UTC)},
+}
+
+
+@pytest.mark.parametrize("name", EXCLUSIONS)
+def test_what_calls_itself_an_exclusion_and_is_more_is_refused(state: NodeState, folder: Path, name: str) -> None:
+    """It would keep grants for data that their owner never agreed to, or carry another bound into range proofs."""
+    write(folder, "a", 0)
+    first = record_of(registered(state, folder))
+    (second,) = leave_out(state, "person", ["p3"], *OWNER)
+    check_follows(record_of(second), first)  # the control
+    bent = DatasetRecord.model_validate(record_of(second).model_dump() | EXCLUSIONS[name])
+    with pytest.raises(OutOfScope):
+        check_follows(bent, first)
+    with pytest.raises(OutOfScope):
+        check_follows(record_of(second), None)
+
+
+def record_of(held: Held) -> DatasetRecord:
+    return DatasetRecord.open(held.record)
 
 
 def test_old_versions_folders_go_and_the_last_two_stay(state: NodeState, folder: Path) -> None:

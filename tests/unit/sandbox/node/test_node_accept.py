@@ -95,7 +95,7 @@ CASES = {
     "a grant of other columns": ("out-of-scope", {"bend": {"grant:ewr": scope(columns=("carrier", "tailnum"))}}),
     "a grant of another version": (
         "out-of-scope",
-        {"bend": {"grant:ewr": scope(version=ExactVersion(commitment=OTHER))}},
+        {"bend": {"grant:ewr": scope(version=ExactVersion(lineage=OTHER))}},
     ),
     "a grant of another series": ("out-of-scope", {"bend": {"grant:ewr": lambda g: series(g)}}),
     "a grant of another dataset": ("out-of-scope", {"bend": {"grant:ewr": scope(dataset="trains")}}),
@@ -118,7 +118,7 @@ CASES = {
     "a commitment without the dataset": ("out-of-scope", {"bend": {"commitment": change(datasets=("trains",))}}),
     "a commitment that is over": ("expired", {"bend": {"commitment": lambda c: over(c)}}),
     "a record by a stranger": ("bad-signature", {"signer": {"record:jfk": (STRANGER,)}}),
-    "a record of another version": ("out-of-scope", {"bend": {"record:jfk": change(version=OTHER)}}),
+    "a record of another version": ("out-of-scope", {"bend": {"record:jfk": change(version=OTHER, lineage=OTHER)}}),
     "more rows than the range proof covers": ("invalid-plan", {"rows": 500}),
     "a profile that is another here": (
         "not-granted",

@@ -74,7 +74,7 @@ BENDS = [
     ("grant:jfk", {"parameters": ()}, "scope", "parameters"),
     ("grant:jfk", {"requires": ("certificate",)}, "scope", "certificate"),
     ("grant:jfk", {"owner": "ewr"}, "grant", "signature"),
-    ("record:ewr", {"version": OTHER}, "scope", "no record by ewr"),
+    ("record:ewr", {"version": OTHER, "lineage": OTHER}, "scope", "no record by ewr"),
     ("record:ewr", {"node": "node-jfk"}, "record", "domain"),
     ("permit", {"scenario": "x"}, "scope", "scenario"),
     ("permit", {"operator": "op-token"}, "scope", "operator"),
