@@ -15,11 +15,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from jobs.documents import Envelope
-from jobs.documents.message import Header
+from jobs.errors import ProtocolViolation
 from jobs.kinds import registry
 from sandbox.errors import ReceiptRefused
+from sandbox.hub.running.held import with_body
+from sandbox.keys import load_key, load_sealing_key
+from sandbox.messages import Message, unseal
+from sandbox.store.engine import open_engine, reading, sqlite_url
 from sandbox.verify import verify_receipt
 from tests.support import cli, toy
 from tests.support.ground import PATIENCE_S, Ground, open_ground
@@ -91,13 +96,43 @@ def test_a_receipt_without_the_participants_signatures_does_not_hold(ground: Gro
 
 
 def test_the_hub_cannot_read_what_nodes_tell_each_other(ground: Ground) -> None:
-    """Shares travel sealed: with the hub's whole database nobody adds up a part; the control opens one with the key."""
-    job = ground.ended(fresh(ground).id)
-    query = "select envelope from messages where job = ? and round in ('share', 'mix')"
-    headers = [Header.open(Envelope.parse(bytes(found))) for (found,) in ground.hub_rows(query, job.id)]
-    assert len(headers) == 2 * 3 * 2
-    assert all(header.size > 8 + 32 for header in headers)  # encapsulated key, ciphertext, tag
-    assert {header.receiver for header in headers} == {f"node-{owner}" for owner in toy.OWNERS}
+    """In the middle of a job the hub's own files hold the shares that A dealt, with all their keys but the receivers'.
+
+    The attack opens them with the hub's key, or another receiver's; the control with the right one, and reads each share.
+    """
+    with ground.proxy.gate("node-B", "mix", "before") as gate:
+        job = fresh(ground)
+        gate.wait()
+        shares = {message.header.receiver: message for message in bodies_at_the_hub(ground, job.id, "share", "node-A")}
+        gate.open()
+    assert set(shares) == {"node-B", "node-C"}
+    hub_key = load_key(ground.places.hub / "state" / "hub.key").private().private_bytes_raw()
+    for message in shares.values():
+        assert len(message.body) == 8 + 48  # encapsulated key, ciphertext, tag
+        with pytest.raises(ProtocolViolation, match="not sealed to this node"):
+            unseal(X25519PrivateKey.from_private_bytes(hub_key), message)
+    seen = [unseal(sealing_key(ground, receiver), message) for receiver, message in shares.items()]
+    assert {len(share) for share in seen} == {8}
+    with pytest.raises(ProtocolViolation, match="not sealed to this node"):
+        unseal(sealing_key(ground, "node-C"), shares["node-B"])
+    assert ground.ended(job.id).state == "released"
+    ground.check(ground.job(job.id))
+
+
+def bodies_at_the_hub(ground: Ground, job: str, round: str, sender: str) -> list[Message]:
+    """What whoever owns the hub's machine reads there while a job runs."""
+    engine = open_engine(sqlite_url(ground.places.hub / "state" / "hub.sqlite"))
+    query = "select envelope from messages where job = ? and round = ? and sender = ?"
+    found = [Envelope.parse(bytes(row[0])) for row in ground.hub_rows(query, job, round, sender)]
+    try:
+        with reading(engine) as connection:
+            return [with_body(connection, job, envelope) for envelope in found]
+    finally:
+        engine.dispose()
+
+
+def sealing_key(ground: Ground, node: str) -> X25519PrivateKey:
+    return load_sealing_key(ground.places.node(node.removeprefix("node-")) / "state" / "node-seal.key").private()
 
 
 STEPS: Final[tuple[tuple[str, When], ...]] = (
