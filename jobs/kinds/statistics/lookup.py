@@ -22,8 +22,8 @@ from jobs.kinds.statistics.plan.evaluate import evaluate
 from jobs.kinds.statistics.plan.expr import And, Col, Compare, In, IsNull, Lit, Not, Or, RowExpr, columns_of
 from jobs.kinds.statistics.plan.types import Dimension
 from jobs.kinds.statistics.plan.values import Value, from_scalar, value_of
+from jobs.kinds.statistics.way import MAX_TABLE
 
-MAX_TABLE: Final = 4096
 OUTSIDE: Final = -(1 << 30)
 """The cell of a value outside a dimension's domain: stays negative whatever is added."""
 Bools = npt.NDArray[np.bool_]

@@ -12,6 +12,7 @@ from jobs.kinds.statistics.plan.cost import Cost, estimate
 from jobs.kinds.statistics.plan.expr import Col, columns_of
 from jobs.kinds.statistics.plan.grade import combined_grade
 from jobs.kinds.statistics.plan.phrases import column, phrase, statistic
+from jobs.kinds.statistics.plan.reading import reading_words
 from jobs.kinds.statistics.plan.statement import statement, text_sql
 from jobs.kinds.statistics.plan.types import Dimension, Parameter, Plan
 from jobs.schema import CatalogueView, Dataset, Model, Role
@@ -59,6 +60,8 @@ class PlanWords(Model):
     parts: tuple[str, ...]
     """Who contributes, and what hub and others learn of it."""
     units: str
+    reading: tuple[str, ...]
+    """How the rows are read at every owner, and how long that takes."""
     cost: Cost
     digest: str
 
@@ -87,6 +90,8 @@ class PlanWords(Model):
             f"Combined grade (分类分级): {self.grade_reason}",
             "Parts, and what others learn of yours:",
             *(f"  - {item}" for item in self.parts),
+            "How every owner's part is read:",
+            *(f"  - {item}" for item in self.reading),
             f"Cost: at most {self.cost.rows_at_most:,} rows over all owners, {self.cost.columns_read} columns, about "
             f"{self.cost.seconds_about} s; each node sends at most "
             f"{self.cost.flag_bytes_per_node + self.cost.value_bytes_per_node:,} bytes",
@@ -100,6 +105,7 @@ def explain(plan: Plan, datasets: CatalogueView | Iterable[Dataset]) -> PlanWord
     grade, reason = combined_grade(plan, known)
     groups = tuple(_group(d, plan) for d in plan.dimensions)
     statistics = tuple(statistic(a, plan) for a in plan.aggregates)
+    cost = estimate(plan, known[plan.dataset])
     return PlanWords(
         summary=f"{len(statistics)} statistic{'s' * (len(statistics) > 1)} of {plan.dataset}"
         + (f", for each of {plan.cells} cells" if plan.dimensions else ", over all rows"),
@@ -118,7 +124,8 @@ def explain(plan: Plan, datasets: CatalogueView | Iterable[Dataset]) -> PlanWord
         grade_reason=reason,
         parts=_parts(plan.holders),
         units=_units(plan),
-        cost=estimate(plan),
+        reading=reading_words(plan, known, cost),
+        cost=cost,
         digest=plan.digest(),
     )
 

@@ -212,7 +212,7 @@ def test_the_announced_bytes_bound_the_message() -> None:
     walk = alone()
     say, _ = walk.opened()
     [body] = walk.values(say).values()
-    assert len(body) - len(encode_numbers(CASE, [])) <= estimate(PLAN).value_bytes_per_node
+    assert len(body) - len(encode_numbers(CASE, [])) <= estimate(PLAN, DATASET).value_bytes_per_node
 
 
 def test_what_stands_behind_the_numbers_is_kept_for_the_commitment_and_not_sent() -> None:
