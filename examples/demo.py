@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -171,9 +171,10 @@ def refusals(stage: Stage, first: Job, grants: dict[str, Any], spec: dict[str, A
     federation.approve_all(small.id)
     with federation.operator() as client:
         table = follow(client, small.id).table
-        release = client.release(small.id)["verdict"]
-    shown = f"{release['suppressed']} of {release['cells']} numbers withheld"
-    show_refusal("cells below ten aircraft at some airport", shown, f"{len(table or ())} rows could be shown")
+        shown: Mapping[str, Any] = client.release(small.id)
+    verdict = shown["verdict"]
+    withheld = f"{verdict['suppressed']} of {verdict['cells']} numbers withheld"
+    show_refusal("cells below ten aircraft at some airport", withheld, f"{len(table or ())} rows could be shown")
     used_up(stage)
     new_version(stage, spec)
     forged(stage, first)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -64,7 +64,7 @@ def fresh(ground: Ground) -> Any:
 
 def expected(column: str) -> int:
     rows = [row for owner in toy.OWNERS for row in toy.rows(owner)]
-    return round(sum(row[column] for row in rows if row[column] is not None) / 10) * 10
+    return round(sum(int(row[column]) for row in rows if row[column] is not None) / 10) * 10
 
 
 def test_the_toy_kind_is_released_and_its_receipt_verifies_offline(ground: Ground) -> None:
@@ -72,7 +72,8 @@ def test_the_toy_kind_is_released_and_its_receipt_verifies_offline(ground: Groun
     assert job.state == "released", job.failure
     ground.check(job)
     with ground.federation.operator() as client:
-        assert client.release(job.id)["sum"] == str(expected("serial"))
+        shown: Mapping[str, Any] = client.release(job.id)
+        assert shown["sum"] == str(expected("serial"))
         receipt = client.receipt(job.id, wait=PATIENCE_S)
         file = client.download(job.id, "txt")
     verified = verify_receipt(receipt, ground.federation.trust, datetime.now(UTC))
@@ -90,7 +91,8 @@ def test_a_receipt_without_the_participants_signatures_does_not_hold(ground: Gro
         receipt = json.loads(client.receipt(job.id, wait=PATIENCE_S))
     now = datetime.now(UTC)
     verify_receipt(json.dumps(receipt).encode(), ground.federation.trust, now)  # the control
-    for vouches in ([], receipt["vouches"][:2]):
+    without: list[list[Any]] = [[], receipt["vouches"][:2]]
+    for vouches in without:
         with pytest.raises(ReceiptRefused):
             verify_receipt(json.dumps({**receipt, "vouches": vouches}).encode(), ground.federation.trust, now)
 

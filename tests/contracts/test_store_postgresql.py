@@ -82,9 +82,10 @@ def test_processes_that_start_and_write_at_once_lose_nothing(postgresql_url: str
     store.close()
 
 
-def raced(engine: Engine, write: Callable[[threading.Barrier], None]) -> list[BaseException]:
+def raced(engine: Engine, write: Callable[[threading.Barrier], None]) -> list[IntegrityError]:
     """Run ``write`` in two threads; what they raise."""
-    barrier, failures = threading.Barrier(2), []
+    barrier = threading.Barrier(2)
+    failures: list[IntegrityError] = []
 
     def run() -> None:
         try:

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -77,7 +78,7 @@ def test_every_command_says_what_it_does() -> None:
     assert [name for name, command in commands(ROOT_COMMAND) if not command.help] == []
 
 
-def commands(command: object, name: str = "unseen") -> Iterator[tuple[str, object]]:
+def commands(command: Any, name: str = "unseen") -> Iterator[tuple[str, Any]]:
     yield name, command
     for word, below in getattr(command, "commands", {}).items():
         yield from commands(below, f"{name} {word}")

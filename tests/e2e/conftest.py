@@ -50,7 +50,7 @@ class Airports:
 
     def node(self, name: str) -> Path:
         """The node's configuration file."""
-        return self.places.node(name) / "node.yaml"
+        return self.federation.places.node(name) / "node.yaml"
 
     def example(self, name: str) -> dict[str, Any]:
         return read_job(EXAMPLES / "jobs" / f"{name}.yaml")

@@ -98,13 +98,13 @@ def test_small_cells_are_withheld_exactly_where_an_owner_has_too_few(airports: A
     for row in by_owner:
         groups.setdefault((row["carrier"], row["dest"]), []).append(row)
     withheld = 0
-    for row, hidden in zip(table.rows, table.suppressed, strict=True):
-        parts = groups.get((row[0], row[1]), [])
+    for shown, hidden in zip(table.rows, table.suppressed, strict=True):
+        parts = groups.get((shown[0], shown[1]), [])
         if not parts or any(part["units"] < 10 for part in parts):
-            assert "flights" in hidden, row
+            assert "flights" in hidden, shown
             withheld += bool(parts)
         elif "flights" not in hidden:  # dominance may still withhold
-            assert row[2] == expected.count(sum(part["flights"] for part in parts))
+            assert shown[2] == expected.count(sum(part["flights"] for part in parts))
     assert withheld > 20
 
 

@@ -180,7 +180,7 @@ class World:
     def record(self, owner: str, sequence: int = 1, dataset: dict[str, Any] | None = None) -> DatasetRecord:
         parsed = read_dataset(dataset or dataset_json())
         return DatasetRecord(
-            owner=owner, node=f"node-{owner}", dataset=parsed.name, dataset_digest=dataset_digest(parsed),
+            owner=owner, node=f"node-{owner}", dataset=parsed.name, dataset_digest=Digest(dataset_digest(parsed)),
             schema_digest=json_digest([[c.name, c.type] for c in parsed.columns]), sequence=sequence,
             version=(made := digest(f"{owner}/{sequence}".encode())), lineage=made, changed_below=None, label=f"v{sequence}", frequency="yearly",
             data_until=START, rows_at_most=1000, legal_basis="open data", issued=START,

@@ -141,7 +141,7 @@ class Node:
         return self.world.call("POST", f"/nodes/{self.name}/messages", self.name, json=self.posted(said), status=status)
 
     def posted(self, said: Sequence[Said]) -> dict[str, Any]:
-        items = []
+        items: list[dict[str, Any]] = []
         for one in said:
             if isinstance(one, Envelope):
                 items.append({"envelope": one.to_json()})

@@ -18,6 +18,7 @@ from jobs.documents import (
     SigningKey,
     digest,
 )
+from jobs.schema import Digest
 
 
 def reasons(world: Any, job: str) -> dict[str, str]:
@@ -35,7 +36,7 @@ def deny(world: Any, key: Any, owner: str, job: dict[str, Any], status: int = 20
 
 def revoke(world: Any, key: Any, owner: str, grant: str) -> Any:
     revocation = Revocation(
-        id=f"revocation-{owner}", owner=owner, issued=world.clock(), grant=grant, reason="changed our mind"
+        id=f"revocation-{owner}", owner=owner, issued=world.clock(), grant=Digest(grant), reason="changed our mind"
     )
     return world.call("POST", "/revocations", owner, json=revocation.sign(key(owner)).to_json(), status=201)
 

@@ -128,7 +128,8 @@ def test_another_message_for_the_same_round_ends_the_job_and_is_kept(world: Any,
 
 
 def other_place(node: Any, key: Message, round: str, receiver: str, body: bytes) -> Message:
-    return node.resigned(key, body, round=round, receiver=receiver)
+    made: Message = node.resigned(key, body, round=round, receiver=receiver)
+    return made
 
 
 def early_flags(node: Any, key: Message, case: Any) -> Message:

@@ -23,7 +23,8 @@ OTHERS = ("rival", "witness-1")
 
 
 def items(world: Any, who: str, filters: str = "") -> list[dict[str, Any]]:
-    found, after = [], -1
+    found: list[dict[str, Any]] = []
+    after: int | None = -1
     while after is not None:
         page = world.call("GET", f"/log/entries?limit=7&after={after}{filters}", who)
         found, after = found + page["items"], page["next"]

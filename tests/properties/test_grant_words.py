@@ -109,7 +109,8 @@ def series(grant: Grant) -> Grant:
 def test_every_field_of_a_grant_is_said(grant: Grant) -> None:
     honest = words(grant.payload(), REVIEW)
     assert honest is not None
-    seen, refused = set(), set()
+    seen: set[str] = set()
+    refused: set[str] = set()
     for path, changed in changes(grant.to_json()):
         text = words(canonical(changed), REVIEW)
         assert text != honest, path

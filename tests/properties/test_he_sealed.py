@@ -116,7 +116,8 @@ def test_scores_stay_within_the_promised_error(
     w1, b1 = rng.uniform(0.1, 0.5, (units, inputs)), rng.uniform(-1, 1, units)
     w2, b2 = rng.uniform(-0.5, -0.1, (1, units)), rng.uniform(-1, 1, 1)
     hidden = np.stack(x, 1) @ w1.T + b1
-    layers, model = (Layer(inputs, units, 2.5, 1.0),), [Dense(w1, b1)]
+    layers: tuple[Layer, ...] = (Layer(inputs, units, 2.5, 1.0),)
+    model = [Dense(w1, b1)]
     expected = hidden.T.reshape(-1)
     if polynomial:
         layers = (Layer(inputs, units, 2.5, 1.0, polynomial), Layer(units, 1, 1.5, 1.0))

@@ -1,6 +1,9 @@
 """Random trees: every proof verifies against a plain recursive reading of RFC 9162, and nothing else does."""
 
+from __future__ import annotations
+
 import hashlib
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -8,20 +11,12 @@ from hypothesis import strategies as st
 
 from sandbox.audit import append, prove_consistency, prove_inclusion, root, verify_consistency, verify_inclusion
 from sandbox.errors import BadProof
+from tests.support.tree import Nodes
 
 SIZE = st.integers(1, 80)
 
 
-class Nodes(dict[tuple[int, int], bytes]):
-    def get(self, level, index):
-        return self[level, index]
-
-    def put(self, level, index, value):
-        assert (level, index) not in self
-        self[level, index] = value
-
-
-def plain_root(leaves):
+def plain_root(leaves: list[Any]) -> bytes:
     """Section 2.1.1, word for word."""
     if not leaves:
         return hashlib.sha256(b"").digest()
@@ -33,7 +28,7 @@ def plain_root(leaves):
     return hashlib.sha256(b"\x01" + plain_root(leaves[:split]) + plain_root(leaves[split:])).digest()
 
 
-def tree(size, salt=b""):
+def tree(size: int, salt: bytes = b"") -> tuple[list[bytes], Nodes]:
     leaves = [b"%s%d" % (salt, number) for number in range(size)]
     nodes = Nodes()
     for at, leaf in enumerate(leaves):
@@ -42,14 +37,14 @@ def tree(size, salt=b""):
 
 
 @given(SIZE)
-def test_root_is_that_of_the_recursive_definition(size):
+def test_root_is_that_of_the_recursive_definition(size: int) -> None:
     leaves, nodes = tree(size)
     assert root(nodes, size) == plain_root(leaves)
     assert root(nodes, size // 2) == plain_root(leaves[: size // 2])
 
 
 @given(st.data())
-def test_inclusion(data):
+def test_inclusion(data: st.DataObject) -> None:
     size = data.draw(SIZE)
     leaves, nodes = tree(size)
     index = data.draw(st.integers(0, size - 1))
@@ -64,7 +59,7 @@ def test_inclusion(data):
 
 
 @given(st.data())
-def test_consistency(data):
+def test_consistency(data: st.DataObject) -> None:
     new = data.draw(SIZE)
     old = data.draw(st.integers(0, new))
     leaves, nodes = tree(new)
@@ -74,7 +69,7 @@ def test_consistency(data):
 
 
 @given(st.data())
-def test_a_rewritten_history_has_no_consistency_proof(data):
+def test_a_rewritten_history_has_no_consistency_proof(data: st.DataObject) -> None:
     new = data.draw(st.integers(2, 60))
     old = data.draw(st.integers(1, new))
     leaves, _ = tree(new)
@@ -92,25 +87,27 @@ def test_a_rewritten_history_has_no_consistency_proof(data):
     st.binary(min_size=32, max_size=32),
 )  # fmt: skip
 @settings(max_examples=200)
-def test_random_proofs_are_refused_and_nothing_else_is_raised(first, second, proof, value):
+def test_random_proofs_are_refused_and_nothing_else_is_raised(
+    first: int, second: int, proof: list[Any], value: bytes
+) -> None:
     with pytest.raises(BadProof):
         verify_inclusion(b"leaf", first, second, proof, value)
     with pytest.raises(BadProof):
         verify_consistency(first, value, second, hashlib.sha256(value).digest(), proof)
 
 
-def test_an_append_reads_and_writes_few_hashes():
+def test_an_append_reads_and_writes_few_hashes() -> None:
     class Counting(Nodes):
         calls = 0
 
-        def get(self, level, index):
+        def get(self, level: int, index: int) -> bytes:
             Counting.calls += 1
             return super().get(level, index)
 
     nodes = Counting()
     for size in range(1024):
         append(nodes, size, b"%d" % size)
-    assert len(nodes) == 2047  # every complete subtree once
+    assert len(nodes.hashes) == 2047  # every complete subtree once
     assert Counting.calls == 1023  # each parent reads its left child; the right one is at hand
     Counting.calls = 0
     prove_inclusion(nodes, 500, 1001)

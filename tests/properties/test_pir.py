@@ -111,7 +111,7 @@ def test_a_forged_hint_makes_a_client_refuse_or_ask_never_crash(message: bytes, 
     for _ in range(data.draw(st.integers(1, 3))):
         edited[data.draw(st.integers(21, 160))] = data.draw(st.integers(0, 255))
     for wanted in ([0], [b"a"]):
-        client = Client(ALICE, BOB, SESSION, wanted, secrets.token_bytes)  # type: ignore[arg-type]
+        client = Client(ALICE, BOB, SESSION, wanted, secrets.token_bytes)
         client.start()
         try:
             (sent,) = client.receive(BOB, bytes(edited))

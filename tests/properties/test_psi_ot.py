@@ -2,6 +2,7 @@
 
 import contextlib
 import secrets
+from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
@@ -48,7 +49,7 @@ VALID = [
     Hint(6, np.arange(8, dtype=np.uint64).reshape(4, 2)).encode(SESSION),
     KeyShare(bytes(PairKeys(S, [R], SESSION, secrets.token_bytes).point)).encode(SESSION),
 ]
-DECODERS = [ReceiverHello, SenderHello, Correction, Masks, Hint, KeyShare]
+DECODERS: list[Any] = [ReceiverHello, SenderHello, Correction, Masks, Hint, KeyShare]
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.kinds.statistics.plan.types import Plan
 from jobs.kinds.statistics.run import run_local
 from jobs.kinds.statistics.way import decide_way
-from jobs.schema import Bounds, CatalogueView, Column, Dataset, Holding
+from jobs.schema import Bounds, CatalogueView, Column, ColumnType, Dataset, Holding, Role
 from jobs.stored import stored_columns
 
 BIG = 10**9
@@ -40,15 +40,23 @@ VISITS = Dataset(
     null_units="exclude",
     legal_basis="test",
     columns=(
-        Column(name="person", type="string", role="unit", unit_domain="person"),
-        Column(name="town", type="string", role="known", domain=("a", "b's", "c")),
-        Column(name="street", type="string", role="known"),
-        Column(name="flag", type="bool", role="sensitive"),
-        Column(name="score", type="int", role="measure", bounds=Bounds(low="-50", high="90")),
-        Column(name="cost", type="decimal", role="measure", decimals=2, bounds=Bounds(low="-9.99", high="999.99")),
-        Column(name="large", type="int", role="measure", bounds=Bounds(low=str(-BIG), high=str(BIG))),
-        Column(name="day", type="date", role="known", bounds=Bounds(low="2024-01-01", high="2024-12-31")),
-        Column(name="at", type="timestamp", role="known", bounds=Bounds(low="2024-01-01", high="2024-12-31")),
+        Column(name="person", type=ColumnType.STRING, role=Role.UNIT, unit_domain="person"),
+        Column(name="town", type=ColumnType.STRING, role=Role.KNOWN, domain=("a", "b's", "c")),
+        Column(name="street", type=ColumnType.STRING, role=Role.KNOWN),
+        Column(name="flag", type=ColumnType.BOOL, role=Role.SENSITIVE),
+        Column(name="score", type=ColumnType.INT, role=Role.MEASURE, bounds=Bounds(low="-50", high="90")),
+        Column(
+            name="cost",
+            type=ColumnType.DECIMAL,
+            role=Role.MEASURE,
+            decimals=2,
+            bounds=Bounds(low="-9.99", high="999.99"),
+        ),
+        Column(name="large", type=ColumnType.INT, role=Role.MEASURE, bounds=Bounds(low=str(-BIG), high=str(BIG))),
+        Column(name="day", type=ColumnType.DATE, role=Role.KNOWN, bounds=Bounds(low="2024-01-01", high="2024-12-31")),
+        Column(
+            name="at", type=ColumnType.TIMESTAMP, role=Role.KNOWN, bounds=Bounds(low="2024-01-01", high="2024-12-31")
+        ),
     ),
 )
 PEOPLE = Dataset(
@@ -57,9 +65,9 @@ PEOPLE = Dataset(
     legal_basis="test",
     unique_keys=(("id",),),
     columns=(
-        Column(name="id", type="string", role="unit", unit_domain="person", nullable=False),
-        Column(name="age", type="int", role="known", bounds=Bounds(low="0", high="120")),
-        Column(name="sex", type="string", role="known", domain=("f", "m")),
+        Column(name="id", type=ColumnType.STRING, role=Role.UNIT, unit_domain="person", nullable=False),
+        Column(name="age", type=ColumnType.INT, role=Role.KNOWN, bounds=Bounds(low="0", high="120")),
+        Column(name="sex", type=ColumnType.STRING, role=Role.KNOWN, domain=("f", "m")),
     ),
 )
 ARROW = pa.schema(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -17,7 +18,7 @@ from jobs.kinds.statistics.answer import exact
 from jobs.kinds.statistics.errors import ArithmeticOverflow, DataViolatesDeclaration
 from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.kinds.statistics.run import Step, run_local
-from jobs.schema import Bounds, CatalogueView, Column, Dataset, Holding
+from jobs.schema import Bounds, CatalogueView, Column, ColumnType, Dataset, Holding, Role
 
 TABLE = Dataset(
     name="visits",
@@ -25,11 +26,17 @@ TABLE = Dataset(
     null_units="exclude",
     legal_basis="test",
     columns=(
-        Column(name="person", type="string", role="unit", unit_domain="person"),
-        Column(name="town", type="string", role="known", domain=("a", "b's", "c")),
-        Column(name="flag", type="bool", role="sensitive"),
-        Column(name="score", type="int", role="measure", bounds=Bounds(low="-50", high="90")),
-        Column(name="cost", type="decimal", role="measure", decimals=2, bounds=Bounds(low="-9.99", high="999.99")),
+        Column(name="person", type=ColumnType.STRING, role=Role.UNIT, unit_domain="person"),
+        Column(name="town", type=ColumnType.STRING, role=Role.KNOWN, domain=("a", "b's", "c")),
+        Column(name="flag", type=ColumnType.BOOL, role=Role.SENSITIVE),
+        Column(name="score", type=ColumnType.INT, role=Role.MEASURE, bounds=Bounds(low="-50", high="90")),
+        Column(
+            name="cost",
+            type=ColumnType.DECIMAL,
+            role=Role.MEASURE,
+            decimals=2,
+            bounds=Bounds(low="-9.99", high="999.99"),
+        ),
     ),
 )
 ARROW = pa.schema(
@@ -151,11 +158,12 @@ def test_means_and_variances_are_the_rational_ones(rows: list[dict[str, Any]]) -
         costs = [Fraction(str(r["cost"])) for r in kept if r["cost"] is not None]
         scores = [Fraction(r["score"]) for r in kept if r["score"] is not None]
         by_name = {
-            (a.function, a.column.name if a.column else ""): v[cell] for a, v in zip(plan.aggregates, ours, strict=True)
+            (a.function, a.column.name if a.column else ""): None if (found := v[cell]) is None else found.value
+            for a, v in zip(plan.aggregates, ours, strict=True)
         }
-        assert by_name["avg", "cost"].value == (sum(costs) / len(costs) if costs else None)
-        assert by_name["var_pop", "cost"].value == _variance(costs, 0)
-        assert by_name["var_samp", "score"].value == _variance(scores, 1)
+        assert by_name["avg", "cost"] == (sum(costs) / len(costs) if costs else None)
+        assert by_name["var_pop", "cost"] == _variance(costs, 0)
+        assert by_name["var_samp", "score"] == _variance(scores, 1)
 
 
 def _variance(values: list[Fraction], less: int) -> Fraction | None:
@@ -185,7 +193,7 @@ def test_evidence_is_what_counting_by_hand_gives(rows: list[dict[str, Any]], whe
                     value = 1 if aggregate.column is None else score if aggregate.column.name == "score" else cost
                     if where_ == town and value is not None:
                         by_unit.setdefault(person, []).append(value)
-                measure = {
+                measure: Callable[[list[int]], int] = {
                     "rows": len,
                     "sum": lambda v: abs(sum(v)),
                     "sumsq": lambda v: sum(x * x for x in v),

@@ -7,7 +7,7 @@ digit and at least 5 / rows of the value; a deviation likewise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 
-def ask(files: dict[str, Iterable[Path]], sql: str) -> list[dict[str, Any]]:
+def ask(files: Mapping[str, Iterable[Path]], sql: str) -> list[dict[str, Any]]:
     """Rows of plain DuckDB; ``files``: table name -> its parts, which are put together."""
     with duckdb.connect() as connection:
         for name, parts in files.items():

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -91,7 +92,7 @@ class Ground:
     def settled(self, job: str) -> None:
         """Wait until no node has this job open and everything that waited in the outboxes was taken or refused."""
         for owner in toy.OWNERS:
-            until(lambda owner=owner: self._is_settled(owner, job), f"node {owner} to close job {job}")
+            until(partial(self._is_settled, owner, job), f"node {owner} to close job {job}")
 
     def _is_settled(self, owner: str, job: str) -> bool:
         open_jobs = "select 1 from jobs where job = ? and state not in ('finished', 'failed')"

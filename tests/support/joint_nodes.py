@@ -144,7 +144,7 @@ class Federation:
         self.hub.put(name, "permit", "job-x", body)
         self.answer(name)
         [code] = [stop.code for stop in self.hub.messages(name, "stop") if stop.permit == permit]
-        return code
+        return str(code)
 
     def settle(self) -> None:
         """Drive until no job has a thread and nothing waits in an outbox."""

@@ -71,7 +71,7 @@ class LiveHub:
     def call(self, method: str, path: str, who: str | None = None, **options: Any) -> httpx.Response:
         headers = options.pop("headers", {}) | self.header(who)
         # no certificates are loaded for each call: it is plain http
-        plain = {"verify": False, "trust_env": False, "timeout": 20}
+        plain: dict[str, Any] = {"verify": False, "trust_env": False, "timeout": 20}
         return httpx.request(method, f"{self.url}/v1{path}", headers=headers, **plain, **options)
 
     def connect(self) -> socket.socket:

@@ -94,7 +94,9 @@ class Walk:
         self.flags: dict[str, Send] = {}
         for (node, party), result in zip(self.parties.items(), parts, strict=True):
             assert list(party.receive(Incoming("key", 0, self.keys, told.get(node, TOLD)))) == []
-            [self.flags[node]] = party.computed(result)
+            [flags] = party.computed(result)
+            assert isinstance(flags, Send)
+            self.flags[node] = flags
 
     def opened(self) -> tuple[bytes, bytes]:
         """What the referee says, and what it keeps."""

@@ -14,8 +14,9 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from jobs.documents import Envelope, Release, SentRecord, Verdict, Vouch, digest, salted_commitment
+from jobs.documents import Document, Envelope, Release, SentRecord, Verdict, Vouch, digest, salted_commitment
 from jobs.documents.ed25519 import encode_base64
 from jobs.documents.message import ALL, Destroyed, Header, Stop
 from jobs.kinds.base import Case
@@ -29,6 +30,7 @@ from jobs.kinds.statistics.messages import (
     encode_open,
 )
 from jobs.kinds.statistics.opening import flag_count, opening
+from jobs.schema import Digest
 from mpc.ring import Ring
 from sandbox.audit import Checkpoint, LogEntry, append, prove_consistency, prove_inclusion, root
 from sandbox.inbox import AbortBody, Carried, FinishedBody
@@ -37,10 +39,10 @@ from sandbox.messages import INLINE_BYTES, Message, first_transcript, next_trans
 from sandbox.node.hub_port import HubAway, HubRefused, Item
 from tests.support.orders import ORIGIN, PARTIES, PROFILE, RULE, SALT, Documents
 from tests.support.signed import key
-from tests.support.world import Nodes
+from tests.support.tree import Nodes
 
 HUB = "hub"
-_WORDS = {SentRecord: "sent", Stop: "stop", Destroyed: "destroyed", Vouch: "vouch"}
+_WORDS: dict[type[Document], str] = {SentRecord: "sent", Stop: "stop", Destroyed: "destroyed", Vouch: "vouch"}
 Json = dict[str, Any]
 
 
@@ -50,7 +52,7 @@ class Told:
 
     documents: Documents
     case: Case
-    transcript: str
+    transcript: Digest
     rounds: dict[str, dict[str, Message]] = field(default_factory=dict)
     sent: dict[str, Envelope] = field(default_factory=dict)
     """The participants' signed records."""
@@ -71,7 +73,7 @@ class Hub:
         """Of everything posted, by the header's digest of it."""
         self.uploads: list[tuple[str, str, int, int]] = []
         self.told: dict[str, Told] = {}
-        self.now: Told | None = None
+        self._now: Told | None = None
         self.cosigned: list[tuple[str, int, str]] = []
         self.scans: list[tuple[str, str, int, int]] = []
         """Node, job, percent and seconds left, as the nodes say."""
@@ -82,14 +84,15 @@ class Hub:
         self.faults: list[Exception] = []
         """What the next pieces are answered with."""
         self.bend_keys: Callable[[list[Json]], list[Json]] = list
-        self.bend_passed: Callable[[np.ndarray], np.ndarray] = lambda passed: passed
+        self.bend_passed: Callable[[npt.NDArray[np.bool_]], npt.NDArray[np.bool_]] = lambda passed: passed
         self.bend_finished: Callable[[Json], Json] = lambda body: body
         self.apart: set[str] = set()
         """Nodes to which the same pass bits are said in a message of their own."""
         self.totals: list[list[int | None]] | None = None
         self.numbers: list[Decimal | None] | None = None
-        self.passed: np.ndarray | None = None
-        self.tree, self.leaves = Nodes(), []
+        self.passed = np.zeros((0, 0), bool)
+        self.tree = Nodes()
+        self.leaves: list[bytes] = []
         self.lock = threading.RLock()
         self.note: Callable[[], bytes] | None = None
 
@@ -148,13 +151,20 @@ class Hub:
         with self.lock:
             self.inboxes[node].append(Item(len(self.inboxes[node]) + 1, kind, job, body))
 
+    @property
+    def now(self) -> Told:
+        """The job of the last order."""
+        if self._now is None:
+            raise AssertionError("no order yet")
+        return self._now
+
     def expect(self, documents: Documents) -> None:
         """Know this order's job, without laying it into an inbox."""
         case = Case(
             documents.permit.digest, documents.nonce, documents.plan, documents.parameters, documents.nodes, PROFILE
         )
-        self.now = Told(documents, case, first_transcript(case.permit, documents.nodes))
-        self.told.setdefault(case.permit, self.now)
+        self._now = Told(documents, case, first_transcript(case.permit, documents.nodes))
+        self.told.setdefault(case.permit, self._now)
 
     def order(self, documents: Documents) -> None:
         self.expect(documents)
@@ -259,7 +269,7 @@ class Hub:
 
     def _hear(self, node: str, name: str, envelope: Envelope) -> None:
         """A node's word about a job."""
-        kind = next(kind for kind, word in _WORDS.items() if word == name)
+        kind: Any = next(kind for kind, word in _WORDS.items() if word == name)
         told = self.told.get(kind.open(envelope).permit)
         if told is None:
             return

@@ -39,21 +39,10 @@ from sandbox.audit import (
 from sandbox.verify import assemble_receipt
 from tests.support.orders import NOW, ORIGIN, RULE, SALT, Documents
 from tests.support.signed import key
+from tests.support.tree import Nodes
 
 CANONICAL: Final = b'{"columns":["carrier","flights"],"rows":[["AA",120],["UA",null]]}'
 CONTENT: Final = b"carrier,flights\nAA,120\nUA,suppressed\n"
-
-
-class Nodes(dict[tuple[int, int], bytes]):
-    """The storage port of a log's tree in memory; a second write to one place is an error."""
-
-    def get(self, level: int, index: int) -> bytes:  # type: ignore[override]
-        return self[level, index]
-
-    def put(self, level: int, index: int, value: bytes) -> None:
-        if (level, index) in self:
-            raise AssertionError("a stored hash was written twice")
-        self[level, index] = value
 
 
 @dataclass

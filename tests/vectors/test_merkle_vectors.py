@@ -1,7 +1,11 @@
 """The published vectors of certificate-transparency, and each of them tampered."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,35 +19,28 @@ from sandbox.audit import (
     verify_inclusion,
 )
 from sandbox.errors import BadProof
+from tests.support.tree import Nodes
 
 VECTORS = json.loads(Path(__file__).with_name("merkle_ct.json").read_text())
 LEAVES = [bytes.fromhex(leaf) for leaf in VECTORS["leaves"]]
 ROOTS = [bytes.fromhex(value) for value in VECTORS["roots"]]
 
 
-class Nodes(dict[tuple[int, int], bytes]):
-    def get(self, level, index):
-        return self[level, index]
-
-    def put(self, level, index, value):
-        self[level, index] = value
-
-
 @pytest.fixture
-def nodes():
+def nodes() -> Nodes:
     nodes = Nodes()
     for size, leaf in enumerate(LEAVES):
         append(nodes, size, leaf)
     return nodes
 
 
-def test_roots(nodes):
+def test_roots(nodes: Nodes) -> None:
     assert [root(nodes, size) for size in range(1, 9)] == ROOTS
     assert root(nodes, 0) == EMPTY_ROOT == bytes.fromhex(VECTORS["empty_root"])
 
 
 @pytest.mark.parametrize("case", VECTORS["inclusion"], ids=str)
-def test_inclusion(nodes, case):
+def test_inclusion(nodes: Nodes, case: dict[str, Any]) -> None:
     index, size = case["index"], case["size"]
     proof = tuple(map(bytes.fromhex, case["proof"]))
     assert prove_inclusion(nodes, index, size) == proof
@@ -54,7 +51,7 @@ def test_inclusion(nodes, case):
 
 
 @pytest.mark.parametrize("case", VECTORS["consistency"], ids=str)
-def test_consistency(nodes, case):
+def test_consistency(nodes: Nodes, case: dict[str, Any]) -> None:
     old, new = case["old"], case["new"]
     proof = tuple(map(bytes.fromhex, case["proof"]))
     assert prove_consistency(nodes, old, new) == proof
@@ -64,7 +61,7 @@ def test_consistency(nodes, case):
             verify_consistency(old, ROOTS[old - 1], new, ROOTS[new - 1], bad)
 
 
-def tampered(proof):
+def tampered(proof: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
     """One hash more at either end, one less, one bit flipped, order reversed, a short hash."""
     yield (*proof, bytes(32))
     yield (bytes(32), *proof)

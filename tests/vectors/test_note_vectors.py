@@ -3,6 +3,8 @@
 The specification publishes no keys for its example, so there only the framing can be compared.
 """
 
+from __future__ import annotations
+
 import base64
 from datetime import UTC, datetime
 
@@ -31,7 +33,7 @@ COSIGNED = (
 ).encode()
 
 
-def test_go_note_is_read_verified_and_made_again():
+def test_go_note_is_read_verified_and_made_again() -> None:
     key = NoteKey.parse(VKEY)
     assert (key.name, key.kind, key.vkey) == ("PeterNeumann", ED25519, VKEY)
     note = Note.parse(NOTE)
@@ -41,12 +43,12 @@ def test_go_note_is_read_verified_and_made_again():
 
 
 @pytest.mark.parametrize(("old", "new"), [(b"answer", b"Answer"), (b"x08go/ZJkuBS9UG", b"x08go/ZJkuBS9UH")])
-def test_go_note_altered_is_refused(old, new):
+def test_go_note_altered_is_refused(old: bytes, new: bytes) -> None:
     with pytest.raises(BadLogSignature):
         Note.parse(NOTE.replace(old, new)).verify(NoteKey.parse(VKEY))
 
 
-def test_specification_example_is_framed_as_published():
+def test_specification_example_is_framed_as_published() -> None:
     note = Note.parse(COSIGNED)
     assert note.encode() == COSIGNED
     checkpoint = Checkpoint.parse(note.text)

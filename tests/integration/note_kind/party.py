@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jobs.kinds.base import Act, Done, Incoming, Party, Seat, Send
+from jobs.kinds.base import Act, Compute, Done, Incoming, Party, Seat, Send
 
 
 def make_party(seat: Seat, checkpoint: bytes | None = None) -> Party:
@@ -22,6 +22,9 @@ class NoteParty:
         return [Send("note", f"from {self._seat.own}".encode(), receiver=node) for node in self._others]
 
     def computed(self, result: Any) -> Sequence[Act]:
+        return ()
+
+    def resume(self) -> Sequence[Compute]:
         return ()
 
     def receive(self, incoming: Incoming) -> Sequence[Act]:

@@ -14,7 +14,7 @@ from adapters.errors import BadSource
 from adapters.snapshot.columns import StoredColumn
 from adapters.snapshot.order import by_rank, isin, ranks
 from adapters.snapshot.units import _hashed, hash_units
-from jobs.schema import Bounds, Column
+from jobs.schema import Bounds, Column, ColumnType, Role
 from jobs.stored import stored_column
 
 CANARY = 4711
@@ -89,12 +89,12 @@ def test_types_are_as_narrow_as_the_declaration_allows() -> None:
 @pytest.mark.parametrize(
     ("declared", "wanted"),
     [
-        (Column(name="x", type="int", role="known", domain=(3, 1)), (1, 3)),
-        (Column(name="x", type="decimal", decimals=1, role="measure", bounds=Bounds(low="-0.55", high="0.55")), (-5, 5)),
-        (Column(name="x", type="date", role="known", bounds=Bounds(low="1970-01-02", high="1970-02-01")), (1, 31)),
-        (Column(name="x", type="timestamp", role="known", bounds=Bounds(low="1970-01-01", high="1970-01-01")),
+        (Column(name="x", type=ColumnType.INT, role=Role.KNOWN, domain=(3, 1)), (1, 3)),
+        (Column(name="x", type=ColumnType.DECIMAL, decimals=1, role=Role.MEASURE, bounds=Bounds(low="-0.55", high="0.55")), (-5, 5)),
+        (Column(name="x", type=ColumnType.DATE, role=Role.KNOWN, bounds=Bounds(low="1970-01-02", high="1970-02-01")), (1, 31)),
+        (Column(name="x", type=ColumnType.TIMESTAMP, role=Role.KNOWN, bounds=Bounds(low="1970-01-01", high="1970-01-01")),
          (0, 86_400_000_000 - 1)),
-        (Column(name="x", type="int", role="measure"), (None, None)),
+        (Column(name="x", type=ColumnType.INT, role=Role.MEASURE), (None, None)),
     ],
 )  # fmt: skip
 def test_bounds_in_stored_integers(declared: Column, wanted: tuple[int, int]) -> None:

@@ -30,7 +30,7 @@ def dumped() -> dict[str, Any]:
     return PLAN.model_dump(mode="json")
 
 
-FORGERIES = {
+FORGERIES: dict[str, dict[str, Any]] = {
     "a narrower range proof": {"rows_bound": 1024},
     "a row bound that is no power of two": {"rows_bound": 4_194_303},
     "a smaller domain": {"dimensions": [dumped()["dimensions"][0] | {"domain": ["AA"]}, dumped()["dimensions"][1]]},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable
 
@@ -40,7 +41,7 @@ def _excess(data: npt.NDArray[np.uint8]) -> float:
     """Chi-square of the bytes against uniform, in standard deviations from its mean (255 degrees of freedom)."""
     expected = len(data) / 256
     chi = float(((np.bincount(data, minlength=256) - expected) ** 2 / expected).sum())
-    return (chi - 255) / (2 * 255) ** 0.5
+    return (chi - 255) / math.sqrt(2 * 255)
 
 
 def _parties_of_three(fill: int, randomness: RandomBytes) -> list[Party]:

@@ -16,7 +16,7 @@ def _sides(same_seeds: bool = False) -> tuple[CodeSide, ChoiceSide]:
     both = np.frombuffer(secrets.token_bytes(WIDTH * 32), np.uint8).reshape(WIDTH, 2, 16).copy()
     if same_seeds:
         both[:, 1] = both[:, 0]
-    choices = np.frombuffer(secrets.token_bytes(WIDTH), np.uint8) & 1
+    choices = np.frombuffer(secrets.token_bytes(WIDTH), np.uint8) & np.uint8(1)
     return CodeSide(both), ChoiceSide(choices, both[np.arange(WIDTH), choices])
 
 

@@ -60,6 +60,6 @@ def test_parameters_that_make_no_sense(bad: tuple[int, int, int, int]) -> None:
 def test_floats_and_matrices_are_refused() -> None:
     packing = Packing(8, 4, 2048)
     with pytest.raises(BadParameters):
-        packing.pack(np.array([1.0]))  # type: ignore[arg-type]
+        packing.pack(np.array([1.0]))
     with pytest.raises(BadParameters):
         packing.pack(np.zeros((2, 2), dtype=np.int64))

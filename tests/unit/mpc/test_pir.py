@@ -4,6 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,7 +84,7 @@ def test_a_table_of_one_record() -> None:
         (index_table(RECORDS[:1], secrets.token_bytes), [0], RECORDS[0].tobytes()),
         (keyword_table({b"k": b"v"}, secrets.token_bytes), [b"k"], b"v"),
     ):
-        asker = client(wanted)  # type: ignore[arg-type]
+        asker = client(wanted)
         run([asker, server(prepare(table))])
         assert list(asker.result) == [value]
 
@@ -226,7 +227,8 @@ def test_weaker_parameters_need_the_clients_consent() -> None:
 
 
 def test_what_a_table_may_be() -> None:
-    for records in (RECORDS[:0], RECORDS[0], RECORDS.astype(np.int64), RECORDS[:, :0]):
+    wrong: list[Any] = [RECORDS[:0], RECORDS[0], RECORDS.astype(np.int64), RECORDS[:, :0]]
+    for records in wrong:
         with pytest.raises(BadParameters):
             index_table(records, secrets.token_bytes)
     for columns in (0, 301):

@@ -66,7 +66,8 @@ def test_queries_look_uniform_and_the_test_convicts_a_zero_secret() -> None:
 
 def residue(randomness: Callable[[int], bytes], noisy: bool) -> np.ndarray:
     """b - A s - Delta u of a query, from its own randomness; without its errors if not ``noisy``."""
-    prepared, taken = table(), []
+    prepared = table()
+    taken: list[bytes] = []
 
     def recorded(size: int) -> bytes:
         taken.append(randomness(size) if noisy or not taken else bytes(size))
@@ -77,7 +78,8 @@ def residue(randomness: Callable[[int], bytes], noisy: bool) -> np.ndarray:
     for first, block in public_matrix(prepared.layout.seed, prepared.layout.columns, len(secret)):
         vector[first : first + len(block)] -= (block * secret).sum(axis=1, dtype=np.uint32)
     vector[[7]] -= np.uint32(1 << 24)
-    return vector.view(np.int32)
+    errors: np.ndarray = vector.view(np.int32)
+    return errors
 
 
 def test_every_column_of_a_query_carries_its_error() -> None:
@@ -103,7 +105,9 @@ def test_a_key_opens_its_own_value_only() -> None:
 
     def item(key: bytes) -> np.ndarray:
         columns, block = place(layout, key)
-        return built.cells[block * width : (block + 1) * width][:, list(columns)].sum(axis=1, dtype=np.uint8)
+        cells = built.cells[block * width : (block + 1) * width][:, list(columns)]
+        added: np.ndarray = cells.sum(axis=1, dtype=np.uint8)
+        return added
 
     assert unmask(layout, b"key 7", item(b"key 7")) == b"value 007"
     assert unmask(layout, b"key 8", item(b"key 7")) is None

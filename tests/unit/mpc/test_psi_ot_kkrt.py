@@ -199,5 +199,5 @@ def test_tampered_masks_are_not_found() -> None:
     parts = list(receiver.receive(S, openings[0].message))
     for mask in sender.receive(R, parts[0].message):
         value = Masks.decode(mask.message, SESSION)
-        list(receiver.receive(S, replace(value, masks=value.masks ^ 1).encode(SESSION)))
+        list(receiver.receive(S, replace(value, masks=value.masks ^ np.uint8(1)).encode(SESSION)))
     assert receiver.result.tolist() == [False]

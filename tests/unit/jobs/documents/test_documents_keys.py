@@ -1,5 +1,7 @@
 """Public keys under which signatures mean nothing are no keys."""
 
+from __future__ import annotations
+
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -11,7 +13,7 @@ P = 2**255 - 19
 D = -121665 * pow(121666, -1, P) % P
 
 
-def add(left, right):
+def add(left: tuple[int, int], right: tuple[int, int]) -> tuple[int, int]:
     """Affine addition on edwards25519 (RFC 8032 section 5.1.4), by the curve equation."""
     (x1, y1), (x2, y2) = left, right
     product = D * x1 * x2 * y1 * y2
@@ -21,7 +23,7 @@ def add(left, right):
     )
 
 
-def on_curve(y):
+def on_curve(y: int) -> tuple[int, int] | None:
     """A point with this y, or None."""
     square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
     x = pow(square, (P + 3) // 8, P)
@@ -31,7 +33,7 @@ def on_curve(y):
     return None
 
 
-def small_order_points():
+def small_order_points() -> list[tuple[int, int]]:
     """All eight, as multiples of one of order eight, found by clearing the large factor from arbitrary points."""
     order = 2**252 + 27742317777372353535851937790883648493
     for y in range(2, 200):
@@ -50,7 +52,7 @@ def small_order_points():
     raise AssertionError("no point of order eight found")
 
 
-def test_every_point_of_small_order_is_refused():
+def test_every_point_of_small_order_is_refused() -> None:
     encodings = {(y | (x & 1) << 255).to_bytes(32, "little") for x, y in small_order_points()}
     assert len(encodings) == 8
     for encoding in encodings:
@@ -61,7 +63,7 @@ def test_every_point_of_small_order_is_refused():
             PublicKey(value.to_bytes(32, "little"))
 
 
-def test_the_refusal_matters():
+def test_the_refusal_matters() -> None:
     """Positive control: one made-up signature verifies any message under the identity as key."""
     identity = b"\x01" + bytes(31)
     for message in (b"pay", b"do not pay"):

@@ -1,6 +1,9 @@
 """A permit stays within grants and commitment, or the first difference is named. Each case bends one bound thing."""
 
-from datetime import timedelta
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -24,14 +27,14 @@ from jobs.errors import BadDocument, BadSignature, Expired, OutOfScope, UnknownS
 from sandbox.catalogue.register import schema_digest
 from sandbox.keys import certify_node
 from tests.support import orders
-from tests.support.orders import FLIGHTS, NOW, RULE, owner_keys
+from tests.support.orders import FLIGHTS, NOW, RULE, Bend, owner_keys
 from tests.support.signed import DAY, NODES, key, participants, seal
 from tests.support.world import World
 
 OTHER = digest(b"another")
 
 
-def check(world, now=None):
+def check(world: World, now: datetime | None = None) -> None:
     roster = world.trust.rosters().update(world.roster)
     permit = verify_permit(world.permit, roster, now)
     grants = [verify_grant(item, roster, now) for item in world.grants]
@@ -41,7 +44,7 @@ def check(world, now=None):
     check_basis(Basis(permit, tuple(grants), commitment, records, status, roster))
 
 
-def test_the_unbent_world_passes():
+def test_the_unbent_world_passes() -> None:
     check(World(), NOW)
 
 
@@ -55,13 +58,13 @@ def test_the_unbent_world_passes():
         ("plan_digest", OTHER),
     ],
 )
-def test_a_grant_that_binds_another_thing_is_not_covered(field, value):
+def test_a_grant_that_binds_another_thing_is_not_covered(field: str, value: str) -> None:
     with pytest.raises(OutOfScope) as refused:
         check(World(bend={"grant:jfk": orders.change(**{field: value})}))
     assert refused.value.field == field
 
 
-def test_participants_their_order_owners_and_keys_are_bound():
+def test_participants_their_order_owners_and_keys_are_bound() -> None:
     ewr, jfk, lga = participants(NODES)
     for bound in (
         (jfk, ewr, lga),
@@ -74,7 +77,7 @@ def test_participants_their_order_owners_and_keys_are_bound():
         assert refused.value.field == "participants"
 
 
-def test_a_new_roster_with_the_same_keys_voids_no_grant():
+def test_a_new_roster_with_the_same_keys_voids_no_grant() -> None:
     """The grants were signed under version 1; the permit is issued under version 2, in which a witness is another."""
     witness = WitnessEntry(name="witness-9", key=key("witness-9").public.text)
     bend = {"roster": orders.change(version=2, witnesses=(witness,))}
@@ -84,7 +87,7 @@ def test_a_new_roster_with_the_same_keys_voids_no_grant():
     check(new)
 
 
-def test_a_node_key_that_changed_in_the_roster_voids_the_grants():
+def test_a_node_key_that_changed_in_the_roster_voids_the_grants() -> None:
     start, end = orders.roster().issued, orders.roster().expires
     node = certify_node("lga", "node-lga", key("new").public, seal("new").public, start, end, owner_keys("lga"))
     first, second, third = orders.roster().owners
@@ -93,7 +96,7 @@ def test_a_node_key_that_changed_in_the_roster_voids_the_grants():
         check(World(bend={"roster": orders.change(owners=owners)}))
 
 
-def test_output_rule_and_profile_are_bound():
+def test_output_rule_and_profile_are_bound() -> None:
     for change in ({"version": 2}, {"digest": OTHER}, {"form": "model"}):
         rule = RULE.model_copy(update=change)
         with pytest.raises(OutOfScope, match="profile") as refused:
@@ -102,25 +105,25 @@ def test_output_rule_and_profile_are_bound():
 
 
 @pytest.mark.parametrize("allowed", [(2014,), ("2013",), (True,), (2012, 2014)])
-def test_parameter_values_and_types_are_bound(allowed):
+def test_parameter_values_and_types_are_bound(allowed: tuple[Any, ...]) -> None:
     rule = (ParameterRule(name="year", allowed=allowed),)
     with pytest.raises(OutOfScope, match="year"):
         check(World(bend={"grant:ewr": orders.change(parameters=rule)}))
 
 
-def test_true_is_not_one():
+def test_true_is_not_one() -> None:
     assert not ParameterRule(name="x", allowed=(1,)).permits(True)
     assert ParameterRule(name="x", allowed=(True, 2)).permits(2)
 
 
-def test_missing_and_extra_parameters():
+def test_missing_and_extra_parameters() -> None:
     for rules in ((), (ParameterRule(name="year", allowed=(2013,)), ParameterRule(name="month", allowed=(1,)))):
         with pytest.raises(OutOfScope, match="other parameters"):
             check(World(bend={"grant:ewr": orders.change(parameters=rules)}))
 
 
-def scope(**fields):
-    plain = {"dataset": "flights", "columns": ("carrier", "delay", "tailnum", "year")}
+def scope(**fields: Any) -> Bend:
+    plain: dict[str, Any] = {"dataset": "flights", "columns": ("carrier", "delay", "tailnum", "year")}
     plain["version"] = ExactVersion(lineage=orders.record("jfk").version)
     return orders.change(data=(DataScope(**(plain | fields)),))
 
@@ -133,12 +136,12 @@ def scope(**fields):
         ({"version": ExactVersion(lineage=OTHER)}, "changed since the grant"),
     ],
 )
-def test_data_columns_and_exact_version_are_bound(fields, words):
+def test_data_columns_and_exact_version_are_bound(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(OutOfScope, match=words):
         check(World(bend={"grant:jfk": scope(**fields)}))
 
 
-def test_a_refresh_of_the_data_voids_an_exact_grant():
+def test_a_refresh_of_the_data_voids_an_exact_grant() -> None:
     """The owner registers a new version, the hub's permit names it, the grants are the old ones."""
     fresh = digest(b"fresh version")
     use = lambda permit: permit.model_copy(  # noqa: E731
@@ -158,8 +161,8 @@ def test_a_refresh_of_the_data_voids_an_exact_grant():
     [({}, None), ({"schema_digest": OTHER}, "schema"), ({"frequency": "monthly"}, "frequency"),
      ({"until": NOW - 11 * DAY}, "beyond the end")],
 )  # fmt: skip
-def test_a_series_binds_schema_frequency_and_end(change, words):
-    plain = {"schema_digest": schema_digest(FLIGHTS), "frequency": "other", "until": NOW}
+def test_a_series_binds_schema_frequency_and_end(change: dict[str, Any], words: str | None) -> None:
+    plain: dict[str, Any] = {"schema_digest": schema_digest(FLIGHTS), "frequency": "other", "until": NOW}
     world = World(bend={"grant:jfk": scope(version=VersionSeries(**(plain | change)))})
     if words is None:
         check(world)
@@ -168,14 +171,14 @@ def test_a_series_binds_schema_frequency_and_end(change, words):
             check(world)
 
 
-def test_the_version_used_must_be_registered_by_its_owner():
+def test_the_version_used_must_be_registered_by_its_owner() -> None:
     world = World()
     world.records = world.records[1:]
     with pytest.raises(OutOfScope, match="no record by ewr"):
         check(world)
 
 
-def test_every_owner_grants_once():
+def test_every_owner_grants_once() -> None:
     for grants in (lambda g: g[:2], lambda g: [*g, g[0]], lambda g: [g[0], g[0], g[2]]):
         world = World()
         world.grants = grants(world.grants)
@@ -183,14 +186,14 @@ def test_every_owner_grants_once():
             check(world)
 
 
-def test_periods_are_judged_at_the_permit_time():
+def test_periods_are_judged_at_the_permit_time() -> None:
     past = Period(start=NOW - 9 * DAY, end=NOW)
     for name in ("grant:jfk", "commitment"):
         with pytest.raises(Expired, match="valid from"):
             check(World(bend={name: orders.change(period=past)}))
 
 
-def test_the_commitment_lists_operator_scenario_and_data():
+def test_the_commitment_lists_operator_scenario_and_data() -> None:
     for change in ({"scenario": "another"}, {"datasets": ("planes",)}):
         with pytest.raises(OutOfScope):
             check(World(bend={"commitment": orders.change(**change)}))
@@ -208,31 +211,31 @@ def test_the_commitment_lists_operator_scenario_and_data():
         ("permit", ("ewr-1",)),
     ],
 )
-def test_only_the_right_keys_sign(name, keys):
+def test_only_the_right_keys_sign(name: str, keys: tuple[str, ...]) -> None:
     with pytest.raises(BadSignature):
         check(World(signer={name: tuple(map(key, keys))}))
 
 
-def test_a_token_operator_is_attested_by_the_hub():
+def test_a_token_operator_is_attested_by_the_hub() -> None:
     world = World(bend={"commitment": orders.change(operator="op-token")}, signer={"commitment": (key("hub"),)})
     roster = world.trust.rosters().update(world.roster)
     assert verify_commitment(world.commitment, roster).signers == {key("hub").public}
 
 
-def test_unknown_parties_are_named():
+def test_unknown_parties_are_named() -> None:
     with pytest.raises(UnknownSigner, match="operator"):
         check(World(bend={"commitment": orders.change(operator="stranger")}))
     with pytest.raises(UnknownSigner, match="owner"):
         check(World(bend={"grant:jfk": orders.change(owner="stranger")}))
 
 
-def test_a_grant_is_only_for_runs_that_its_own_node_takes_part_in():
+def test_a_grant_is_only_for_runs_that_its_own_node_takes_part_in() -> None:
     world = World(bend={"grant:jfk": orders.change(participants=participants(("node-ewr", "node-lga")))})
     with pytest.raises(BadDocument, match="none of the participants"):
         check(world)
 
 
-def test_a_permit_of_another_roster_and_off_clocks():
+def test_a_permit_of_another_roster_and_off_clocks() -> None:
     world = World()
     other = world.trust.rosters().update(orders.roster(version=2).sign(key("root-1"), key("root-2")))
     with pytest.raises(BadDocument, match="another roster"):

@@ -1,7 +1,10 @@
 """Strict parsing of every document: what is signed is exactly what the reader understood."""
 
+from __future__ import annotations
+
 import json
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -39,12 +42,12 @@ from tests.support.world import World
 
 
 @pytest.fixture(scope="module")
-def world():
+def world() -> World:
     return World()
 
 
 @pytest.fixture(scope="module")
-def documents(world):
+def documents(world: World) -> list[Any]:
     sent = SentRecord.open(world.sent[0])
     entries = tuple(
         OutboxEntry(
@@ -84,8 +87,8 @@ def documents(world):
     ]  # fmt: skip
 
 
-def test_every_kind_is_here(documents):
-    def leaves(kind):
+def test_every_kind_is_here(documents: list[Any]) -> None:
+    def leaves(kind: Any) -> list[Any]:
         return [kind] if not kind.__subclasses__() else [leaf for sub in kind.__subclasses__() for leaf in leaves(sub)]
 
     ours = {kind for kind in leaves(Document) if kind.__module__.startswith("jobs.documents")}
@@ -93,16 +96,19 @@ def test_every_kind_is_here(documents):
     assert len({kind.payload_type() for kind in ours}) == len(ours)
 
 
-def test_each_reads_back_to_the_same_bytes(documents):
+def test_each_reads_back_to_the_same_bytes(documents: list[Any]) -> None:
     for document in documents:
         assert type(document).parse(document.payload()) == document
 
 
-def test_each_refuses_unknown_missing_and_retyped_fields(documents):
+RETYPED: tuple[Any, ...] = (None, 7.5, [[]], {"": ""}, -1, "x" * 300_000)
+
+
+def test_each_refuses_unknown_missing_and_retyped_fields(documents: list[Any]) -> None:
     for document in documents:
         plain = json.loads(document.payload())
         for name in plain:
-            for value in (None, 7.5, [[]], {"": ""}, -1, "x" * 300_000):
+            for value in RETYPED:
                 if value is plain[name]:  # a field that may be null, and is
                     continue
                 with pytest.raises(BadDocument):
@@ -114,7 +120,7 @@ def test_each_refuses_unknown_missing_and_retyped_fields(documents):
             type(document).parse(canonical(plain | {"unheard_of": 1}))
 
 
-def test_no_kind_opens_as_another(documents):
+def test_no_kind_opens_as_another(documents: list[Any]) -> None:
     for document in documents:
         for other in documents:
             if type(other) is not type(document):
@@ -122,7 +128,7 @@ def test_no_kind_opens_as_another(documents):
                     type(other).open(document.sign())
 
 
-def test_errors_name_the_place_and_not_the_value(world):
+def test_errors_name_the_place_and_not_the_value(world: World) -> None:
     plain = json.loads(Permit.open(world.permit).payload()) | {
         "operator": "secret value!",
         "issued_at": "a canary here",
@@ -135,7 +141,7 @@ def test_errors_name_the_place_and_not_the_value(world):
     assert "canary" not in str(refused.value)
 
 
-def test_a_time_needs_a_zone_and_has_one_spelling(world):
+def test_a_time_needs_a_zone_and_has_one_spelling(world: World) -> None:
     with pytest.raises(ValueError, match="zone"):
         Revocation(id="r", owner="ewr", issued=datetime(2026, 1, 1), grant=digest(b""), reason="")
     plain = json.loads(Permit.open(world.permit).payload())
@@ -144,7 +150,7 @@ def test_a_time_needs_a_zone_and_has_one_spelling(world):
             Permit.parse(canonical(plain | {"issued_at": text}))
 
 
-def test_a_permit_binds_its_plan(world):
+def test_a_permit_binds_its_plan(world: World) -> None:
     plain = json.loads(Permit.open(world.permit).payload())
     with pytest.raises(BadDocument, match="plan_digest"):
         Permit.parse(canonical(plain | {"plan": plain["plan"] | {"cells": 13}}))
@@ -165,13 +171,13 @@ def test_a_permit_binds_its_plan(world):
         {"parameters": {"year": None}},
     ],
 )
-def test_a_permit_that_contradicts_itself_is_refused(world, bend):
+def test_a_permit_that_contradicts_itself_is_refused(world: World, bend: dict[str, Any]) -> None:
     plain = json.loads(Permit.open(world.permit).payload())
     with pytest.raises(BadDocument):
         Permit.parse(json.dumps(plain | bend, sort_keys=True, separators=(",", ":")).encode())
 
 
-def test_one_key_of_an_owner_revokes_and_denies(world, documents):
+def test_one_key_of_an_owner_revokes_and_denies(world: World, documents: list[Any]) -> None:
     roster = world.trust.rosters().update(world.roster)
     denial, revocation = documents[8], documents[9]
     assert verify_denial(denial.sign(signed.key("ewr-3")), roster).document == denial
@@ -181,7 +187,7 @@ def test_one_key_of_an_owner_revokes_and_denies(world, documents):
             verify_revocation(revocation.sign(signed.key(foreign)), roster)
 
 
-def test_an_outbox_record_has_no_gap_and_the_right_owner(world, documents):
+def test_an_outbox_record_has_no_gap_and_the_right_owner(world: World, documents: list[Any]) -> None:
     roster, record = world.trust.rosters().update(world.roster), documents[11]
     assert verify_outbox_record(record.sign(signed.key("node-ewr")), roster).document == record
     with pytest.raises(BadSignature):
@@ -198,7 +204,7 @@ def test_an_outbox_record_has_no_gap_and_the_right_owner(world, documents):
 @pytest.mark.parametrize(
     "text", ["\x1b[2Kharmless", "a\rb", "a\u202egnp.exe", "a\u200bb", "\ufeffa", "a\x9b2Kb", "a\U000e0041b"]
 )
-def test_text_that_people_read_before_signing_hides_nothing(world, text):
+def test_text_that_people_read_before_signing_hides_nothing(world: World, text: str) -> None:
     plain = json.loads(Commitment.open(world.commitment).payload())
     for name in ("purpose", "scenario"):
         with pytest.raises(BadDocument, match=name) as refused:
@@ -210,7 +216,7 @@ def test_text_that_people_read_before_signing_hides_nothing(world, text):
 
 
 @pytest.mark.parametrize("value", ["a b", "a+b", "", "a\n", "-a", "a" * 129, "\u0430"])
-def test_ids_can_stand_on_a_signature_line(world, value):
+def test_ids_can_stand_on_a_signature_line(world: World, value: str) -> None:
     plain = json.loads(Commitment.open(world.commitment).payload())
     with pytest.raises(BadDocument, match="operator"):
         Commitment.parse(canonical(plain | {"operator": value}))

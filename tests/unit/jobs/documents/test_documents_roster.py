@@ -1,10 +1,13 @@
 """The trusted roster: pinned root, no way back, rotation by old and new keys, certified nodes."""
 
+from __future__ import annotations
+
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from jobs.documents import NodeEntry, OwnerEntry, RootKeys, TrustedRoster, WitnessEntry
+from jobs.documents import NodeEntry, OwnerEntry, RootKeys, SigningKey, TrustedRoster, WitnessEntry
 from jobs.errors import BadDocument, BadSignature, Expired, RosterRollback, UnknownSigner
 from sandbox.keys import certify_node
 from tests.support import orders
@@ -13,11 +16,11 @@ from tests.support.signed import key, seal
 
 
 @pytest.fixture
-def roots():
+def roots() -> tuple[SigningKey, SigningKey]:
     return key("root-1"), key("root-2")
 
 
-def test_accepted_and_current_in_its_period_only(roots):
+def test_accepted_and_current_in_its_period_only(roots: tuple[SigningKey, SigningKey]) -> None:
     trusted = TrustedRoster(ROOT)
     with pytest.raises(BadDocument, match="no roster"):
         trusted.current(NOW)
@@ -30,7 +33,7 @@ def test_accepted_and_current_in_its_period_only(roots):
     assert trusted.current(accepted.document.issued - timedelta(minutes=4)) == accepted
 
 
-def test_the_root_threshold_counts(roots):
+def test_the_root_threshold_counts(roots: tuple[SigningKey, SigningKey]) -> None:
     trusted = TrustedRoster(ROOT)
     for keys in (roots[:1], (), (key("hub"), roots[0]), (key("stranger"), key("stranger-2"))):
         with pytest.raises(BadSignature):
@@ -39,7 +42,7 @@ def test_the_root_threshold_counts(roots):
         assert trusted.last
 
 
-def test_never_back_and_never_two_of_one_version(roots):
+def test_never_back_and_never_two_of_one_version(roots: tuple[SigningKey, SigningKey]) -> None:
     trusted = TrustedRoster(ROOT)
     trusted.update(orders.roster(version=3).sign(*roots))
     trusted.update(orders.roster(version=3).sign(*roots))  # the same again is no change
@@ -52,7 +55,7 @@ def test_never_back_and_never_two_of_one_version(roots):
     assert trusted.update(orders.roster(version=7).sign(*roots)).document.version == 7
 
 
-def test_rotation_needs_the_old_and_the_new_root(roots):
+def test_rotation_needs_the_old_and_the_new_root(roots: tuple[SigningKey, SigningKey]) -> None:
     new = key("root-new")
     root = RootKeys(keys=(new.public.text,), threshold=1)
     rotated = orders.roster(version=2, root=root)
@@ -66,7 +69,9 @@ def test_rotation_needs_the_old_and_the_new_root(roots):
     assert trusted.update(orders.roster(version=3, root=root).sign(new)).document.version == 3
 
 
-def test_who_pinned_the_old_root_follows_the_chain_and_nobody_else_can_join_it(roots):
+def test_who_pinned_the_old_root_follows_the_chain_and_nobody_else_can_join_it(
+    roots: tuple[SigningKey, SigningKey],
+) -> None:
     new = key("root-new")
     root = RootKeys(keys=(new.public.text,), threshold=1)
     latest = orders.roster(version=3, root=root).sign(new)
@@ -76,7 +81,7 @@ def test_who_pinned_the_old_root_follows_the_chain_and_nobody_else_can_join_it(r
     assert TrustedRoster.of(ROOT, [middle, latest]).last.document.version == 3
 
 
-def owner_with(entry):
+def owner_with(entry: NodeEntry) -> tuple[OwnerEntry, OwnerEntry, OwnerEntry]:
     owner = orders.roster().owners[1]
     changed = owner.model_copy(update={"nodes": (entry,)})
     return (orders.roster().owners[0], changed, orders.roster().owners[2])
@@ -94,7 +99,9 @@ def owner_with(entry):
         ({"days": 1}, BadDocument),
     ],
 )
-def test_a_node_key_is_certified_by_its_own_owner(roots, bend, error):
+def test_a_node_key_is_certified_by_its_own_owner(
+    roots: tuple[SigningKey, SigningKey], bend: dict[str, Any], error: type[Exception]
+) -> None:
     end = orders.roster().issued + timedelta(days=bend["days"]) if "days" in bend else orders.roster().expires
     made = certify_node(
         bend.get("owner", "jfk"), bend.get("node", "node-jfk"), key(bend.get("key", "node-jfk")).public,
@@ -106,7 +113,7 @@ def test_a_node_key_is_certified_by_its_own_owner(roots, bend, error):
         TrustedRoster(ROOT).update(orders.roster(owners=owner_with(entry)).sign(*roots))
 
 
-def test_an_owner_threshold_holds_for_certificates(roots):
+def test_an_owner_threshold_holds_for_certificates(roots: tuple[SigningKey, SigningKey]) -> None:
     single = certify_node(
         "ewr", "node-ewr", key("node-ewr").public, seal("node-ewr").public, orders.roster().issued,
         orders.roster().expires, [key("ewr-1")],
@@ -118,18 +125,18 @@ def test_an_owner_threshold_holds_for_certificates(roots):
 
 
 @pytest.mark.parametrize("twice", ["hub", "node-ewr", "jfk", "root-1", "acme"])
-def test_no_key_has_two_roles(twice):
+def test_no_key_has_two_roles(twice: str) -> None:
     with pytest.raises(ValueError, match="distinct"):
         orders.roster(witnesses=(WitnessEntry(name="witness-1", key=key(twice).public.text),))
 
 
 @pytest.mark.parametrize("name", ["hub", "node-ewr", orders.ORIGIN])
-def test_no_cosigner_name_has_two_roles(name):
+def test_no_cosigner_name_has_two_roles(name: str) -> None:
     with pytest.raises(ValueError, match="distinct"):
         orders.roster(witnesses=(WitnessEntry(name=name, key=key("fresh").public.text),))
 
 
-def test_thresholds_are_reachable():
+def test_thresholds_are_reachable() -> None:
     with pytest.raises(ValueError, match="threshold"):
         RootKeys(keys=(key("a").public.text,), threshold=2)
     with pytest.raises(ValueError, match="distinct"):
@@ -138,7 +145,7 @@ def test_thresholds_are_reachable():
         OwnerEntry(id="o", name="O", keys=(key("a").public.text,), threshold=2, nodes=())
 
 
-def test_look_ups_name_who_is_unknown():
+def test_look_ups_name_who_is_unknown() -> None:
     roster = orders.roster()
     assert roster.owner_of("node-lga").id == "lga"
     for look_up in (roster.owner, roster.operator, roster.node, roster.owner_of, roster.node_key):

@@ -1,5 +1,7 @@
 """Sealing keys: one spelling, no key that anybody could open, and nothing of the private half shown."""
 
+from __future__ import annotations
+
 import pickle
 
 import pytest
@@ -24,7 +26,7 @@ SMALL = [
 ]
 
 
-def test_the_public_half_is_rfc_7748s():
+def test_the_public_half_is_rfc_7748s() -> None:
     assert SealingKey.from_seed(BOB_PRIVATE).public.raw == BOB_PUBLIC
     text = SealingPublic(BOB_PUBLIC).text
     assert text.startswith("x25519:")
@@ -32,14 +34,14 @@ def test_the_public_half_is_rfc_7748s():
 
 
 @pytest.mark.parametrize("raw", SMALL)
-def test_a_key_of_small_order_is_refused(raw):
+def test_a_key_of_small_order_is_refused(raw: str) -> None:
     """Control: the library takes such a key as a public key, and every secret shared with it is the same."""
     X25519PublicKey.from_public_bytes(bytes.fromhex(raw))
     with pytest.raises(BadDocument, match="small order"):
         SealingPublic(bytes.fromhex(raw))
 
 
-def test_one_key_has_one_spelling():
+def test_one_key_has_one_spelling() -> None:
     for raw in (bytes.fromhex("ee" + "ff" * 30 + "7f"), BOB_PUBLIC[:-1] + bytes((BOB_PUBLIC[-1] | 0x80,))):
         with pytest.raises(BadDocument, match="below"):
             SealingPublic(raw)
@@ -52,7 +54,7 @@ def test_one_key_has_one_spelling():
             SealingPublic(raw)
 
 
-def test_a_private_key_shows_and_gives_nothing_away():
+def test_a_private_key_shows_and_gives_nothing_away() -> None:
     key = SealingKey.from_seed(BOB_PRIVATE)
     assert BOB_PRIVATE.hex() not in repr(key)
     with pytest.raises(TypeError, match="key file"):
@@ -61,7 +63,7 @@ def test_a_private_key_shows_and_gives_nothing_away():
         SealingKey.from_seed(b"short")
 
 
-def test_the_roster_names_each_nodes_key_once():
+def test_the_roster_names_each_nodes_key_once() -> None:
     roster = orders.roster()
     assert roster.sealing_key("node-jfk") == seal("node-jfk").public.raw
     with pytest.raises(UnknownSigner):

@@ -1,6 +1,9 @@
 """The status list: short-lived, numbered, about the latest roster; what it stops and forbids, entry by entry."""
 
+from __future__ import annotations
+
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -28,7 +31,7 @@ from tests.support.world import World
 NAMES = st.sampled_from(["a", "b", "c"])
 
 
-def forbidden(**changed):
+def forbidden(**changed: Any) -> ForbiddenUse:
     return ForbiddenUse(**{"id": "N-1", "dataset": "a", "ground": "listed", "reason": "stop", **changed})
 
 
@@ -37,8 +40,14 @@ def forbidden(**changed):
     touched=st.dictionaries(NAMES, st.sets(NAMES, min_size=1), max_size=3), asked=NAMES, by=NAMES,
 )  # fmt: skip
 def test_a_forbidden_use_matches_when_all_that_it_names_is_there(
-    dataset, column, scenario, operator, touched, asked, by
-):
+    dataset: str,
+    column: str | None,
+    scenario: str | None,
+    operator: str | None,
+    touched: dict[Any, Any],
+    asked: str,
+    by: str,
+) -> None:
     listed = forbidden(dataset=dataset, column=column, scenario=scenario, operator=operator)
     expected = (
         dataset in touched
@@ -49,26 +58,26 @@ def test_a_forbidden_use_matches_when_all_that_it_names_is_there(
     assert listed.matches(touched, asked, by) is expected
 
 
-def test_only_an_entry_without_conditions_bars_the_whole_dataset():
+def test_only_an_entry_without_conditions_bars_the_whole_dataset() -> None:
     assert forbidden().whole_dataset
     assert not any(forbidden(**{name: "x"}).whole_dataset for name in ("column", "scenario", "operator"))
 
 
-def test_citations_name_number_entry_ground_and_reason():
+def test_citations_name_number_entry_ground_and_reason() -> None:
     assert forbidden(ground="harms_privacy").cite(4) == "status list 4, entry N-1 (harms privacy): stop"
     stop = StatusEntry(kind="operator", subject="acme", state="suspended", since=NOW, reason="audit")
     assert stop.cite(4) == "status list 4: operator acme is suspended since 2026-11-21 08:00 UTC: audit"
 
 
-def status_of(world, **changed):
-    return orders.change(**changed)(StatusList.open(world.status))
+def status_of(world: World, **changed: Any) -> StatusList:
+    return StatusList.open(world.status).model_copy(update=changed)
 
 
 @pytest.mark.parametrize(
     ("kind", "subject"), [("operator", "acme"), ("owner", "jfk"), ("node", "node-lga"), ("grant", None)]
 )
 @pytest.mark.parametrize("state", ["suspended", "revoked"])
-def test_whoever_is_stopped_stops_the_run(kind, subject, state):
+def test_whoever_is_stopped_stops_the_run(kind: Any, subject: str | None, state: Any) -> None:
     world = World()
     stop = StatusEntry(kind=kind, subject=subject or world.grants[1].digest, state=state, since=NOW, reason="complaint")
     order, roster = Permit.open(world.permit), orders.roster()
@@ -79,7 +88,7 @@ def test_whoever_is_stopped_stops_the_run(kind, subject, state):
     assert list(objections(status_of(world, stopped=(other,)), order, roster)) == []
 
 
-def test_a_forbidden_column_that_the_order_reads_is_an_objection():
+def test_a_forbidden_column_that_the_order_reads_is_an_objection() -> None:
     world = World()
     order, roster = Permit.open(world.permit), orders.roster()
     for column, count in (("carrier", 1), ("crew", 0)):
@@ -87,13 +96,13 @@ def test_a_forbidden_column_that_the_order_reads_is_an_objection():
         assert len(list(objections(status, order, roster))) == count
 
 
-def judge(**bend):
+def judge(**bend: Any) -> None:
     world = World(bend=bend)
     roster = world.trust.rosters().update(world.roster)
     check_status(verify_status(world.status, roster), verify_permit(world.permit, roster).document, roster)
 
 
-def test_the_list_is_the_orders_fresh_for_the_whole_run_and_about_this_roster():
+def test_the_list_is_the_orders_fresh_for_the_whole_run_and_about_this_roster() -> None:
     judge()
     change, now = orders.change, NOW
     for bend, error, words in (
@@ -108,18 +117,18 @@ def test_the_list_is_the_orders_fresh_for_the_whole_run_and_about_this_roster():
             judge(**bend)
 
 
-def test_a_newer_roster_than_the_list_names_is_no_rollback():
+def test_a_newer_roster_than_the_list_names_is_no_rollback() -> None:
     judge(roster=orders.change(version=2), status=orders.change(roster_version=1, roster=digest(b"first")))
 
 
-def test_only_the_status_key_signs():
+def test_only_the_status_key_signs() -> None:
     for signer in ("hub", "root-1", "ewr-1", "acme"):
         world = World(signer={"status": (key(signer),)})
         with pytest.raises(BadSignature):
             verify_status(world.status, world.trust.rosters().update(world.roster))
 
 
-def test_a_life_is_days_and_entries_are_distinct():
+def test_a_life_is_days_and_entries_are_distinct() -> None:
     plain = StatusList.open(World().status)
     stop = StatusEntry(kind="owner", subject="jfk", state="revoked", since=NOW, reason="")
     for changed in (
@@ -134,7 +143,7 @@ def test_a_life_is_days_and_entries_are_distinct():
     check_fresh(plain, NOW)
 
 
-def test_numbers_never_go_back():
+def test_numbers_never_go_back() -> None:
     world = World()
     roster = world.trust.rosters().update(world.roster)
     status = verify_status(world.status, roster, NOW)

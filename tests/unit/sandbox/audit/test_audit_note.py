@@ -1,5 +1,7 @@
 """Signed notes: strict framing, unknown keys ignored, known keys must verify."""
 
+from __future__ import annotations
+
 from datetime import UTC, datetime
 
 import pytest
@@ -15,20 +17,20 @@ HUB = SigningKey.from_seed(b"\x01" * 32)
 KEY = NoteKey("log.example", ED25519, HUB.public)
 
 
-def test_round_trip_and_unknown_signers_are_ignored():
+def test_round_trip_and_unknown_signers_are_ignored() -> None:
     note = Note("hello\n\nworld\n").signed("log.example", HUB).signed("other", SigningKey.from_seed(b"\x02" * 32))
     read = Note.parse(note.encode())
     assert read == note
     read.verify(KEY)
 
 
-def test_a_second_false_line_of_a_known_key_is_refused():
+def test_a_second_false_line_of_a_known_key_is_refused() -> None:
     note = Note("hello\n").signed("log.example", HUB)
     with pytest.raises(BadLogSignature):
         note.added(NoteSignature("log.example", KEY.key_id, bytes(64))).verify(KEY)
 
 
-def test_adding_a_line_twice_keeps_one():
+def test_adding_a_line_twice_keeps_one() -> None:
     note = Note("hello\n").signed("log.example", HUB)
     assert note.added(*note.signatures) == note
 
@@ -46,7 +48,7 @@ LINE = "— log.example " + "A" * 92
         "x" * (1 << 19),
     ],
 )  # fmt: skip
-def test_malformed_notes_are_refused(data):
+def test_malformed_notes_are_refused(data: str) -> None:
     with pytest.raises(MalformedNote):
         Note.parse(data.encode())
 
@@ -54,7 +56,7 @@ def test_malformed_notes_are_refused(data):
 @given(
     st.binary(max_size=200) | st.text(max_size=100).map(lambda t: (t + "\n\n— n AAAAAAAA\n").encode("utf-8", "replace"))
 )
-def test_any_bytes_are_a_note_or_refused(data):
+def test_any_bytes_are_a_note_or_refused(data: bytes) -> None:
     try:
         note = Note.parse(data)
     except MalformedNote:
@@ -66,19 +68,19 @@ def test_any_bytes_are_a_note_or_refused(data):
     "vkey",
     ["", "name", "name+00000000+AAAA", KEY.vkey.replace("log", "Log"), KEY.vkey + "AA", KEY.vkey.replace("+A", "+B")],
 )
-def test_malformed_verifier_keys_are_refused(vkey):
+def test_malformed_verifier_keys_are_refused(vkey: str) -> None:
     assert NoteKey.parse(KEY.vkey) == KEY
     with pytest.raises(MalformedNote):
         NoteKey.parse(vkey)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a+b", "a\tb", "a\u2003b"])
-def test_key_names_have_neither_space_nor_plus(name):
+def test_key_names_have_neither_space_nor_plus(name: str) -> None:
     with pytest.raises(MalformedNote):
         NoteKey(name, ED25519, HUB.public)
 
 
-def test_a_log_entry_reads_back_and_is_bounded():
+def test_a_log_entry_reads_back_and_is_bounded() -> None:
 
     entry = LogEntry(
         salt="00" * 32, event="job.released", at=datetime(2026, 11, 21, tzinfo=UTC), actor="hub", subject="job-1"

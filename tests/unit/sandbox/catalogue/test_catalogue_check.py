@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,14 +14,14 @@ import pytest
 from sqlalchemy import select
 
 from adapters.open import open_source
-from adapters.source import SourceSpec
+from adapters.source import Source, SourceSpec
 from jobs.documents import RootKeys, SigningKey, verify_threshold
 from jobs.schema import Bounds, Column, ColumnType, Dataset, Grade, Role
-from sandbox.catalogue.check import DataRefused, check_data
+from sandbox.catalogue.check import CheckedData, DataRefused, check_data
 from sandbox.catalogue.register import register
 from sandbox.errors import InvalidSpec
 from sandbox.keys import Trust
-from sandbox.node.state import NodeState
+from sandbox.node.state import Held, NodeState
 from sandbox.node.tables import datasets
 
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
@@ -27,17 +30,17 @@ NUMBER = 471147114711
 TEXT = "canary-4711"
 
 
-def column(name="x", type_=ColumnType.INT, **fields):
+def column(name: str = "x", type_: ColumnType = ColumnType.INT, **fields: Any) -> Column:
     return Column(name=name, type=type_, role=fields.pop("role", Role.MEASURE), **fields)
 
 
-def dataset(*columns, **fields):
+def dataset(*columns: Column, **fields: Any) -> Dataset:
     return Dataset(name="t", columns=(UNIT, *columns), unit="unit_id", legal_basis="act", **fields)
 
 
 @pytest.fixture
-def source(tmp_path):
-    def make(**columns):
+def source(tmp_path: Path) -> Callable[..., Any]:
+    def make(**columns: Any) -> Source:
         length = max(map(len, columns.values()))
         units = columns.pop("unit_id", pa.array([f"u{n}" for n in range(length)]))
         pq.write_table(pa.table({"unit_id": units, **columns}), tmp_path / "t.parquet")
@@ -46,7 +49,7 @@ def source(tmp_path):
     return make
 
 
-def violations(document, source):
+def violations(document: Dataset, source: Source) -> list[str]:
     with pytest.raises(DataRefused) as refused:
         check_data(document, source)
     found = refused.value
@@ -101,43 +104,43 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_each_kind_of_violation_is_named(source, name):
+def test_each_kind_of_violation_is_named(source: Callable[..., Any], name: str) -> None:
     declared, values, text = CASES[name]
     [found] = violations(dataset(declared), source(x=values))
     assert text in found
 
 
-def test_a_missing_column_is_named(source):
+def test_a_missing_column_is_named(source: Callable[..., Any]) -> None:
     assert violations(dataset(column("y")), source(x=pa.array([1]))) == ["the data has no column y"]
 
 
-def test_all_violations_are_listed_at_once(source):
+def test_all_violations_are_listed_at_once(source: Callable[..., Any]) -> None:
     document = dataset(column(bounds=Bounds(low="0", high="9"), nullable=False), column("y", S, domain=("a",)))
     data = source(x=pa.array([NUMBER, None]), y=pa.array([TEXT, "a"]), unit_id=pa.array(["u", None]))
     assert len(violations(document, data)) == 4
 
 
-def test_a_key_that_repeats_is_refused_and_nulls_repeat_nothing(source):
+def test_a_key_that_repeats_is_refused_and_nulls_repeat_nothing(source: Callable[..., Any]) -> None:
     document = dataset(column("x"), unique_keys=(("unit_id", "x"),))
     repeated = source(unit_id=pa.array([TEXT, TEXT]), x=pa.array([1, 1]))
     assert violations(document, repeated) == ["key (unit_id, x) is declared unique and is not"]
     check_data(document, source(unit_id=pa.array(["a", "a", "b"]), x=pa.array([1, None, 1])))
 
 
-def test_rows_without_a_unit(source):
+def test_rows_without_a_unit(source: Callable[..., Any]) -> None:
     data = source(unit_id=pa.array(["a", None]), x=pa.array([1, 2]))
     assert violations(dataset(column()), data) == ["unit_id is a privacy unit and is null in 1 row(s)"]
     assert check_data(dataset(column(), null_units="exclude"), data).null_units == 1
 
 
-def test_every_unit_column_is_under_the_rule_for_missing_units(source):
+def test_every_unit_column_is_under_the_rule_for_missing_units(source: Callable[..., Any]) -> None:
     second = column("owner_id", S, role=Role.UNIT, unit_domain="owner")
     data = source(owner_id=pa.array(["a", None]))
     assert violations(dataset(second), data) == ["owner_id is a privacy unit and is null in 1 row(s)"]
     check_data(dataset(second, null_units="exclude"), data)
 
 
-def test_values_at_the_edge_of_what_is_declared_pass(source):
+def test_values_at_the_edge_of_what_is_declared_pass(source: Callable[..., Any]) -> None:
     document = dataset(
         column(bounds=Bounds(low="-1", high="9")),
         column("y", D, decimals=2, bounds=Bounds(low="0", high="0.25")),
@@ -151,7 +154,7 @@ def test_values_at_the_edge_of_what_is_declared_pass(source):
 
 
 @pytest.fixture
-def state(tmp_path):
+def state(tmp_path: Path) -> Iterator[NodeState]:
     root = RootKeys(keys=(SigningKey.from_seed(bytes(32)).public.text,), threshold=1)
     made = NodeState(tmp_path / "node", Trust(root=root, origin="log.example/x"))
     yield made
@@ -161,13 +164,17 @@ def state(tmp_path):
 KEY = SigningKey.from_seed(bytes(range(32)))
 
 
-def registered(state, tmp_path, rng, **fields):
+def registered(
+    state: NodeState, tmp_path: Path, rng: Callable[[int], bytes], **fields: Any
+) -> tuple[Held, CheckedData]:
     spec = SourceSpec(kind="parquet", path=str(tmp_path / "t.parquet"))
     wanted = {"rows_at_most": 10, "label": "2013", "data_until": NOW, **fields}
     return register(state, dataset(column()), spec, "ewr", "node-ewr", [KEY], NOW, rng=rng, **wanted)
 
 
-def test_registration_keeps_manifest_and_salt_and_signs_a_commitment(state, source, tmp_path):
+def test_registration_keeps_manifest_and_salt_and_signs_a_commitment(
+    state: NodeState, source: Callable[..., Any], tmp_path: Path
+) -> None:
     source(x=pa.array([1, 2]))
     held, checked = registered(state, tmp_path, lambda size: b"\x07" * size)
     assert checked.rows == 2
@@ -178,7 +185,9 @@ def test_registration_keeps_manifest_and_salt_and_signs_a_commitment(state, sour
         assert connection.execute(select(datasets.c.salt)).scalar_one() == b"\x07" * 32
 
 
-def test_the_same_data_under_another_salt_is_another_version(state, source, tmp_path):
+def test_the_same_data_under_another_salt_is_another_version(
+    state: NodeState, source: Callable[..., Any], tmp_path: Path
+) -> None:
     source(x=pa.array([1, 2]))
     first, _ = registered(state, tmp_path, lambda size: b"\x01" * size)
     second, _ = registered(state, tmp_path, lambda size: b"\x02" * size)
@@ -188,7 +197,9 @@ def test_the_same_data_under_another_salt_is_another_version(state, source, tmp_
         assert state.held(connection)["t"].version == second.version  # earlier grants name the first: void
 
 
-def test_more_rows_than_declared_or_wrong_data_register_nothing(state, source, tmp_path):
+def test_more_rows_than_declared_or_wrong_data_register_nothing(
+    state: NodeState, source: Callable[..., Any], tmp_path: Path
+) -> None:
     source(x=pa.array([1, 2]))
     with pytest.raises(InvalidSpec, match="more rows than the declared bound"):
         registered(state, tmp_path, bytes, rows_at_most=1)

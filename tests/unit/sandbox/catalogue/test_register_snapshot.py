@@ -24,7 +24,7 @@ from jobs.errors import OutOfScope
 from jobs.kinds.base import Limits
 from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.kinds.statistics.scan import scan
-from jobs.schema import Bounds, CatalogueView, Column, Dataset, Holding
+from jobs.schema import Bounds, CatalogueView, Column, ColumnType, Dataset, Holding, Role
 from sandbox.catalogue.check import DataRefused
 from sandbox.catalogue.register import leave_out, register
 from sandbox.errors import InvalidSpec
@@ -41,8 +41,8 @@ SALES = Dataset(
     null_units="exclude",
     legal_basis="test",
     columns=(
-        Column(name="who", type="string", role="unit", unit_domain="person"),
-        Column(name="x", type="int", role="measure", bounds=Bounds(low="0", high="1000")),
+        Column(name="who", type=ColumnType.STRING, role=Role.UNIT, unit_domain="person"),
+        Column(name="x", type=ColumnType.INT, role=Role.MEASURE, bounds=Bounds(low="0", high="1000")),
     ),
 )
 OWNER = ("ewr", "node-ewr", [KEY], NOW)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,14 @@ from sandbox.keys import create_key
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+def repeated(number: int, size: int) -> bytes:
+    return bytes([number]) * size
+
+
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> list[SigningKey]:
     folder = tmp_path_factory.mktemp("keys")
-    return [create_key(folder / f"{n}.key", lambda size, n=n: bytes([n + 1]) * size) for n in range(8)]
+    return [create_key(folder / f"{n}.key", partial(repeated, n + 1)) for n in range(8)]
 
 
 @pytest.fixture(scope="module")

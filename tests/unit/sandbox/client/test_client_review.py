@@ -156,9 +156,12 @@ def test_the_commitment_is_the_operators() -> None:
     refused(BadSignature, asked.item(commitment=signed_by_hub.to_json()))
 
 
+JUNK: tuple[Any, ...] = (None, 7, "x", [], {}, {"a": 1})
+
+
 def test_a_request_that_is_none_is_a_typed_refusal() -> None:
     for name in ("plan", "commitment", "participants", "records", "output"):
-        for junk in (None, 7, "x", [], {}, {"a": 1}):
+        for junk in JUNK:
             refused(JobError, asked.item() | {name: junk})
         refused(JobError, {key: value for key, value in asked.item().items() if key != name})
 

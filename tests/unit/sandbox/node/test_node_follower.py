@@ -13,7 +13,7 @@ from sandbox.node.hub_port import HubAway, HubRefused
 from sandbox.node.tables import outbox
 from tests.support.orders import NOW, ORIGIN, Documents, roster
 from tests.support.signed import key
-from tests.support.world import Nodes
+from tests.support.tree import Nodes
 
 NODE = "node-ewr"
 

@@ -1,6 +1,10 @@
 """A whole log: edited, shortened, lengthened or reordered ones are refused."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,10 +16,10 @@ from sandbox.audit import MESSAGE_RECEIVED, Checkpoint, LogEntry, append, root
 from sandbox.errors import BadProof
 from sandbox.verify import verify_entries
 from tests.support.orders import NOW, ORIGIN
-from tests.support.world import Nodes
+from tests.support.tree import Nodes
 
 
-def entries_of(count):
+def entries_of(count: int) -> list[LogEntry]:
     return [
         LogEntry(salt="00" * 32, event=MESSAGE_RECEIVED, at=NOW, actor="node:node-ewr", subject=f"node-ewr:{n}",
                  digests=(digest(b"%d" % n), digest(b"envelope %d" % n)))
@@ -23,7 +27,7 @@ def entries_of(count):
     ]  # fmt: skip
 
 
-def checkpoint_of(leaves):
+def checkpoint_of(leaves: list[bytes]) -> Checkpoint:
     nodes, size = Nodes(), 0
     for leaf in leaves:
         size = append(nodes, size, leaf)
@@ -31,7 +35,7 @@ def checkpoint_of(leaves):
 
 
 @given(st.integers(0, 40))
-def test_all_entries_give_the_root(count):
+def test_all_entries_give_the_root(count: int) -> None:
     entries = entries_of(count)
     leaves = [entry.leaf() for entry in entries]
     assert verify_entries(iter(leaves), checkpoint_of(leaves)) == tuple(entries)
@@ -48,13 +52,13 @@ def test_all_entries_give_the_root(count):
         (lambda x: [*x[:3], *x[4:], x[3]], "moved"),
     ],
 )
-def test_a_bent_history_is_refused(bend, words):
+def test_a_bent_history_is_refused(bend: Callable[..., Any], words: str) -> None:
     leaves = [entry.leaf() for entry in entries_of(7)]
     with pytest.raises(BadProof, match=words):
         verify_entries(bend(leaves), checkpoint_of(leaves))
 
 
-def test_another_root_for_the_same_entries_and_leaves_that_are_no_entries():
+def test_another_root_for_the_same_entries_and_leaves_that_are_no_entries() -> None:
     leaves = [entry.leaf() for entry in entries_of(3)]
     head = checkpoint_of(leaves)
     with pytest.raises(BadProof):

@@ -1,5 +1,7 @@
 """The offline verifier, the client side's documents and keys load nothing of the server or the compute stack."""
 
+from __future__ import annotations
+
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +20,7 @@ HEAVY = {
 }
 
 
-def test_verification_needs_no_server_and_no_ray():
+def test_verification_needs_no_server_and_no_ray() -> None:
     code = (
         "import sys, sandbox.verify, sandbox.keys, sandbox.audit, jobs.documents\n"
         f"print(sorted({{name.split('.')[0] for name in sys.modules}} & {HEAVY!r}))"

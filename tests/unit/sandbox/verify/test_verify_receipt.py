@@ -1,9 +1,13 @@
 """The offline verifier: an honest receipt passes, every class of field that could be bent is refused by name."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import random
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,14 +16,16 @@ from hypothesis import strategies as st
 from jobs.documents import (
     Envelope,
     ForbiddenUse,
+    Release,
     RootKeys,
     SigningKey,
     StatusEntry,
     canonical,
     digest,
 )
-from sandbox.audit import Checkpoint, Cosigner, SeenLog
+from sandbox.audit import Checkpoint, Cosigner, Note, SeenLog
 from sandbox.errors import ReceiptRefused
+from sandbox.keys import Trust
 from sandbox.verify import VerifiedReceipt, verify_receipt
 from tests.support import orders
 from tests.support.orders import ORIGIN, RULE, SALT, roster
@@ -35,19 +41,20 @@ NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def honest():
+def honest() -> World:
     return World()
 
 
-def refused(receipt, trust, step, words="", **more):
+def refused(receipt: bytes, trust: Trust, step: str, words: str = "", **more: Any) -> None:
     with pytest.raises(ReceiptRefused) as error:
         verify_receipt(receipt, trust, **more)
     assert (error.value.step, words in str(error.value)) == (step, True), f"{error.value.step}: {error.value}"
 
 
-def test_an_honest_receipt_passes_and_says_what_it_proves(honest):
+def test_an_honest_receipt_passes_and_says_what_it_proves(honest: World) -> None:
     verified = verify_receipt(honest.receipt(), honest.trust, orders.NOW + DAY, CONTENT, SALT)
     assert isinstance(verified, VerifiedReceipt)
+    assert verified.output is not None
     assert verified.output.media_type == "text/csv"
     assert verified.cosigned.participants == NODES
     assert verified.cosigned.witnesses == ("witness-1",)
@@ -57,7 +64,7 @@ def test_an_honest_receipt_passes_and_says_what_it_proves(honest):
     assert "not given" in "\n".join(verify_receipt(honest.receipt(), honest.trust).checks)
 
 
-def test_any_json_spelling_of_the_receipt_is_the_receipt(honest):
+def test_any_json_spelling_of_the_receipt_is_the_receipt(honest: World) -> None:
     pretty = json.dumps(json.loads(honest.receipt()), indent=2, ensure_ascii=True).encode() + b"\n"
     assert verify_receipt(pretty, honest.trust).release.digest == honest.release.digest
 
@@ -119,19 +126,25 @@ BENDS = [
 
 
 @pytest.mark.parametrize(("name", "fields", "step", "words"), BENDS)
-def test_a_bent_document_is_refused_even_when_all_else_is_made_over_it(name, fields, step, words):
+def test_a_bent_document_is_refused_even_when_all_else_is_made_over_it(
+    name: str, fields: dict[str, Any], step: str, words: str
+) -> None:
     """Everything after the bend is signed again by its rightful signer: only the contradiction is left."""
     world = World(bend={name: orders.change(**fields)})
     refused(world.receipt(), world.trust, step, words)
 
 
-def test_a_release_whose_verdict_did_not_pass_or_used_another_profile():
-    verdict = lambda **f: lambda r: r.model_copy(update={"verdict": r.verdict.model_copy(update=f)})  # noqa: E731
-    for fields, words in (
+def with_verdict(fields: dict[str, Any], release: Release) -> Release:
+    return release.model_copy(update={"verdict": release.verdict.model_copy(update=fields)})
+
+
+def test_a_release_whose_verdict_did_not_pass_or_used_another_profile() -> None:
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"passed": False}, "did not pass"),
         ({"output": RULE.model_copy(update={"digest": OTHER})}, "output rule"),
-    ):
-        world = World(bend={"release": verdict(**fields)})
+    )
+    for fields, words in cases:
+        world = World(bend={"release": partial(with_verdict, fields)})
         refused(world.receipt(), world.trust, "release", words)
 
 
@@ -153,7 +166,7 @@ def test_a_release_whose_verdict_did_not_pass_or_used_another_profile():
         ("checkpoint", ("witness-1",), "checkpoint"),
     ],
 )
-def test_a_wrong_signer_is_refused(name, keys, step):
+def test_a_wrong_signer_is_refused(name: str, keys: tuple[str, ...], step: str) -> None:
     world = World(signer={name: tuple(map(key, keys))})
     refused(world.receipt(), world.trust, step)
 
@@ -164,7 +177,7 @@ STEPS = {"rosters": "roster", "grants": "grant", "records": "record", "deliverie
 
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize("part", ["payload", "payloadType", "sig", "unsigned"])
-def test_an_envelope_altered_after_signing_is_refused(honest, field, part):
+def test_an_envelope_altered_after_signing_is_refused(honest: World, field: str, part: str) -> None:
     plain = json.loads(honest.receipt())
     envelope = plain[field] if isinstance(plain[field], dict) else plain[field][0]
     if part == "payload":
@@ -179,7 +192,7 @@ def test_an_envelope_altered_after_signing_is_refused(honest, field, part):
     refused(canonical(plain), honest.trust, STEPS.get(field, field))
 
 
-def test_documents_left_out_doubled_or_swapped(honest):
+def test_documents_left_out_doubled_or_swapped(honest: World) -> None:
     for field, bend, step in (
         ("rosters", lambda x: [], "receipt"),
         ("grants", lambda x: x[:2], "scope"),
@@ -197,14 +210,14 @@ def test_documents_left_out_doubled_or_swapped(honest):
         refused(canonical(plain), honest.trust, step)
 
 
-def test_another_document_in_the_place_of_one(honest):
+def test_another_document_in_the_place_of_one(honest: World) -> None:
     for field in ("commitment", "permit", "release"):
         plain = json.loads(honest.receipt())
         plain[field] = plain["grants"][0]
         refused(canonical(plain), honest.trust, field, "expected a")
 
 
-def test_the_log_proof_is_bound_to_index_size_entry_and_root(honest):
+def test_the_log_proof_is_bound_to_index_size_entry_and_root(honest: World) -> None:
     plain = json.loads(honest.receipt())
     for change in ({"index": 2}, {"index": 5}, {"proof": plain["proof"][:-1]}, {"proof": plain["proof"][::-1]}):
         refused(canonical(plain | change), honest.trust, "inclusion")
@@ -212,12 +225,12 @@ def test_the_log_proof_is_bound_to_index_size_entry_and_root(honest):
     refused(canonical(plain | {"entry": "AAAA"}), honest.trust, "entry")
 
 
-def lines(note, drop=(), keep=None):
+def lines(note: Note, drop: tuple[str, ...] = (), keep: tuple[str, ...] | None = None) -> Note:
     kept = tuple(s for s in note.signatures if s.name not in drop and (keep is None or s.name in keep))
     return dataclasses.replace(note, signatures=kept)
 
 
-def test_every_participant_and_an_independent_witness_must_have_cosigned():
+def test_every_participant_and_an_independent_witness_must_have_cosigned() -> None:
     for node in NODES:
         world = World()
         world.note = lines(world.note, drop=(node,))
@@ -227,7 +240,7 @@ def test_every_participant_and_an_independent_witness_must_have_cosigned():
     refused(world.receipt(), world.trust, "witness", "0 witness(es)")
 
 
-def test_hub_or_participant_keys_make_no_witness():
+def test_hub_or_participant_keys_make_no_witness() -> None:
     """The same cosignature under a witness's name does not count, whoever else's key made it."""
     for signer in ("hub", "node-ewr", "ewr-1", "stranger"):
         world = World()
@@ -238,7 +251,7 @@ def test_hub_or_participant_keys_make_no_witness():
         refused(world.receipt(), world.trust, "witness", "0 witness(es)")
 
 
-def test_the_witness_policy_of_the_trust_file_counts(honest):
+def test_the_witness_policy_of_the_trust_file_counts(honest: World) -> None:
     refused(honest.receipt(), honest.trust.model_copy(update={"witnesses_needed": 2}), "witness", "2 needed")
     world = World()
     bare = lines(world.note, keep=(ORIGIN,))
@@ -249,7 +262,7 @@ def test_the_witness_policy_of_the_trust_file_counts(honest):
     assert verify_receipt(world.receipt(), trust).cosigned.witnesses == ("witness-1", "witness-2")
 
 
-def test_cosignatures_of_another_history_do_not_carry_over():
+def test_cosignatures_of_another_history_do_not_carry_over() -> None:
     """The hub signs a second root for the same size: the cosignatures belong to the first."""
     world = World()
     forked = Checkpoint(ORIGIN, 5, digest(b"fork").encode()[:32]).sign(key("hub"))
@@ -257,7 +270,7 @@ def test_cosignatures_of_another_history_do_not_carry_over():
     refused(world.receipt(), world.trust, "inclusion")
 
 
-def test_a_cosignature_before_the_release_or_after_the_roster_is_refused():
+def test_a_cosignature_before_the_release_or_after_the_roster_is_refused() -> None:
     for at in (orders.NOW - DAY, orders.NOW + 400 * DAY):
         world = World()
         bare = lines(world.note, keep=(ORIGIN,))
@@ -267,7 +280,7 @@ def test_a_cosignature_before_the_release_or_after_the_roster_is_refused():
         refused(world.receipt(), world.trust, "witness", "cosigned before the release, or after")
 
 
-def test_only_the_pinned_root_and_origin_are_believed(honest):
+def test_only_the_pinned_root_and_origin_are_believed(honest: World) -> None:
     """A whole world of the attacker's own, perfectly signed: its keys come from the receipt and count for nothing."""
     own = RootKeys(keys=(key("evil").public.text,), threshold=1)
     evil = World(bend={"roster": orders.change(root=own)}, signer={"roster": (key("evil"),)})
@@ -276,7 +289,7 @@ def test_only_the_pinned_root_and_origin_are_believed(honest):
     refused(honest.receipt(), honest.trust.model_copy(update={"oldest_roster": 2}), "roster", "before version 2")
 
 
-def test_times_are_judged_by_the_roster_the_permit_and_now(honest):
+def test_times_are_judged_by_the_roster_the_permit_and_now(honest: World) -> None:
     refused(honest.receipt(), honest.trust, "time", now=orders.NOW - DAY)
     later = roster().expires + DAY
     assert verify_receipt(honest.receipt(), honest.trust, later)  # a receipt does not expire with its roster
@@ -286,7 +299,7 @@ def test_times_are_judged_by_the_roster_the_permit_and_now(honest):
     refused(world.receipt(), world.trust, "release", "outside the permit's time")
 
 
-def test_the_content_is_compared_under_its_salt(honest):
+def test_the_content_is_compared_under_its_salt(honest: World) -> None:
     receipt, trust = honest.receipt(), honest.trust
     for content, salt, words in (
         (CONTENT.replace(b"120", b"121"), SALT, "not what was released"),
@@ -299,13 +312,13 @@ def test_the_content_is_compared_under_its_salt(honest):
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"null", b"[" * 10_000, b"x" * (17 << 20)])
-def test_what_is_no_receipt_is_refused(honest, data):
+def test_what_is_no_receipt_is_refused(honest: World, data: bytes) -> None:
     refused(data, honest.trust, "receipt")
 
 
 @given(st.data())
 @settings(max_examples=150, deadline=None)
-def test_no_single_byte_can_change(data):
+def test_no_single_byte_can_change(data: st.DataObject) -> None:
     """Any other byte anywhere gives a typed refusal: nothing in a receipt is decoration."""
     world = CACHE.setdefault("world", World())
     whole = CACHE.setdefault("receipt", world.receipt())
@@ -315,10 +328,10 @@ def test_no_single_byte_can_change(data):
         verify_receipt(bytes((*whole[:at], new, *whole[at + 1 :])), world.trust)
 
 
-CACHE = {}
+CACHE: dict[str, Any] = {}
 
 
-def test_a_key_from_inside_the_receipt_is_never_used():
+def test_a_key_from_inside_the_receipt_is_never_used() -> None:
     """Swap a node's key in the roster for the attacker's: the root did not sign that."""
     world = World()
     plain = json.loads(world.receipt())
@@ -330,5 +343,5 @@ def test_a_key_from_inside_the_receipt_is_never_used():
     refused(canonical(plain), world.trust, "roster", "0 valid signature")
 
 
-def test_now_a_little_ahead_is_tolerated(honest):
+def test_now_a_little_ahead_is_tolerated(honest: World) -> None:
     assert verify_receipt(honest.receipt(), honest.trust, orders.NOW - timedelta(minutes=3))

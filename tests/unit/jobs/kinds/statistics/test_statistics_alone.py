@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.errors import DisclosureBlocked, ProtocolViolation
-from jobs.kinds.base import Incoming, Seat
+from jobs.kinds.base import Incoming, Seat, Send
 from jobs.kinds.statistics.gated import gate_own, read_gated
 from jobs.kinds.statistics.messages import (
     FLAGS,
@@ -81,6 +81,7 @@ def test_the_release_equals_that_of_the_joint_gate(passed: Any, small: Any, valu
     there = round_all(PLAN, PROFILE, passed, exact)
     assert read_gated(PLAN, PROFILE, passed, decode_numbers(CASE, body, int(passed.sum()))) == there
     output = REFEREE.advance(CASE, state, "values", 0, {NODE: body}).output
+    assert output is not None
     released = assemble(PLAN, {}, PROFILE, passed, there)
     assert (output.content, output.verdict) == (content_of(released.table), released.verdict)
 
@@ -129,6 +130,7 @@ def test_other_pairs_than_those_that_passed_here_are_not_opened() -> None:
         with pytest.raises(ProtocolViolation):
             party.receive(opens(encode_open(CASE, bent)))
     send, _ = party.receive(opens(say))  # the control
+    assert isinstance(send, Send)
     assert send.round == "values"
     with pytest.raises(ProtocolViolation):
         party.receive(opens(say))
@@ -219,6 +221,8 @@ def test_what_stands_behind_the_numbers_is_kept_for_the_commitment_and_not_sent(
     walk = alone()
     say, _ = walk.opened()
     send, _ = walk.parties[NODE].receive(opens(say))
+    assert isinstance(send, Send)
+    assert send.part is not None
     exact = str(EXACT[next(n for n, c in enumerate(PLAN.channels) if c.kind == "sum")][1])
     assert exact.encode() in send.part
     assert exact.encode() not in send.body

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from jobs.disclosure.part import PartVerdict
 from jobs.errors import DisclosureBlocked, ProtocolViolation
-from jobs.kinds.base import Case, Done, Incoming, Seat
+from jobs.kinds.base import Case, Done, Incoming, Seat, Send
 from jobs.kinds.statistics.messages import (
     FLAGS,
     VALUES,
@@ -97,11 +97,12 @@ def test_only_what_nobody_flags_and_somebody_has_is_opened_and_sums_are_exact(
         (channel, cell)
         for aggregate, row in zip(plan.aggregates, passed, strict=True)
         for channel in aggregate.channels
-        for cell in np.flatnonzero(row)
+        for cell in map(int, np.flatnonzero(row))
     }
     for node, body in bodies.items():
         REFEREE.check(case, state, "values", 0, node, body)
     output = REFEREE.advance(case, state, "values", 0, bodies).output
+    assert output is not None
     released = assemble(plan, {}, PROFILE, passed, round_all(plan, PROFILE, passed, expected))
     assert output.content == content_of(released.table)
     assert (output.released, output.metered) == (int(passed.sum()), {"cells": int(passed.sum())})
@@ -129,7 +130,9 @@ def test_a_pair_that_this_node_flagged_is_never_opened_whatever_the_hub_says() -
         with pytest.raises(ProtocolViolation, match="flagged"):
             party.receive(opens(encode_open(CASES[0], bent)))
     send, done = party.receive(opens(say))  # the control: what was refused has changed nothing
-    assert (send.round, isinstance(done, Done)) == ("values", True)
+    assert isinstance(send, Send)
+    assert isinstance(done, Done)
+    assert send.round == "values"
 
 
 def test_one_opening_one_message() -> None:
@@ -154,6 +157,8 @@ def test_what_is_sent_is_metered_and_recorded_by_pair_and_not_by_value() -> None
     walk = walked()
     say, _ = walk.opened()
     send, _ = walk.parties["node-a"].receive(opens(say))
+    assert isinstance(send, Send)
+    assert send.part is not None
     assert send.metered == {"cells": 6}
     assert send.record["count"] == 6
     assert walk.flags["node-a"].record["failed"]["min_group"] == 0
