@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from jobs.disclosure.profile import load_profile
 from jobs.documents import (
+    Commitment,
     DataScope,
     ExactVersion,
+    Grant,
     OutputRule,
     ParameterRule,
     Period,
+    Permit,
     Revocation,
     SigningKey,
     VersionSeries,
@@ -31,23 +37,23 @@ OTHER = digest(b"something else")
 STRANGER = SigningKey.from_seed(bytes(range(32)))
 
 
-def change(**fields):
+def change(**fields: Any) -> Callable[..., Any]:
     return lambda document: document.model_copy(update=fields)
 
 
-def scope(**fields):
+def scope(**fields: Any) -> Callable[..., Any]:
     return lambda grant: grant.model_copy(update={"data": (grant.data[0].model_copy(update=fields),)})
 
 
-def use(**fields):
-    def bend(permit):
+def use(**fields: Any) -> Callable[..., Any]:
+    def bend(permit: Permit) -> Permit:
         data = tuple(item.model_copy(update=fields) if item.node == NODE else item for item in permit.data)
         return permit.model_copy(update={"data": data})
 
     return bend
 
 
-def everywhere(name, bend):
+def everywhere(name: str, bend: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
     return {f"{name}:{owner}": bend for owner in ("ewr", "jfk", "lga")}
 
 
@@ -131,38 +137,38 @@ CASES = {
 }
 
 
-def ahead(permit, seconds):
+def ahead(permit: Permit, seconds: int) -> Permit:
     shift = timedelta(seconds=seconds)
     times = {name: getattr(permit, name) + shift for name in ("issued_at", "deadline")}
     return permit.model_copy(update={**times, "expires_at": permit.expires_at + abs(shift)})
 
 
-def past(permit):
+def past(permit: Permit) -> dict[str, datetime]:
     shift = timedelta(seconds=250)
     return {"issued_at": permit.issued_at - shift, "expires_at": permit.issued_at - timedelta(seconds=1)}
 
 
-def reverse(permit):
+def reverse(permit: Permit) -> Permit:
     return permit.model_copy(update={"participants": permit.participants[::-1]})
 
 
-def unknown(permit):
+def unknown(permit: Permit) -> Permit:
     own = tuple(item for item in permit.data if item.node == NODE)
     return permit.model_copy(update={"participants": (NODE, "node-x"), "data": own})
 
 
-def over(document):
+def over(document: Commitment | Grant) -> Commitment | Grant:
     period = Period(start=document.issued, end=document.issued + timedelta(hours=1))
     return document.model_copy(update={"period": period})
 
 
-def series(grant):
+def series(grant: Grant) -> Grant:
     version = VersionSeries(schema_digest=OTHER, frequency="other", until=grant.period.end)
     return grant.model_copy(update={"data": (DataScope(**{**dict(grant.data[0]), "version": version}),)})
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory):
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
     """One node for all refusals: none of them may change it."""
     made = Federation(tmp_path_factory.mktemp("node"), owners=("ewr",))
     yield made
@@ -170,7 +176,7 @@ def node(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_wrong_order_is_refused_and_changes_nothing(node, name):
+def test_a_wrong_order_is_refused_and_changes_nothing(node: Federation, name: str) -> None:
     code, wrong = CASES[name]
     signer = {k: (key(v),) if isinstance(v, str) else v for k, v in wrong.get("signer", {}).items()}
     documents = Documents(nonce=digest(name.encode())[7:], job=f"job-{len(name)}", **{**wrong, "signer": signer})
@@ -180,7 +186,7 @@ def test_a_wrong_order_is_refused_and_changes_nothing(node, name):
     check_untouched(node)
 
 
-def check_untouched(federation):
+def check_untouched(federation: Federation) -> None:
     assert federation.rows(NODE, jobs) == []
     assert federation.rows(NODE, ledger) == []
     assert federation.rows(NODE, record) == []
@@ -189,7 +195,7 @@ def check_untouched(federation):
 
 
 @pytest.mark.parametrize("bend", ["no grant", "no permit", "grants as text", "a foreign grant more"])
-def test_an_order_that_is_put_together_wrongly_is_refused(node, bend):
+def test_an_order_that_is_put_together_wrongly_is_refused(node: Federation, bend: str) -> None:
     documents = Documents(nonce=digest(bend.encode())[7:])
     body, before = documents.body, len(node.hub.posted)
     match bend:
@@ -208,7 +214,7 @@ def test_an_order_that_is_put_together_wrongly_is_refused(node, bend):
     check_untouched(node)
 
 
-def test_a_roster_below_the_pinned_version_is_refused(tmp_path):
+def test_a_roster_below_the_pinned_version_is_refused(tmp_path: Path) -> None:
     from jobs.errors import RosterRollback
     from sandbox.keys import Trust
     from sandbox.node.state import NodeState
@@ -220,7 +226,7 @@ def test_a_roster_below_the_pinned_version_is_refused(tmp_path):
     state.close()
 
 
-def test_a_right_order_is_accepted_at_the_edge_of_the_clock_skew(federation):
+def test_a_right_order_is_accepted_at_the_edge_of_the_clock_skew(federation: Federation) -> None:
     federation.clock.pass_(minutes=-5)
     federation.hub.order(Documents())
     federation.answer(NODE)
@@ -228,7 +234,7 @@ def test_a_right_order_is_accepted_at_the_edge_of_the_clock_skew(federation):
     assert federation.ledger(NODE) == {"grant": (1, "reserved"), "cells": (8, "reserved")}
 
 
-def test_a_used_nonce_is_refused_under_another_permit(federation):
+def test_a_used_nonce_is_refused_under_another_permit(federation: Federation) -> None:
     federation.runners[NODE].gate.clear()  # nothing but the key leaves, and the log shows it
     federation.hub.order(Documents())
     federation.drive(lambda: [row.proven for row in federation.rows(NODE, outbox)][:1] == [True])
@@ -237,7 +243,7 @@ def test_a_used_nonce_is_refused_under_another_permit(federation):
     assert len(federation.rows(NODE, jobs)) == 1
 
 
-def test_the_same_permit_again_is_not_answered_a_second_time(federation):
+def test_the_same_permit_again_is_not_answered_a_second_time(federation: Federation) -> None:
     documents = Documents()
     federation.hub.order(documents)
     federation.answer(NODE)
@@ -247,7 +253,7 @@ def test_the_same_permit_again_is_not_answered_a_second_time(federation):
     assert len(federation.rows(NODE, jobs)) == 1
 
 
-def test_a_permit_that_was_refused_stays_refused(federation):
+def test_a_permit_that_was_refused_stays_refused(federation: Federation) -> None:
     documents = Documents()
     federation[NODE].context.config = federation[NODE].context.config.model_copy(
         update={"denied_columns": ("flights.delay",)}
@@ -260,7 +266,7 @@ def test_a_permit_that_was_refused_stays_refused(federation):
     assert federation.outbox(NODE) == ["stop"]
 
 
-def test_a_grant_runs_as_often_as_it_says(federation):
+def test_a_grant_runs_as_often_as_it_says(federation: Federation) -> None:
     once = {"bend": {"grant:ewr": change(runs=1)}}
     federation.hub.order(Documents(**once))
     federation.drive(lambda: federation.hub.totals is not None)
@@ -270,7 +276,7 @@ def test_a_grant_runs_as_often_as_it_says(federation):
     assert len(federation.rows(NODE, jobs)) == 1
 
 
-def test_a_run_that_gave_nothing_away_does_not_count(federation):
+def test_a_run_that_gave_nothing_away_does_not_count(federation: Federation) -> None:
     once = {"bend": {"grant:ewr": change(runs=1)}}
     federation.hub.order(Documents(**once))
     federation.answer(NODE)
@@ -283,21 +289,21 @@ def test_a_run_that_gave_nothing_away_does_not_count(federation):
     federation.drive(lambda: len(federation.states(NODE)) == 2)
 
 
-def test_a_revoked_grant_runs_no_more(federation):
+def test_a_revoked_grant_runs_no_more(federation: Federation) -> None:
     documents = Documents()
     revoke(federation, documents.grants[0].digest)
     assert federation.refusal(NODE, documents.body) == "not-granted"
     check_untouched(federation)
 
 
-def revoke(federation, grant):
+def revoke(federation: Federation, grant: str) -> None:
     document = Revocation(id="r", owner="ewr", issued=NOW, grant=grant, reason="no longer")
     envelope = document.sign(key("ewr-3"))
     node = federation[NODE]
     node.revoke(verify_revocation(envelope, node.context.state.trusted.last))
 
 
-def test_data_that_was_registered_anew_voids_the_grant(federation):
+def test_data_that_was_registered_anew_voids_the_grant(federation: Federation) -> None:
     from dataclasses import replace
 
     state = federation[NODE].context.state
@@ -308,7 +314,7 @@ def test_data_that_was_registered_anew_voids_the_grant(federation):
     check_untouched(federation)
 
 
-def test_an_order_without_a_place_waits_and_has_the_next_one(tmp_path):
+def test_an_order_without_a_place_waits_and_has_the_next_one(tmp_path: Path) -> None:
     made = Federation(tmp_path, jobs_at_once=1)
     context = made[NODE].context
     context.config = context.config.model_copy(update={"log_patience_s": 10.0})
@@ -330,7 +336,7 @@ def test_an_order_without_a_place_waits_and_has_the_next_one(tmp_path):
         made.close()
 
 
-def test_an_order_that_waits_is_taken_up_after_a_restart(tmp_path):
+def test_an_order_that_waits_is_taken_up_after_a_restart(tmp_path: Path) -> None:
     made = Federation(tmp_path, jobs_at_once=1)
     try:
         made.runners[NODE].gate.clear()
@@ -349,7 +355,7 @@ def test_an_order_that_waits_is_taken_up_after_a_restart(tmp_path):
         made.close()
 
 
-def test_no_new_job_until_earlier_messages_are_in_the_log(federation):
+def test_no_new_job_until_earlier_messages_are_in_the_log(federation: Federation) -> None:
     federation.hub.log = False
     federation.hub.order(Documents())
     federation.drive(lambda: "key" in federation.hub.rounds(NODE))
@@ -357,17 +363,17 @@ def test_no_new_job_until_earlier_messages_are_in_the_log(federation):
     assert len(federation.rows(NODE, jobs)) == 1
 
 
-def test_an_order_that_breaks_the_node_is_refused_like_any_other(federation):
+def test_an_order_that_breaks_the_node_is_refused_like_any_other(federation: Federation) -> None:
     federation[NODE].context.rng = lambda size: 1 / 0
     assert federation.refusal(NODE, Documents().body) == "unavailable"
     check_untouched(federation)
 
 
-def test_the_profile_of_the_orders_is_the_shipped_one():
+def test_the_profile_of_the_orders_is_the_shipped_one() -> None:
     assert load_profile("standard@1").digest == RULE.digest  # else every refusal above could be about it
 
 
-def test_nonces_are_kept_when_the_job_is_over(federation):
+def test_nonces_are_kept_when_the_job_is_over(federation: Federation) -> None:
     federation.hub.order(Documents())
     federation.drive(lambda: federation.hub.totals is not None)
     federation.settle()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from jobs.documents import Envelope, Period, Release, SentRecord, SigningKey, digest
+from jobs.documents import Commitment, Envelope, Grant, Period, Release, SentRecord, SigningKey, digest
 from jobs.documents.message import Stop
 from sandbox.errors import IntegrityFailure, NotFound
 from sandbox.node.alarms import ALTERED, MISLED, UNRELEASED, acknowledge, alarm_list, check_quiet, raise_alarm
 from sandbox.node.control import Control, ask
 from sandbox.node.tables import outbox
+from tests.support.joint_nodes import Federation
 from tests.support.orders import NOW, Documents
 from tests.support.signed import key
 
@@ -19,7 +21,7 @@ NODE, PEER = "node-ewr", "node-jfk"
 STRANGER = SigningKey.from_seed(bytes(range(32)))
 
 
-def until_sent(federation, **changed):
+def until_sent(federation: Federation, **changed: Any) -> Documents:
     """Everybody's numbers have left; the hub says nothing of it."""
     federation.hub.hold.add("sent")
     documents = Documents(**changed)
@@ -28,18 +30,18 @@ def until_sent(federation, **changed):
     return documents
 
 
-def stop_of(documents, node=PEER, signer=None, **changed) -> Envelope:
+def stop_of(documents: Documents, node: str = PEER, signer: SigningKey | None = None, **changed: Any) -> Envelope:
     word = Stop(
         node=node, permit=documents.permit.digest, nonce=documents.nonce, bound=False, code="timeout", advice="late"
     )
     return word.model_copy(update=changed).sign(signer or key(node))
 
 
-def ended(federation, code="cancelled"):
+def ended(federation: Federation, code: str = "cancelled") -> None:
     federation.drive(lambda: federation.states(NODE) == [("failed", code)])
 
 
-def proven(federation):
+def proven(federation: Federation) -> None:
     """The log shows all that left, so nothing but an alarm is in the way of the next job."""
     federation.drive(lambda: all(row.proven for row in federation.rows(NODE, outbox)))
 
@@ -47,7 +49,7 @@ def proven(federation):
 # --- sent, and no release -------------------------------------------------------------------------------------------
 
 
-def test_numbers_that_left_without_a_release_stop_the_node_until_its_owner_has_looked(federation):
+def test_numbers_that_left_without_a_release_stop_the_node_until_its_owner_has_looked(federation: Federation) -> None:
     until_sent(federation)
     federation.hub.abort(NODE, "job-1")
     ended(federation)
@@ -72,7 +74,7 @@ def test_numbers_that_left_without_a_release_stop_the_node_until_its_owner_has_l
     assert federation.states(NODE)[-1] == ("open", None)
 
 
-def test_an_alarm_outlives_the_process(federation):
+def test_an_alarm_outlives_the_process(federation: Federation) -> None:
     until_sent(federation)
     federation.hub.abort(NODE, "job-1")
     ended(federation)
@@ -81,7 +83,7 @@ def test_an_alarm_outlives_the_process(federation):
     assert federation.refusal(NODE, Documents(nonce="cd" * 32, job="job-2").body) == "integrity-failure"
 
 
-def test_before_its_numbers_left_a_node_is_not_alarmed(federation):
+def test_before_its_numbers_left_a_node_is_not_alarmed(federation: Federation) -> None:
     """The control: flags have left, pass bits are out, and nothing was opened."""
     federation.hub.hold.add("flags")
     federation.hub.order(Documents())
@@ -91,7 +93,7 @@ def test_before_its_numbers_left_a_node_is_not_alarmed(federation):
     assert federation.alarms(NODE) == []
 
 
-def test_another_participant_that_stopped_in_time_explains_it(federation):
+def test_another_participant_that_stopped_in_time_explains_it(federation: Federation) -> None:
     documents = until_sent(federation)
     federation.hub.abort(NODE, "job-1", "node-stopped", stop_of(documents))
     ended(federation, "node-stopped")
@@ -110,14 +112,14 @@ EXCUSES = {
 
 
 @pytest.mark.parametrize("name", EXCUSES)
-def test_an_excuse_that_does_not_hold_explains_nothing(federation, name):
+def test_an_excuse_that_does_not_hold_explains_nothing(federation: Federation, name: str) -> None:
     documents = until_sent(federation)
     federation.hub.abort(NODE, "job-1", "node-stopped", EXCUSES[name](documents))
     ended(federation, "node-stopped")
     assert federation.alarms(NODE) == [UNRELEASED]
 
 
-def test_a_hub_that_is_silent_after_the_numbers_left_is_an_alarm_that_the_node_signs(federation):
+def test_a_hub_that_is_silent_after_the_numbers_left_is_an_alarm_that_the_node_signs(federation: Federation) -> None:
     until_sent(federation)
     federation.hub.away |= {PEER, "node-lga"}  # theirs would come first
     federation.clock.pass_(minutes=31, seconds=1)
@@ -129,7 +131,7 @@ def test_a_hub_that_is_silent_after_the_numbers_left_is_an_alarm_that_the_node_s
 
 
 @pytest.mark.parametrize("explained", [False, True])
-def test_it_is_the_same_after_a_restart(federation, explained):
+def test_it_is_the_same_after_a_restart(federation: Federation, explained: bool) -> None:
     documents = until_sent(federation)
     with federation[NODE]._lock:
         federation[NODE]._runs.clear()
@@ -142,24 +144,33 @@ def test_it_is_the_same_after_a_restart(federation, explained):
 # --- released, and another story ------------------------------------------------------------------------------------
 
 
-def resigned(item, **changed):
+def resigned(item: dict[str, list[dict[str, str]] | str], **changed: Any) -> dict[str, list[dict[str, str]] | str]:
     """A participant's record, changed and signed by that participant once more: it tells two stories."""
     record = SentRecord.open(Envelope.from_json(item)).model_copy(update=changed)
     return record.sign(key(record.node)).to_json()
 
 
-def rereleased(body, signer="hub", **changed):
+def rereleased(
+    body: dict[str, dict[str, list[dict[Any, Any]] | str] | list[dict[str, list[Any] | str]]],
+    signer: str = "hub",
+    **changed: Any,
+) -> dict[str, dict[str, list[dict[Any, Any]] | str] | list[dict[str, list[Any] | str]]]:
     release = Release.open(Envelope.from_json(body["release"])).model_copy(update=changed)
     return {**body, "release": release.sign(key(signer)).to_json()}
 
 
-def with_sent(body, sent):
+def with_sent(
+    body: dict[str, dict[str, list[dict[Any, Any]] | str] | list[dict[str, list[Any] | str]]],
+    sent: list[dict[str, list[dict[Any, Any]] | str]],
+) -> dict[str, dict[str, list[dict[Any, Any]] | str] | list[dict[str, list[Any] | str]]]:
     """Other records, and a release that rests on them."""
     digests = tuple(Envelope.from_json(item).digest for item in sent)
     return {**rereleased(body, sent=digests), "sent": sent}
 
 
-def peer_changed(body, **changed):
+def peer_changed(
+    body: dict[str, dict[str, list[dict[Any, Any]] | str] | list[dict[str, list[Any] | str]]], **changed: Any
+) -> dict[str, dict[str, list[dict[Any, Any]] | str] | list[dict[str, list[Any] | str]]]:
     sent = [item if place != 1 else resigned(item, **changed) for place, item in enumerate(body["sent"])]
     return with_sent(body, sent)
 
@@ -187,7 +198,9 @@ STORIES = {
 
 @pytest.mark.parametrize("restarted", [False, True])
 @pytest.mark.parametrize("name", STORIES)
-def test_a_release_that_does_not_agree_with_what_was_signed_is_an_alarm(federation, name, restarted):
+def test_a_release_that_does_not_agree_with_what_was_signed_is_an_alarm(
+    federation: Federation, name: str, restarted: bool
+) -> None:
     code, bend = STORIES[name]
     until_sent(federation)
     if restarted:
@@ -201,7 +214,7 @@ def test_a_release_that_does_not_agree_with_what_was_signed_is_an_alarm(federati
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-def test_a_release_that_agrees_is_none(federation, restarted):
+def test_a_release_that_agrees_is_none(federation: Federation, restarted: bool) -> None:
     """The control of the test above."""
     until_sent(federation)
     if restarted:
@@ -218,10 +231,12 @@ def test_a_release_that_agrees_is_none(federation, restarted):
 
 @pytest.mark.parametrize("over", [False, True])
 @pytest.mark.parametrize("what", ["grant:ewr", "commitment"])
-def test_what_is_over_between_flags_and_values_lets_nothing_leave(federation, what, over):
+def test_what_is_over_between_flags_and_values_lets_nothing_leave(
+    federation: Federation, what: str, over: bool
+) -> None:
     """``over`` False is the control: a minute before the end the numbers leave."""
 
-    def ends(document):
+    def ends(document: Commitment | Grant) -> Commitment | Grant:
         period = Period(start=document.period.start, end=NOW + timedelta(minutes=10))
         return document.model_copy(update={"period": period})
 
@@ -246,7 +261,7 @@ def test_what_is_over_between_flags_and_values_lets_nothing_leave(federation, wh
 # --- the table ------------------------------------------------------------------------------------------------------
 
 
-def test_an_alarm_is_raised_once_for_each_code_of_a_job_and_stands_until_acknowledged(federation):
+def test_an_alarm_is_raised_once_for_each_code_of_a_job_and_stands_until_acknowledged(federation: Federation) -> None:
     state, at = federation[NODE].context.state, "2026-11-21T08:00:00Z"
     with state.write() as connection:
         check_quiet(connection)

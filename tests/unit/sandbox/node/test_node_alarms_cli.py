@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sandbox.cli.main import app
 from sandbox.errors import Rejected
 from sandbox.node.alarms import ALTERED, MISLED, UNRELEASED, check_quiet, raise_alarm
 from sandbox.node.control import Control
+from tests.support.joint_nodes import Federation
 
 NODE = "node-ewr"
 AT = "2026-11-21T08:00:00Z"
@@ -37,7 +39,7 @@ class Owner:
 
 
 @pytest.fixture
-def owner(federation, tmp_path: Path):
+def owner(federation: Federation, tmp_path: Path) -> Iterator[Owner]:
     node = federation[NODE]
     control = Control(node)
     control.start()
@@ -49,18 +51,18 @@ def owner(federation, tmp_path: Path):
     control.stop()
 
 
-def alarm(federation, code: str, job: str) -> None:
+def alarm(federation: Federation, code: str, job: str) -> None:
     with federation[NODE].context.state.write() as connection:
         raise_alarm(connection, job, f"permit of {job}", code, f"what happened to {job}", AT)
 
 
-def test_a_quiet_node_says_so_and_answers_scripts_with_success(owner) -> None:
+def test_a_quiet_node_says_so_and_answers_scripts_with_success(owner: Owner) -> None:
     assert "no alarm stands" in owner("alarms")
     assert owner.json("alarms") == []
     assert "alarm(s)" not in owner("status")
 
 
-def test_alarms_say_what_when_and_what_next_until_each_is_acknowledged(federation, owner) -> None:
+def test_alarms_say_what_when_and_what_next_until_each_is_acknowledged(federation: Federation, owner: Owner) -> None:
     for code, job in ((UNRELEASED, "job-1"), (MISLED, "job-2")):
         alarm(federation, code, job)
     said = owner("alarms", code=1)
@@ -78,7 +80,9 @@ def test_alarms_say_what_when_and_what_next_until_each_is_acknowledged(federatio
         check_quiet(connection)
 
 
-def test_seeing_it_twice_keeps_the_first_time_and_other_numbers_are_refused(federation, owner) -> None:
+def test_seeing_it_twice_keeps_the_first_time_and_other_numbers_are_refused(
+    federation: Federation, owner: Owner
+) -> None:
     alarm(federation, ALTERED, "job-1")
     owner("acknowledge", "1")
     (first,) = owner.json("alarms", "--all")
@@ -89,7 +93,7 @@ def test_seeing_it_twice_keeps_the_first_time_and_other_numbers_are_refused(fede
         owner("acknowledge", "7")
 
 
-def test_what_an_alarm_says_cannot_forge_a_line(federation, owner) -> None:
+def test_what_an_alarm_says_cannot_forge_a_line(federation: Federation, owner: Owner) -> None:
     with federation[NODE].context.state.write() as connection:
         raise_alarm(connection, "job-1", "p", MISLED, "code (x\nno alarm stands\x1b[2K)", AT)
     said = owner("alarms", code=1)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import insert
@@ -11,6 +14,7 @@ from jobs.documents import Envelope, OutboxRecord, Revocation, verify_outbox_rec
 from sandbox.errors import Unavailable
 from sandbox.node.control import Control, ask
 from sandbox.node.tables import outbox
+from tests.support.joint_nodes import Federation
 from tests.support.orders import NOW, ORIGIN, Documents, version
 from tests.support.signed import key
 
@@ -18,7 +22,7 @@ NODE = "node-ewr"
 
 
 @pytest.fixture
-def control(federation):
+def control(federation: Federation) -> Iterator[Control]:
     made = Control(federation[NODE])
     made.start()
     yield made
@@ -26,27 +30,27 @@ def control(federation):
 
 
 @pytest.fixture
-def command(federation, control):
+def command(federation: Federation, control: Control) -> Callable[..., Any]:
     folder = federation[NODE].context.config.state_dir
     return lambda **fields: ask(folder, fields)
 
 
-def revocation(grant, owner="ewr", signer="ewr-2"):
+def revocation(grant: str, owner: str = "ewr", signer: str = "ewr-2") -> dict[str, list[dict[str, str]] | str]:
     document = Revocation(id="r", owner=owner, issued=NOW, grant=grant, reason="no longer")
     return document.sign(key(signer)).to_json()
 
 
-def test_the_socket_is_the_owners_alone(federation, control):
+def test_the_socket_is_the_owners_alone(federation: Federation, control: Control) -> None:
     socket = federation[NODE].context.config.state_dir / "control.sock"
     assert stat.S_IMODE(socket.stat().st_mode) == 0o600
 
 
-def test_a_folder_without_a_node_says_so(tmp_path):
+def test_a_folder_without_a_node_says_so(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="no node is running"):
         ask(tmp_path, {"do": "status"})
 
 
-def test_status(federation, command):
+def test_status(federation: Federation, command: Callable[..., Any]) -> None:
     federation.runners[NODE].gate.clear()
     federation.hub.order(Documents())
     federation.answer(NODE)
@@ -58,7 +62,7 @@ def test_status(federation, command):
     assert (answer["log_failure"], answer["log_evidence"]) == (None, [])
 
 
-def test_status_shows_evidence_against_the_log(federation, command):
+def test_status_shows_evidence_against_the_log(federation: Federation, command: Callable[..., Any]) -> None:
     from sandbox.audit import Checkpoint, LogEntry
     from sandbox.errors import LogForked
 
@@ -74,7 +78,9 @@ def test_status_shows_evidence_against_the_log(federation, command):
 
 
 @pytest.mark.parametrize("state", ["waiting for keys", "scanning", "flags sent"])
-def test_a_revocation_stops_a_running_job_at_once(federation, command, state):
+def test_a_revocation_stops_a_running_job_at_once(
+    federation: Federation, command: Callable[..., Any], state: str
+) -> None:
     documents = Documents()
     federation.hub.hold |= {"waiting for keys": {"key"}, "scanning": set(), "flags sent": {"flags"}}[state]
     if state == "scanning":
@@ -94,7 +100,9 @@ def test_a_revocation_stops_a_running_job_at_once(federation, command, state):
     assert federation.ledger(NODE)["grant"] == (1, "committed" if state == "flags sent" else "refunded")
 
 
-def test_a_revocation_after_the_values_leaves_the_job_to_the_hub(federation, command):
+def test_a_revocation_after_the_values_leaves_the_job_to_the_hub(
+    federation: Federation, command: Callable[..., Any]
+) -> None:
     documents = Documents()
     federation.hub.hold.add("sent")
     federation.hub.order(documents)
@@ -104,7 +112,7 @@ def test_a_revocation_after_the_values_leaves_the_job_to_the_hub(federation, com
     federation.drive(lambda: federation.states(NODE) == [("finished", None)])
 
 
-def test_a_revocation_through_the_hub_is_obeyed_if_the_owner_signed_it(federation):
+def test_a_revocation_through_the_hub_is_obeyed_if_the_owner_signed_it(federation: Federation) -> None:
     documents = Documents()
     federation.hub.hold.add("flags")
     federation.hub.order(documents)
@@ -118,7 +126,7 @@ def test_a_revocation_through_the_hub_is_obeyed_if_the_owner_signed_it(federatio
     federation.drive(lambda: federation.states(NODE) == [("failed", "not-granted")])
 
 
-def test_another_owner_cannot_revoke_here_though_the_hub_relays_it(federation):
+def test_another_owner_cannot_revoke_here_though_the_hub_relays_it(federation: Federation) -> None:
     """JFK, a true owner, revokes EWR's grant in its own name, and the hub lays it into EWR's inbox."""
     documents = Documents()
     federation.hub.hold.add("flags")
@@ -134,7 +142,9 @@ def test_another_owner_cannot_revoke_here_though_the_hub_relays_it(federation):
     federation.drive(lambda: federation.states(NODE) == [("failed", "not-granted")])
 
 
-def test_a_grant_of_another_owner_is_not_revoked_here_by_mistake(federation, command):
+def test_a_grant_of_another_owner_is_not_revoked_here_by_mistake(
+    federation: Federation, command: Callable[..., Any]
+) -> None:
     """EWR takes the digest of JFK's grant for its own: told so, instead of believing that something was stopped."""
     documents = Documents()
     federation.hub.hold.add("flags")
@@ -149,7 +159,7 @@ def test_a_grant_of_another_owner_is_not_revoked_here_by_mistake(federation, com
     federation.drive(lambda: federation.states(NODE) == [("failed", "not-granted")])
 
 
-def test_a_revocation_is_kept_once_and_must_be_this_owners(federation, command):
+def test_a_revocation_is_kept_once_and_must_be_this_owners(federation: Federation, command: Callable[..., Any]) -> None:
     grant = Documents().grants[0].digest
     assert command(do="revoke", revocation=revocation(grant))["new"] is True
     assert command(do="revoke", revocation=revocation(grant))["new"] is False
@@ -158,7 +168,7 @@ def test_a_revocation_is_kept_once_and_must_be_this_owners(federation, command):
     assert command(do="revoke", revocation="all of them")["code"] == "bad-document"
 
 
-def test_what_left_and_its_signed_list(federation, command):
+def test_what_left_and_its_signed_list(federation: Federation, command: Callable[..., Any]) -> None:
     assert command(do="export")["code"] == "unavailable"
     federation.hub.order(Documents())
     federation.drive(lambda: federation.hub.totals is not None)
@@ -170,7 +180,7 @@ def test_what_left_and_its_signed_list(federation, command):
     assert answer["next"] is None
 
 
-def test_a_long_export_comes_in_pages_without_a_gap(federation, command):
+def test_a_long_export_comes_in_pages_without_a_gap(federation: Federation, command: Callable[..., Any]) -> None:
     rows = [
         {
             "permit": "sha256:" + f"{n:064x}", "round": "destroyed", "envelope": b"", "digest": "sha256:" + f"{n:064x}",
@@ -191,10 +201,10 @@ def test_a_long_export_comes_in_pages_without_a_gap(federation, command):
 
 
 @pytest.mark.parametrize("after", [-1, "1", True, 1.5])
-def test_an_export_after_nothing_sensible_is_refused(command, after):
+def test_an_export_after_nothing_sensible_is_refused(command: Callable[..., Any], after: Any) -> None:
     assert command(do="export", after=after)["code"] == "invalid-spec"
 
 
 @pytest.mark.parametrize("line", [b"", b"{", b"[]", b'{"do": 1}', b'"status"', b'{"do": "forget"}', b"\xff\n"])
-def test_what_is_no_command_is_refused(federation, line):
+def test_what_is_no_command_is_refused(federation: Federation, line: bytes) -> None:
     assert Control(federation[NODE]).answer(line)["code"] == "invalid-spec"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from jobs.documents import SigningKey
@@ -11,23 +13,25 @@ from sandbox.errors import BadLogSignature, BadProof, LogFailure, LogForked, Log
 from sandbox.log_link import Inclusion
 from sandbox.node.hub_port import HubAway, HubRefused
 from sandbox.node.tables import outbox
+from tests.support.joint_nodes import Federation
 from tests.support.orders import NOW, ORIGIN, Documents, roster
 from tests.support.signed import key
+from tests.support.toyhub import Hub, Port
 from tests.support.tree import Nodes
 
 NODE = "node-ewr"
 
 
-def grow(federation, number=3):
+def grow(federation: Federation, number: int = 3) -> None:
     for index in range(number):
         federation.hub.add(LogEntry(salt="00" * 32, event="test.happened", at=NOW, actor="hub", subject=f"s-{index}"))
 
 
-def step(federation):
+def step(federation: Federation) -> bool | None:
     return federation[NODE].follower.step(0)
 
 
-def test_a_growing_log_is_cosigned(federation):
+def test_a_growing_log_is_cosigned(federation: Federation) -> None:
     grow(federation)
     assert step(federation)
     grow(federation)
@@ -41,13 +45,13 @@ def test_a_growing_log_is_cosigned(federation):
     verify_cosignature(note, NoteKey(NODE, COSIGNATURE, key(NODE).public))
 
 
-def test_a_log_that_stands_still_is_cosigned_once(federation):
+def test_a_log_that_stands_still_is_cosigned_once(federation: Federation) -> None:
     grow(federation)
     assert [step(federation), step(federation), step(federation)] == [True, False, False]
     assert len(federation.hub.cosigned) == 1
 
 
-def test_a_cosignature_that_was_lost_is_made_again(federation):
+def test_a_cosignature_that_was_lost_is_made_again(federation: Federation) -> None:
     grow(federation)
     step(federation)
     federation.restart(NODE)  # the state was stored, the cosignature was not sent
@@ -55,7 +59,7 @@ def test_a_cosignature_that_was_lost_is_made_again(federation):
     assert [size for _, size, _ in federation.hub.cosigned] == [3]
 
 
-def test_a_cosignature_outlives_a_hub_that_is_away(federation):
+def test_a_cosignature_outlives_a_hub_that_is_away(federation: Federation) -> None:
     grow(federation)
     step(federation)
     federation.hub.away.add(NODE)
@@ -67,7 +71,7 @@ def test_a_cosignature_outlives_a_hub_that_is_away(federation):
     assert [size for _, size, _ in federation.hub.cosigned] == [3]
 
 
-def test_a_cosignature_that_was_refused_is_made_again_for_the_checkpoint_of_then(federation):
+def test_a_cosignature_that_was_refused_is_made_again_for_the_checkpoint_of_then(federation: Federation) -> None:
     grow(federation)
     step(federation)
     good, port = federation[NODE].context.hub, federation[NODE].context
@@ -82,17 +86,17 @@ def test_a_cosignature_that_was_refused_is_made_again_for_the_checkpoint_of_then
 
 
 class Refusing:
-    def __init__(self, port):
+    def __init__(self, port: Port) -> None:
         self._port = port
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: Any) -> Any:
         return getattr(self._port, name)
 
-    def follow(self, *asked):
+    def follow(self, *asked: Any) -> None:
         raise HubRefused("not-authenticated", "the token was revoked")
 
 
-def other_log(size):
+def other_log(size: int) -> bytes:
     """A second history under the hub's own key."""
     from sandbox.audit import append, root
 
@@ -103,7 +107,7 @@ def other_log(size):
 
 
 @pytest.mark.parametrize(("size", "error"), [(2, LogRolledBack), (3, LogForked), (5, LogForked)])
-def test_a_second_history_stops_the_node_for_good(federation, size, error):
+def test_a_second_history_stops_the_node_for_good(federation: Federation, size: int, error: type[Exception]) -> None:
     grow(federation)
     step(federation)
     shown = other_log(size)
@@ -126,7 +130,7 @@ def test_a_second_history_stops_the_node_for_good(federation, size, error):
     assert federation.hub.messages(NODE, "stop")[0].code == "integrity-failure"
 
 
-def test_a_running_job_sends_nothing_more_after_a_second_history(federation):
+def test_a_running_job_sends_nothing_more_after_a_second_history(federation: Federation) -> None:
     federation.hub.hold.add("flags")
     federation.hub.order(Documents())
     federation.drive(lambda: all("flags" in federation.hub.rounds(name) for name in federation.names))
@@ -141,7 +145,7 @@ def test_a_running_job_sends_nothing_more_after_a_second_history(federation):
 
 
 @pytest.mark.parametrize("how", ["garbage", "stranger", "foreign origin"])
-def test_a_note_that_the_hub_did_not_sign_convicts_nobody(federation, how):
+def test_a_note_that_the_hub_did_not_sign_convicts_nobody(federation: Federation, how: str) -> None:
     grow(federation)
     step(federation)
     stranger = SigningKey.from_seed(bytes(32))
@@ -157,7 +161,7 @@ def test_a_note_that_the_hub_did_not_sign_convicts_nobody(federation, how):
     assert len(federation.hub.cosigned) == 1
 
 
-def test_a_message_counts_as_logged_only_by_proof(federation):
+def test_a_message_counts_as_logged_only_by_proof(federation: Federation) -> None:
     federation.hub.log = False
     federation.hub.order(Documents())
     federation.drive(lambda: "key" in federation.hub.rounds(NODE))
@@ -165,7 +169,7 @@ def test_a_message_counts_as_logged_only_by_proof(federation):
     assert not any(row.proven for row in federation.rows(NODE, outbox))
 
 
-def withheld(federation):
+def withheld(federation: Federation) -> tuple[Hub, str]:
     """A message that left, and a log that does not name it as this node's."""
     grow(federation)
     federation.hub.log = False
@@ -174,12 +178,12 @@ def withheld(federation):
     return federation.hub, federation.rows(NODE, outbox)[0].digest
 
 
-def proof_of(hub, index, size):
+def proof_of(hub: Hub, index: int, size: int) -> Inclusion:
     return Inclusion(index, hub.leaves[index], tuple(prove_inclusion(hub.tree, index, size)))
 
 
 @pytest.mark.parametrize("actor", ["hub", "node:node-jfk"])
-def test_another_entry_proves_no_message(federation, actor):
+def test_another_entry_proves_no_message(federation: Federation, actor: str) -> None:
     hub, digest = withheld(federation)
     said = {"salt": "00" * 32, "event": "message.received", "at": NOW, "subject": "x", "digests": (digest,)}
     hub.add(LogEntry(actor=actor, **said))
@@ -191,7 +195,7 @@ def test_another_entry_proves_no_message(federation, actor):
     assert [row.proven for row in federation.rows(NODE, outbox)] == [True]
 
 
-def test_a_proof_that_does_not_hold_stops_the_node(federation):
+def test_a_proof_that_does_not_hold_stops_the_node(federation: Federation) -> None:
     hub, _ = withheld(federation)
     hub.inclusions = lambda names, size: (Inclusion(1, hub.leaves[0], proof_of(hub, 0, size).proof),)
     with pytest.raises(BadProof):
@@ -199,7 +203,7 @@ def test_a_proof_that_does_not_hold_stops_the_node(federation):
     assert federation[NODE].follower.failure is not None
 
 
-def test_a_new_hub_key_is_learnt_from_the_authority(federation):
+def test_a_new_hub_key_is_learnt_from_the_authority(federation: Federation) -> None:
     from jobs.documents import HubEntry
 
     grow(federation)
@@ -221,7 +225,7 @@ def test_a_new_hub_key_is_learnt_from_the_authority(federation):
     assert [size for _, size, _ in hub.cosigned] == [3, 6]
 
 
-def test_a_node_starts_again_when_the_chain_begins_with_older_rosters(federation):
+def test_a_node_starts_again_when_the_chain_begins_with_older_rosters(federation: Federation) -> None:
     from sandbox.node.serve import fetch_roster
 
     context = federation[NODE].context

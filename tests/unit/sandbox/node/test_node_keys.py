@@ -7,6 +7,8 @@ hears the key, whatever its scan is doing.
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -17,8 +19,10 @@ from jobs.kinds.statistics.messages import encode_key
 from jobs.kinds.statistics.referee import REFEREE
 from mpc.errors import IntegrityError
 from mpc.masks import MaskKey
+from tests.support.joint_nodes import Federation
 from tests.support.orders import Documents
 from tests.support.signed import key
+from tests.support.toyhub import Hub
 
 NODE, BAD = "node-ewr", "node-jfk"
 P = (1 << 255) - 19
@@ -32,10 +36,12 @@ LOW_ORDER = {
 """All canonical ones: RFC 7748 section 6.1, and the list of Bernstein's Curve25519 page."""
 
 
-def announced(hub, public):
+def announced(hub: Hub, public: bytes) -> Callable[..., Any]:
     """The bad participant signs what it announces, and the hub relays it."""
 
-    def bend(keys):
+    def bend(
+        keys: list[dict[str, dict[str, list[Any] | str] | str]],
+    ) -> list[dict[str, dict[str, list[Any] | str] | str]]:
         hub.away |= {BAD, "node-lga"}  # it is this node that must refuse, not the others before it
         shown = []
         for item in keys:
@@ -51,7 +57,7 @@ def announced(hub, public):
 
 
 @pytest.mark.parametrize("name", LOW_ORDER)
-def test_a_key_of_low_order_ends_the_job_while_the_scan_still_runs(federation, name):
+def test_a_key_of_low_order_ends_the_job_while_the_scan_still_runs(federation: Federation, name: str) -> None:
     federation.runners[NODE].gate.clear()
     federation.hub.bend_keys = announced(federation.hub, LOW_ORDER[name])
     federation.hub.order(Documents())
@@ -61,8 +67,10 @@ def test_a_key_of_low_order_ends_the_job_while_the_scan_still_runs(federation, n
     assert all(row[1] == "refunded" for row in federation.ledger(NODE).values())
 
 
-def test_a_key_that_two_participants_announce_ends_the_job_at_once(federation):
-    def bend(keys):
+def test_a_key_that_two_participants_announce_ends_the_job_at_once(federation: Federation) -> None:
+    def bend(
+        keys: list[dict[str, dict[str, list[Any] | str] | str]],
+    ) -> list[dict[str, dict[str, list[Any] | str] | str]]:
         body = next(k["body"] for k in keys if Header.open(Envelope.from_json(k["header"])).sender == "node-lga")
         public = base64.b64decode(body)[-32:]
         return announced(federation.hub, public)(keys)
@@ -74,7 +82,7 @@ def test_a_key_that_two_participants_announce_ends_the_job_at_once(federation):
     assert federation.outbox(NODE) == ["key", "stop", "destroyed"]
 
 
-def test_control_another_honest_key_keeps_the_job_open_until_the_scan_is_done(federation):
+def test_control_another_honest_key_keeps_the_job_open_until_the_scan_is_done(federation: Federation) -> None:
     """The same substitution with a good key: nothing is refused, so it was the key's order that ended the jobs above."""
     federation.runners[NODE].gate.clear()
     federation.hub.bend_keys = announced(federation.hub, MaskKey.generate().public)
@@ -88,7 +96,7 @@ def test_control_another_honest_key_keeps_the_job_open_until_the_scan_is_done(fe
 
 
 @pytest.mark.parametrize("name", LOW_ORDER)
-def test_the_hub_takes_no_key_of_low_order(federation, name):
+def test_the_hub_takes_no_key_of_low_order(federation: Federation, name: str) -> None:
     federation.hub.expect(Documents())
     case = federation.hub.now.case
     with pytest.raises(IntegrityError, match="low order"):

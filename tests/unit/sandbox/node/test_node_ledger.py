@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy import insert
+from sqlalchemy.engine.base import Connection, Engine
 
 from sandbox.errors import BudgetExceeded
 from sandbox.node import ledger
@@ -22,19 +24,19 @@ LIMIT = 20
 ACCOUNTS = ("grant a", "cells a")
 
 
-def engine_in(folder: Path):
+def engine_in(folder: Path) -> Engine:
     engine = open_engine(sqlite_url(folder / "node.sqlite"))
     migrate(engine)
     return engine
 
 
-def add_job(connection, permit: str) -> None:
+def add_job(connection: Connection, permit: str) -> None:
     row = {"permit": permit, "nonce": permit, "job": permit, "state": "open", "order": b"", "deadline": AT, "seen": 0}
     connection.execute(insert(jobs).values(**row, now_used=AT))
 
 
 @pytest.fixture
-def engine(tmp_path):
+def engine(tmp_path: Path) -> Iterator[Engine]:
     made = engine_in(tmp_path)
     yield made
     made.dispose()
@@ -44,7 +46,7 @@ def charges(amount: int) -> list[ledger.Charge]:
     return [ledger.Charge(account, amount, LIMIT, "used up") for account in ACCOUNTS]
 
 
-def test_a_charge_above_the_limit_writes_nothing(engine):
+def test_a_charge_above_the_limit_writes_nothing(engine: Engine) -> None:
     with writing(engine) as connection:
         add_job(connection, "one")
         wanted = [
@@ -56,7 +58,7 @@ def test_a_charge_above_the_limit_writes_nothing(engine):
         assert ledger.spent(connection, ACCOUNTS[0]) == 0
 
 
-def test_the_last_unit_may_be_spent_and_no_more(engine):
+def test_the_last_unit_may_be_spent_and_no_more(engine: Engine) -> None:
     with writing(engine) as connection:
         for name in ("one", "two"):
             add_job(connection, name)
@@ -65,7 +67,7 @@ def test_the_last_unit_may_be_spent_and_no_more(engine):
             ledger.reserve(connection, "two", charges(1), AT)
 
 
-def test_a_commit_may_lower_an_amount_and_never_raise_it(engine):
+def test_a_commit_may_lower_an_amount_and_never_raise_it(engine: Engine) -> None:
     with writing(engine) as connection:
         add_job(connection, "one")
         ledger.reserve(connection, "one", charges(5), AT)
@@ -73,7 +75,7 @@ def test_a_commit_may_lower_an_amount_and_never_raise_it(engine):
         assert [ledger.spent(connection, account) for account in ACCOUNTS] == [3, 5]
 
 
-def test_what_is_committed_is_not_given_back(engine):
+def test_what_is_committed_is_not_given_back(engine: Engine) -> None:
     with writing(engine) as connection:
         add_job(connection, "one")
         ledger.reserve(connection, "one", charges(5), AT)

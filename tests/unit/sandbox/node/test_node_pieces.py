@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sandbox.node.hub_port import HubAway, HubRefused
+from tests.support.joint_nodes import Federation
 from tests.support.orders import Documents
 
 NODE = "node-ewr"
 
 
-def apart(shown):
+def apart(
+    shown: list[dict[str, dict[str, list[Any] | str] | str]],
+) -> list[dict[str, dict[str, list[Any] | str] | None]]:
     """The same messages, their bodies to be fetched."""
     return [{**item, "body": None} for item in shown]
 
 
-def test_bodies_in_pieces_are_bodies(federation):
+def test_bodies_in_pieces_are_bodies(federation: Federation) -> None:
     federation.hub.bend_keys = apart
     federation.hub.order(Documents())
     federation.drive(lambda: all(federation.states(n) == [("finished", None)] for n in federation.names))
 
 
-def test_a_hub_that_is_away_for_a_moment_ends_no_job(federation):
+def test_a_hub_that_is_away_for_a_moment_ends_no_job(federation: Federation) -> None:
     federation.hub.bend_keys = apart
     federation.hub.faults = [HubAway("restarting")] * 4
     federation.hub.order(Documents())
@@ -29,7 +34,7 @@ def test_a_hub_that_is_away_for_a_moment_ends_no_job(federation):
     assert federation.hub.faults == []
 
 
-def test_a_hub_that_stays_away_ends_the_job_at_its_deadline(federation):
+def test_a_hub_that_stays_away_ends_the_job_at_its_deadline(federation: Federation) -> None:
     federation.hub.bend_keys = apart
     federation.hub.faults = [HubAway("gone")] * 1000
     documents = Documents()
@@ -42,7 +47,7 @@ def test_a_hub_that_stays_away_ends_the_job_at_its_deadline(federation):
     assert federation.ledger(NODE)["grant"] == (1, "refunded")
 
 
-def test_a_hub_that_relays_nothing_is_a_silent_hub(federation):
+def test_a_hub_that_relays_nothing_is_a_silent_hub(federation: Federation) -> None:
     federation.hub.bend_keys = lambda shown: []
     federation.hub.order(Documents())
     federation.drive(lambda: all(item == "messages" for item in last_items(federation)))
@@ -53,12 +58,12 @@ def test_a_hub_that_relays_nothing_is_a_silent_hub(federation):
     assert federation.ledger(NODE)["grant"] == (1, "refunded")
 
 
-def last_items(federation):
+def last_items(federation: Federation) -> list[str]:
     return [federation.hub.inboxes[name][-1].kind for name in federation.names]
 
 
 @pytest.mark.parametrize("gone", ["empty", "destroyed"])
-def test_what_is_gone_with_its_job_is_no_fault_of_the_hub(federation, gone):
+def test_what_is_gone_with_its_job_is_no_fault_of_the_hub(federation: Federation, gone: str) -> None:
     """The hub ended the job while this node was slow: it hears of the end next, and says nothing but that it is over."""
     documents = Documents()
     if gone == "empty":
@@ -76,7 +81,7 @@ def test_what_is_gone_with_its_job_is_no_fault_of_the_hub(federation, gone):
     assert all(federation.alarms(n) == [] for n in federation.names)
 
 
-def test_another_refusal_of_a_body_ends_the_job_typed(federation):
+def test_another_refusal_of_a_body_ends_the_job_typed(federation: Federation) -> None:
     federation.hub.bend_keys = apart
     federation.hub.faults = [HubRefused("not-permitted", "no")] * 3
     federation.hub.order(Documents())

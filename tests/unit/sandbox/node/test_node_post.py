@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.engine.row import Row
 from sqlalchemy.exc import IntegrityError
 
 from jobs.documents import digest
@@ -15,6 +17,7 @@ from sandbox.messages import INLINE_BYTES, write_message
 from sandbox.node.hub_port import HubAway, HubRefused
 from sandbox.node.post import Outbox
 from sandbox.node.tables import outbox
+from tests.support.joint_nodes import Federation
 from tests.support.signed import key
 
 NODE, AT = "node-ewr", "2026-11-21T08:00:00Z"
@@ -33,7 +36,7 @@ class Desk:
         self.refuse: dict[str, str] = {}
         """Digest of an envelope -> code."""
 
-    def post(self, messages) -> None:
+    def post(self, messages: list[Any]) -> None:
         self._reach("post")
         for envelope, _ in messages:
             if (code := self.refuse.get(digest(envelope.payload))) is not None:
@@ -63,11 +66,11 @@ def desk() -> Desk:
 
 
 @pytest.fixture
-def box(federation, desk) -> Outbox:
+def box(federation: Federation, desk: Desk) -> Outbox:
     return Outbox(NODE, key(NODE), federation[NODE].context.state, desk)
 
 
-def queue(box, body=b"body", sequence=0, permit="one"):
+def queue(box: Outbox, body: bytes = b"body", sequence: int = 0, permit: str = "one") -> str | None:
     """Store one message and return its digest."""
     message = write_message(
         key(NODE),
@@ -85,11 +88,11 @@ def queue(box, body=b"body", sequence=0, permit="one"):
     return message.digest
 
 
-def rows(federation):
+def rows(federation: Federation) -> list[Row]:
     return federation.rows(NODE, outbox)
 
 
-def test_a_large_body_goes_before_its_header_in_pieces(federation, box, desk):
+def test_a_large_body_goes_before_its_header_in_pieces(federation: Federation, box: Outbox, desk: Desk) -> None:
     small, large = queue(box), queue(box, LARGE, 1)
     assert box.post()
     assert desk.calls == ["upload"] * 3 + ["post"]
@@ -99,14 +102,16 @@ def test_a_large_body_goes_before_its_header_in_pieces(federation, box, desk):
 
 
 @pytest.mark.parametrize("body", [b"", bytes(INLINE_BYTES)])
-def test_a_body_of_at_most_one_piece_travels_with_its_header(box, desk, body):
+def test_a_body_of_at_most_one_piece_travels_with_its_header(box: Outbox, desk: Desk, body: bytes) -> None:
     name = queue(box, body)
     assert box.post()
     assert (desk.calls, desk.posts) == (["post"], [[(name, body)]])
 
 
 @pytest.mark.parametrize("calls", range(4))
-def test_a_hub_that_goes_away_on_the_way_gets_the_same_bytes_later(federation, box, desk, calls):
+def test_a_hub_that_goes_away_on_the_way_gets_the_same_bytes_later(
+    federation: Federation, box: Outbox, desk: Desk, calls: int
+) -> None:
     name = queue(box, LARGE)
     desk.away_after = calls
     assert not box.post()
@@ -118,7 +123,7 @@ def test_a_hub_that_goes_away_on_the_way_gets_the_same_bytes_later(federation, b
     assert rows(federation)[0].body is None
 
 
-def test_posts_are_of_one_job_in_order_and_bounded(box, desk):
+def test_posts_are_of_one_job_in_order_and_bounded(box: Outbox, desk: Desk) -> None:
     one = [queue(box, sequence=n) for n in range(11)]
     two = [queue(box, bytes(INLINE_BYTES), n, "two") for n in range(10)]
     assert box.post()
@@ -126,7 +131,9 @@ def test_posts_are_of_one_job_in_order_and_bounded(box, desk):
     assert desk.taken == one + two
 
 
-def test_a_refused_message_is_not_proven_not_resent_and_holds_up_no_other(federation, box, desk):
+def test_a_refused_message_is_not_proven_not_resent_and_holds_up_no_other(
+    federation: Federation, box: Outbox, desk: Desk
+) -> None:
     names = [queue(box, sequence=n) for n in range(3)]
     desk.refuse = {names[1]: "wrong-round"}
     assert box.post()
@@ -140,7 +147,7 @@ def test_a_refused_message_is_not_proven_not_resent_and_holds_up_no_other(federa
 
 
 @pytest.mark.parametrize("code", ["not-authenticated", "not-permitted", "token-expired"])
-def test_a_refusal_of_the_token_keeps_the_message(federation, box, desk, code):
+def test_a_refusal_of_the_token_keeps_the_message(federation: Federation, box: Outbox, desk: Desk, code: str) -> None:
     name = queue(box)
     desk.refuse = {name: code}
     assert not box.post()
@@ -150,21 +157,23 @@ def test_a_refusal_of_the_token_keeps_the_message(federation, box, desk, code):
     assert desk.taken == [name]
 
 
-def test_one_job_that_must_wait_holds_up_no_other(box, desk):
+def test_one_job_that_must_wait_holds_up_no_other(box: Outbox, desk: Desk) -> None:
     waiting, other = queue(box), queue(box, permit="two")
     desk.refuse = {waiting: "token-expired"}
     assert not box.post()
     assert desk.taken == [other]
 
 
-def test_there_is_no_second_message_for_a_place(federation, box):
+def test_there_is_no_second_message_for_a_place(federation: Federation, box: Outbox) -> None:
     queue(box)
     with pytest.raises(IntegrityError):
         queue(box, b"another")
     assert [bytes(row.body) for row in rows(federation)] == [b"body"]
 
 
-def test_what_was_posted_and_asked_for_again_is_the_same_envelope(federation, box, desk):
+def test_what_was_posted_and_asked_for_again_is_the_same_envelope(
+    federation: Federation, box: Outbox, desk: Desk
+) -> None:
     """The process died between the hub's answer and its own note of it."""
     name = queue(box)
     with box._state.write() as connection:
@@ -176,7 +185,7 @@ def test_what_was_posted_and_asked_for_again_is_the_same_envelope(federation, bo
     assert desk.taken == [name, name]
 
 
-def test_a_word_about_a_job_has_no_body(federation, box, desk):
+def test_a_word_about_a_job_has_no_body(federation: Federation, box: Outbox, desk: Desk) -> None:
     stop = Stop(node=NODE, permit=digest(b"one"), nonce="ab" * 32, bound=False, code="timeout", advice="late")
     with box._state.write() as connection:
         box.queue_stop(connection, stop, AT)
@@ -187,7 +196,9 @@ def test_a_word_about_a_job_has_no_body(federation, box, desk):
     assert (row.round, row.receiver, row.reveals, row.binding) == ("stop", "hub", False, False)
 
 
-def test_that_the_hub_has_a_message_is_written_with_the_next_transaction(federation, worlds, box, desk):
+def test_that_the_hub_has_a_message_is_written_with_the_next_transaction(
+    federation: Federation, worlds: Any, box: Any, desk: Any
+) -> None:
     """A crash before it sends the same bytes again, which is one message; without one nothing goes twice."""
     state = federation[NODE].context.state
     name = queue(box, worlds)
@@ -208,7 +219,7 @@ def test_that_the_hub_has_a_message_is_written_with_the_next_transaction(federat
     assert desk.taken == [name, name]
 
 
-def test_a_look_for_what_was_left_is_made_only_where_something_may_be(worlds, box, desk):
+def test_a_look_for_what_was_left_is_made_only_where_something_may_be(worlds: Any, box: Any, desk: Any) -> None:
     name = queue(box, worlds)
     desk.away_after = 0
     box.post_again()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,12 +12,13 @@ from jobs.documents import Envelope, digest
 from sandbox.node.alarms import ALTERED, UNRELEASED
 from sandbox.node.loop import Node
 from sandbox.node.tables import outbox
+from tests.support.joint_nodes import Federation
 from tests.support.orders import Documents
 
 NODE = "node-ewr"
 
 
-def check_one_message_per_round(federation):
+def check_one_message_per_round(federation: Federation) -> None:
     """Whatever was posted for a round is the same bytes each time, and what the outbox holds."""
     stored = {(r.permit, r.round, r.sequence, r.receiver): r.envelope for r in federation.rows(NODE, outbox)}
     posted: dict[str, set[bytes]] = {}
@@ -25,7 +29,7 @@ def check_one_message_per_round(federation):
     assert {next(iter(versions)) for versions in posted.values()} <= set(stored.values())
 
 
-def crash(federation) -> Node:
+def crash(federation: Federation) -> Node:
     """Leave the old node's threads behind, unheard, and start a new node on its folder."""
     old = federation[NODE]
     with old._lock:
@@ -33,7 +37,7 @@ def crash(federation) -> Node:
     return federation.restart(NODE)
 
 
-def test_after_the_key_was_stored_nothing_is_spent(federation):
+def test_after_the_key_was_stored_nothing_is_spent(federation: Federation) -> None:
     federation.hub.away.add(NODE)
     federation.runners[NODE].gate.clear()
     order_without_polling(federation)
@@ -49,7 +53,7 @@ def test_after_the_key_was_stored_nothing_is_spent(federation):
     check_one_message_per_round(federation)
 
 
-def order_without_polling(federation, node=NODE, **kwargs):
+def order_without_polling(federation: Federation, node: str = NODE, **kwargs: Any) -> Documents:
     """Hand the order to the node while the hub is away for it."""
     from sandbox.node.hub_port import Item
 
@@ -59,7 +63,7 @@ def order_without_polling(federation, node=NODE, **kwargs):
     return documents
 
 
-def test_after_the_flags_were_stored_the_charge_is_kept(federation):
+def test_after_the_flags_were_stored_the_charge_is_kept(federation: Federation) -> None:
     federation.hub.hold.add("flags")
     federation.hub.order(Documents())
     federation.drive(lambda: "flags" in federation.hub.rounds(NODE))
@@ -72,7 +76,7 @@ def test_after_the_flags_were_stored_the_charge_is_kept(federation):
     check_one_message_per_round(federation)
 
 
-def test_flags_that_were_stored_and_not_sent_are_sent_unchanged(federation):
+def test_flags_that_were_stored_and_not_sent_are_sent_unchanged(federation: Federation) -> None:
     federation.hub.order(Documents())
     federation.drive(lambda: all("key" in federation.hub.rounds(name) for name in federation.names))
     federation.runners[NODE].gate.clear()
@@ -90,12 +94,12 @@ def test_flags_that_were_stored_and_not_sent_are_sent_unchanged(federation):
     check_one_message_per_round(federation)
 
 
-def wait_for(federation, condition):
+def wait_for(federation: Federation, condition: Callable[..., Any]) -> None:
     """Drive on: threads of jobs need a moment."""
     federation.drive(condition)
 
 
-def test_after_the_values_the_restarted_node_waits_for_the_hub_and_ends_well(federation):
+def test_after_the_values_the_restarted_node_waits_for_the_hub_and_ends_well(federation: Federation) -> None:
     federation.hub.hold.add("sent")
     federation.hub.order(Documents())
     federation.drive(lambda: all("sent" in federation.hub.rounds(name) for name in federation.names))
@@ -111,7 +115,7 @@ def test_after_the_values_the_restarted_node_waits_for_the_hub_and_ends_well(fed
     check_one_message_per_round(federation)
 
 
-def test_values_that_were_stored_and_not_sent_are_sent_unchanged(federation):
+def test_values_that_were_stored_and_not_sent_are_sent_unchanged(federation: Federation) -> None:
     hub = federation.hub
     hub.hold.add("flags")
     hub.order(Documents())
@@ -134,7 +138,7 @@ def test_values_that_were_stored_and_not_sent_are_sent_unchanged(federation):
     check_one_message_per_round(federation)
 
 
-def test_a_hub_that_took_a_message_and_lost_the_answer_gets_the_same_bytes(federation):
+def test_a_hub_that_took_a_message_and_lost_the_answer_gets_the_same_bytes(federation: Federation) -> None:
     hub = federation.hub
     hub.order(Documents())
     federation.drive(lambda: hub.totals is not None)
@@ -147,7 +151,7 @@ def test_a_hub_that_took_a_message_and_lost_the_answer_gets_the_same_bytes(feder
 
 
 @pytest.mark.parametrize("sent", [False, True])
-def test_a_node_that_is_told_to_stop(federation, sent):
+def test_a_node_that_is_told_to_stop(federation: Federation, sent: bool) -> None:
     """Before the values it says that the job is lost; after them the job stays open for the next start."""
     federation.hub.hold |= {"sent"} if sent else {"flags"}
     federation.hub.order(Documents())
@@ -163,7 +167,7 @@ def test_a_node_that_is_told_to_stop(federation, sent):
     check_one_message_per_round(federation)
 
 
-def test_a_sent_job_that_the_hub_forgot_is_closed_after_its_deadline(federation):
+def test_a_sent_job_that_the_hub_forgot_is_closed_after_its_deadline(federation: Federation) -> None:
     federation.hub.hold.add("sent")
     federation.hub.order(Documents())
     federation.drive(lambda: all("sent" in federation.hub.rounds(name) for name in federation.names))
@@ -181,7 +185,7 @@ def test_a_sent_job_that_the_hub_forgot_is_closed_after_its_deadline(federation)
 
 
 @pytest.mark.parametrize(("held", "state"), [("key", "refunded"), ("flags", "committed")])
-def test_a_hub_that_goes_silent_costs_the_job_at_its_deadline(federation, held, state):
+def test_a_hub_that_goes_silent_costs_the_job_at_its_deadline(federation: Federation, held: str, state: str) -> None:
     federation.hub.hold.add(held)
     federation.hub.order(Documents())
     federation.drive(lambda: all(held in federation.hub.rounds(name) for name in federation.names))
@@ -191,7 +195,7 @@ def test_a_hub_that_goes_silent_costs_the_job_at_its_deadline(federation, held, 
     assert federation.ledger(NODE)["grant"] == (1, state)
 
 
-def test_pass_bits_after_the_deadline_open_nothing(federation):
+def test_pass_bits_after_the_deadline_open_nothing(federation: Federation) -> None:
     hub = federation.hub
     hub.hold.add("flags")
     hub.order(Documents())
@@ -204,7 +208,7 @@ def test_pass_bits_after_the_deadline_open_nothing(federation):
 
 
 @pytest.mark.parametrize("kind", ["stop", "finished"])
-def test_a_job_that_the_hub_ends_during_the_scan(federation, kind):
+def test_a_job_that_the_hub_ends_during_the_scan(federation: Federation, kind: str) -> None:
     federation.runners[NODE].gate.clear()
     federation.hub.order(Documents())
     federation.drive(lambda: federation.told(NODE) == ["key"])
@@ -221,7 +225,7 @@ def test_a_job_that_the_hub_ends_during_the_scan(federation, kind):
     assert "flags" not in federation.outbox(NODE)
 
 
-def test_the_deadline_passes_during_the_scan(federation):
+def test_the_deadline_passes_during_the_scan(federation: Federation) -> None:
     federation.runners[NODE].gate.clear()
     federation.hub.order(Documents())
     federation.drive(lambda: federation.told(NODE) == ["key"])
@@ -232,7 +236,7 @@ def test_the_deadline_passes_during_the_scan(federation):
     assert federation.ledger(NODE)["grant"] == (1, "refunded")
 
 
-def test_a_scan_that_fails_tells_the_hub_no_value_and_no_file_name(federation):
+def test_a_scan_that_fails_tells_the_hub_no_value_and_no_file_name(federation: Federation) -> None:
     from adapters.errors import BadSource
 
     federation.runners[NODE].fault = BadSource("secret-file.parquet cannot be read as parquet")
@@ -243,7 +247,7 @@ def test_a_scan_that_fails_tells_the_hub_no_value_and_no_file_name(federation):
     assert "secret" not in abort.advice
 
 
-def test_an_error_that_nobody_foresaw_ends_the_job_by_its_type_alone(federation):
+def test_an_error_that_nobody_foresaw_ends_the_job_by_its_type_alone(federation: Federation) -> None:
     federation.runners[NODE].fault = ZeroDivisionError("canary-4711")
     federation.hub.order(Documents())
     federation.drive(lambda: "stop" in federation.hub.rounds(NODE))
@@ -252,7 +256,7 @@ def test_an_error_that_nobody_foresaw_ends_the_job_by_its_type_alone(federation)
     assert "ZeroDivisionError" in abort.advice
 
 
-def test_a_message_that_the_hub_refuses_is_not_sent_again_and_not_proven(federation):
+def test_a_message_that_the_hub_refuses_is_not_sent_again_and_not_proven(federation: Federation) -> None:
     federation.hub.refuse = "invalid-transition"
     federation.hub.order(Documents())
     federation.answer(NODE)
@@ -266,7 +270,7 @@ def test_a_message_that_the_hub_refuses_is_not_sent_again_and_not_proven(federat
 
 
 @pytest.mark.parametrize("code", ["not-authenticated", "not-permitted"])
-def test_a_refused_token_keeps_every_message(federation, code):
+def test_a_refused_token_keeps_every_message(federation: Federation, code: str) -> None:
     federation.hub.refuse = code
     federation.hub.order(Documents())
     federation[NODE].tick(0)
@@ -276,7 +280,7 @@ def test_a_refused_token_keeps_every_message(federation, code):
     federation.drive(lambda: federation.hub.totals is not None)
 
 
-def test_the_signed_record_lists_what_was_sent(federation):
+def test_the_signed_record_lists_what_was_sent(federation: Federation) -> None:
     from jobs.documents import SentRecord
 
     federation.hub.order(Documents())
@@ -289,7 +293,7 @@ def test_the_signed_record_lists_what_was_sent(federation):
     assert sent.metered == {"cells": int(federation.hub.passed.sum())}
 
 
-def test_mask_keys_are_fresh_for_every_job(federation):
+def test_mask_keys_are_fresh_for_every_job(federation: Federation) -> None:
     federation.hub.order(Documents())
     federation.drive(lambda: federation.hub.totals is not None)
     federation.settle()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from jobs.runner.port import Progress
 from sandbox.node.control import Control, ask
 from sandbox.node.hub_port import HubAway, HubRefused
 from sandbox.node.scanning import ScanReport
+from tests.support.joint_nodes import Federation
 from tests.support.orders import Documents
 
 NODE = "node-ewr"
@@ -64,7 +67,7 @@ def test_a_scan_that_stands_still_does_not_pretend() -> None:
     assert report.latest is None
 
 
-def test_a_running_job_shows_parts_to_its_owner_and_a_fraction_to_the_hub(federation) -> None:
+def test_a_running_job_shows_parts_to_its_owner_and_a_fraction_to_the_hub(federation: Federation) -> None:
     runner = federation.runners[NODE]
     runner.gate.clear()
     federation.hub.order(Documents())
@@ -89,7 +92,7 @@ def test_a_running_job_shows_parts_to_its_owner_and_a_fraction_to_the_hub(federa
 
 
 @pytest.mark.parametrize("trouble", [HubAway("away"), HubRefused("not-found", "no")])
-def test_a_hub_that_does_not_hear_it_changes_nothing(federation, trouble) -> None:
+def test_a_hub_that_does_not_hear_it_changes_nothing(federation: Federation, trouble: Any) -> None:
     runner, tried = federation.runners[NODE], []
 
     def refuse(job: str, percent: int, seconds_left: int) -> None:

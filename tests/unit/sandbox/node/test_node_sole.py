@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy import _ArrayFunctionDispatcher
 
 from jobs.kinds.statistics.release import round_all
 from jobs.kinds.statistics.run import run_local
@@ -22,23 +26,23 @@ SQL = (
 
 
 @pytest.fixture
-def alone(tmp_path):
+def alone(tmp_path: Path) -> Iterator[Federation]:
     """One node and a hub: the other owners hold nothing."""
     made = Federation(tmp_path, ("ewr",))
     yield made
     made.close()
 
 
-def documents_of(**changed):
+def documents_of(**changed: Any) -> Documents:
     return Documents(owners=("ewr",), sql=SQL, **changed)
 
 
-def finished(federation):
+def finished(federation: Federation) -> None:
     federation.drive(lambda: federation.states(NODE) == [("finished", None)])
     federation.settle()
 
 
-def test_rounded_numbers_of_passing_cells_leave_and_nothing_else(alone):
+def test_rounded_numbers_of_passing_cells_leave_and_nothing_else(alone: Federation) -> None:
     documents = documents_of()
     alone.hub.order(documents)
     finished(alone)
@@ -63,7 +67,7 @@ def test_rounded_numbers_of_passing_cells_leave_and_nothing_else(alone):
     assert Decimal(total) not in hub.numbers
 
 
-def test_the_flags_do_not_tell_a_small_cell_from_an_empty_one(alone):
+def test_the_flags_do_not_tell_a_small_cell_from_an_empty_one(alone: Federation) -> None:
     documents = documents_of()
     alone.hub.order(documents)
     finished(alone)
@@ -73,7 +77,7 @@ def test_the_flags_do_not_tell_a_small_cell_from_an_empty_one(alone):
     assert np.array_equal(pairs[:, :, 1] == 1, alone.hub.passed)
 
 
-def test_charge_and_record_are_those_of_any_job(alone):
+def test_charge_and_record_are_those_of_any_job(alone: Federation) -> None:
     alone.hub.order(documents_of())
     finished(alone)
     opened = int(alone.hub.passed.sum())
@@ -85,21 +89,21 @@ def test_charge_and_record_are_those_of_any_job(alone):
 
 
 @pytest.mark.parametrize("bend", [np.ones_like, np.zeros_like], ids=["more", "fewer"])
-def test_a_hub_that_opens_other_cells_gets_nothing(alone, bend):
+def test_a_hub_that_opens_other_cells_gets_nothing(alone: Federation, bend: _ArrayFunctionDispatcher) -> None:
     alone.hub.bend_passed = bend
     alone.hub.order(documents_of())
     alone.drive(lambda: alone.states(NODE) == [("failed", "protocol-violation")])
     assert alone.outbox(NODE) == ["key", "flags", "stop", "destroyed"]
 
 
-def test_a_hub_that_brings_in_a_second_key_ends_the_job(alone):
+def test_a_hub_that_brings_in_a_second_key_ends_the_job(alone: Federation) -> None:
     alone.hub.bend_keys = lambda keys: [*keys, keys[0]]
     alone.hub.order(documents_of())
     alone.drive(lambda: alone.states(NODE) == [("failed", "protocol-violation")])
     assert alone.outbox(NODE) == ["key", "stop", "destroyed"]
 
 
-def test_after_a_crash_the_same_rounded_numbers_are_sent_again(alone):
+def test_after_a_crash_the_same_rounded_numbers_are_sent_again(alone: Federation) -> None:
     hub = alone.hub
     hub.hold.add("sent")
     hub.order(documents_of())
@@ -116,7 +120,7 @@ def test_after_a_crash_the_same_rounded_numbers_are_sent_again(alone):
     assert alone.states(NODE) == [("open", None)]
 
 
-def test_the_plan_of_three_owners_is_not_run_for_one_of_them(alone):
+def test_the_plan_of_three_owners_is_not_run_for_one_of_them(alone: Federation) -> None:
     """All documents agree on one participant, but the plan's proofs and words are those of three."""
     sql = "SELECT carrier, COUNT(*) AS n FROM flights WHERE year = :year GROUP BY carrier"
     three = orders.plan(sql)

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from jobs.documents import ForbiddenUse, StatusEntry, digest
 from sandbox.node.tables import jobs, ledger, outbox
+from tests.support.joint_nodes import Federation
 from tests.support.orders import NOW, Documents
 from tests.support.signed import DAY, key
 
 NODE = "node-ewr"
 
 
-def change(**fields):
+def change(**fields: Any) -> Callable[..., Any]:
     return lambda document: document.model_copy(update=fields)
 
 
-def stopped(kind, subject):
+def stopped(kind: str, subject: str) -> Callable[..., Any]:
     entry = StatusEntry(kind=kind, subject=subject, state="suspended", since=NOW, reason="complaint")
     return change(stopped=(entry,))
 
 
-def bends():
+def bends() -> dict[str, tuple[Callable[..., Any], str]]:
     now, listed = NOW, ForbiddenUse(id="N", dataset="flights", column="delay", ground="dispute", reason="court")
     return {
         "expired": (change(issued=now - 2 * DAY, expires=now), "expired"),
@@ -42,7 +45,7 @@ def bends():
     "expired", "not yet valid", "ends before the run may", "about a newer roster", "about another roster",
     "stops the operator", "stops an owner", "stops another node", "forbids a column",
 ])  # fmt: skip
-def test_an_order_under_a_list_that_does_not_allow_it_is_refused(federation, name):
+def test_an_order_under_a_list_that_does_not_allow_it_is_refused(federation: Federation, name: str) -> None:
     bend, code = bends()[name]
     assert federation.refusal(NODE, Documents(bend={"status": bend}).body) == code
     assert federation.rows(NODE, jobs) == []
@@ -50,14 +53,14 @@ def test_an_order_under_a_list_that_does_not_allow_it_is_refused(federation, nam
     assert {row.round for row in federation.rows(NODE, outbox)} == {"stop"}
 
 
-def test_a_stop_of_something_else_stops_nothing(federation):
+def test_a_stop_of_something_else_stops_nothing(federation: Federation) -> None:
     """The control of the test above: the same order under a list that names others runs."""
     federation.hub.order(Documents(bend={"status": stopped("operator", "op-token")}))
     federation.answer(NODE)
     assert federation.states(NODE) == [("open", None)]
 
 
-def test_a_list_by_another_key_or_another_than_the_permits_is_refused(federation):
+def test_a_list_by_another_key_or_another_than_the_permits_is_refused(federation: Federation) -> None:
     forged = Documents(signer={"status": (key("hub"),)})
     assert federation.refusal(NODE, forged.body) == "bad-signature"
     honest = Documents(nonce="cd" * 32, job="job-2")
@@ -66,7 +69,7 @@ def test_a_list_by_another_key_or_another_than_the_permits_is_refused(federation
     assert federation.refusal(NODE, swapped) == "out-of-scope"
 
 
-def test_an_order_without_a_list_is_no_order(federation):
+def test_an_order_without_a_list_is_no_order(federation: Federation) -> None:
     body = Documents().body
     del body["status"]
     federation.hub.put(NODE, "permit", "job-x", body)
@@ -75,7 +78,7 @@ def test_an_order_without_a_list_is_no_order(federation):
     assert federation.rows(NODE, outbox) == []
 
 
-def test_numbers_never_go_back_also_after_a_restart(federation):
+def test_numbers_never_go_back_also_after_a_restart(federation: Federation) -> None:
     """A hub that shows an old, still fresh list hides what a newer one says."""
     newer = Documents(bend={"status": change(number=8)})
     federation.hub.order(newer)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -10,26 +12,28 @@ from jobs.documents import Envelope, SigningKey
 from jobs.kinds.statistics.messages import encode_open
 from jobs.kinds.statistics.run import run_local
 from sandbox.node.alarms import MISLED
+from sandbox.node.hub_port import Item
 from sandbox.node.tables import outbox
+from tests.support.joint_nodes import Federation
 from tests.support.orders import Documents
-from tests.support.toyhub import carried
+from tests.support.toyhub import Port, carried
 
 NODE = "node-ewr"
 
 
-def plaintext(federation, documents) -> list[list[int]]:
+def plaintext(federation: Federation, documents: Documents) -> list[list[int]]:
     """Each channel's sum over all parts, computed without any protocol."""
     table = pa.concat_tables([runner.table for runner in federation.runners.values()])
     result = run_local(documents.plan, {"year": 2013}, {"flights": lambda names: table.select(list(names)).to_reader()})
     return [list(values) for values in result.values]
 
 
-def finish(federation):
+def finish(federation: Federation) -> None:
     federation.drive(lambda: all(federation.states(n) == [("finished", None)] for n in federation.names))
     federation.settle()
 
 
-def test_totals_are_those_of_the_plaintext_and_everyone_ends(federation):
+def test_totals_are_those_of_the_plaintext_and_everyone_ends(federation: Federation) -> None:
     documents = Documents()
     federation.hub.order(documents)
     finish(federation)
@@ -48,7 +52,7 @@ def test_totals_are_those_of_the_plaintext_and_everyone_ends(federation):
         assert federation.alarms(name) == []
 
 
-def test_a_hub_that_gives_one_node_a_message_of_its_own_adds_noise_and_alarms_everybody(federation):
+def test_a_hub_that_gives_one_node_a_message_of_its_own_adds_noise_and_alarms_everybody(federation: Federation) -> None:
     """The very same pass bits in another signed message: transcripts part ways, and so do the masks."""
     federation.hub.apart.add(NODE)
     documents = Documents()
@@ -62,7 +66,7 @@ def test_a_hub_that_gives_one_node_a_message_of_its_own_adds_noise_and_alarms_ev
     assert all(federation.alarms(name) == [MISLED] for name in federation.names)
 
 
-def test_the_ledger_charges_what_was_opened(federation):
+def test_the_ledger_charges_what_was_opened(federation: Federation) -> None:
     federation.hub.order(Documents())
     finish(federation)
     for name in federation.names:
@@ -72,7 +76,7 @@ def test_the_ledger_charges_what_was_opened(federation):
         }
 
 
-def test_what_the_hub_sees_of_one_node_is_masked(federation):
+def test_what_the_hub_sees_of_one_node_is_masked(federation: Federation) -> None:
     documents = Documents()
     federation.hub.order(documents)
     finish(federation)
@@ -87,7 +91,7 @@ def test_what_the_hub_sees_of_one_node_is_masked(federation):
     assert not np.array_equal(flags, again)
 
 
-def test_the_owners_record_names_the_cells_and_no_value(federation):
+def test_the_owners_record_names_the_cells_and_no_value(federation: Federation) -> None:
     federation.hub.order(Documents())
     finish(federation)
     context = federation[NODE].context
@@ -99,7 +103,7 @@ def test_the_owners_record_names_the_cells_and_no_value(federation):
     assert sorted(entries[2]["salts"]) == ["environment", "part"]
 
 
-def test_a_hub_that_opens_a_flagged_cell_gets_nothing(federation):
+def test_a_hub_that_opens_a_flagged_cell_gets_nothing(federation: Federation) -> None:
     federation.hub.bend_passed = np.ones_like
     federation.hub.order(Documents())
     federation.drive(lambda: federation.states(NODE)[:1] == [("failed", "protocol-violation")])
@@ -110,7 +114,7 @@ def test_a_hub_that_opens_a_flagged_cell_gets_nothing(federation):
     assert federation.alarms(NODE) == []
 
 
-def test_pass_bits_of_another_plan_end_the_job(federation):
+def test_pass_bits_of_another_plan_end_the_job(federation: Federation) -> None:
     hub = federation.hub
     hub.hold.add("flags")
     hub.order(Documents())
@@ -121,7 +125,9 @@ def test_pass_bits_of_another_plan_end_the_job(federation):
     assert "values" not in federation.outbox(NODE)
 
 
-def by_stranger(item):
+def by_stranger(
+    item: dict[str, dict[str, list[dict[Any, Any]] | str] | str],
+) -> dict[str, dict[str, list[dict[Any, Any]] | str] | str]:
     """The same header under a stranger's signature."""
     envelope = Envelope.from_json(item["header"])
     forged = Envelope(envelope.payload_type, envelope.payload, ()).signed_by(SigningKey.from_seed(bytes(32)))
@@ -139,7 +145,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize("name", KEYS)
-def test_keys_that_are_wrong_foreign_or_missing_end_the_job(federation, name):
+def test_keys_that_are_wrong_foreign_or_missing_end_the_job(federation: Federation, name: str) -> None:
     federation.hub.bend_keys = KEYS[name]
     federation.hub.order(Documents())
     federation.drive(lambda: [s for s, _ in federation.states(NODE)] == ["failed"])
@@ -148,7 +154,7 @@ def test_keys_that_are_wrong_foreign_or_missing_end_the_job(federation, name):
     assert all(row[1] == "refunded" for row in federation.ledger(NODE).values())
 
 
-def test_a_key_of_another_job_is_refused(federation):
+def test_a_key_of_another_job_is_refused(federation: Federation) -> None:
     federation.hub.order(Documents())
     finish(federation)
     old = [carried(message) for message in federation.hub.now.rounds["key"].values()]
@@ -158,7 +164,7 @@ def test_a_key_of_another_job_is_refused(federation):
     assert federation.outbox(NODE).count("flags") == 1
 
 
-def test_a_second_open_with_other_bits_opens_nothing(federation):
+def test_a_second_open_with_other_bits_opens_nothing(federation: Federation) -> None:
     """It was told already: a message with its number is passed over, whatever it says."""
     hub = federation.hub
     hub.hold.add("sent")
@@ -173,7 +179,7 @@ def test_a_second_open_with_other_bits_opens_nothing(federation):
     assert federation.states(NODE) == [("open", None)]
 
 
-def test_a_job_goes_on_only_with_its_own_walk(federation):
+def test_a_job_goes_on_only_with_its_own_walk(federation: Federation) -> None:
     """Pass bits before all flags are there: the hub has no place for them, so the node ends the job."""
     hub = federation.hub
     hub.hold.add("key")
@@ -184,7 +190,7 @@ def test_a_job_goes_on_only_with_its_own_walk(federation):
     assert federation.outbox(NODE) == ["key", "stop", "destroyed"]
 
 
-def test_inbox_items_that_are_shown_twice_are_answered_once(federation):
+def test_inbox_items_that_are_shown_twice_are_answered_once(federation: Federation) -> None:
     hub = federation.hub
     hub.order(Documents())
     finish(federation)
@@ -199,7 +205,7 @@ def test_inbox_items_that_are_shown_twice_are_answered_once(federation):
     assert federation.states(NODE) == [("finished", None)]
 
 
-def test_a_hub_that_ignores_the_cursor_is_passed_over(federation):
+def test_a_hub_that_ignores_the_cursor_is_passed_over(federation: Federation) -> None:
     hub = federation.hub
     hub.order(Documents())
     finish(federation)
@@ -213,11 +219,11 @@ def test_a_hub_that_ignores_the_cursor_is_passed_over(federation):
 class Everything:
     """A port whose inbox always starts at the beginning."""
 
-    def __init__(self, port) -> None:
+    def __init__(self, port: Port) -> None:
         self._port = port
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: Any) -> Any:
         return getattr(self._port, name)
 
-    def inbox(self, after, read, wait):
+    def inbox(self, after: int, read: int, wait: int) -> list[Item]:
         return self._port.inbox(0, 0, wait)
