@@ -197,16 +197,16 @@ def test_a_word_about_a_job_has_no_body(federation: Federation, box: Outbox, des
 
 
 def test_that_the_hub_has_a_message_is_written_with_the_next_transaction(
-    federation: Federation, worlds: Any, box: Any, desk: Any
+    federation: Federation, box: Any, desk: Any
 ) -> None:
     """A crash before it sends the same bytes again, which is one message; without one nothing goes twice."""
     state = federation[NODE].context.state
-    name = queue(box, worlds)
+    name = queue(box)
     assert box.post()
     assert state.behind
     assert box.post()
     assert desk.taken == [name]
-    assert Outbox(NODE, worlds.key(NODE), state, desk).post()  # a process that knows nothing of the first post
+    assert Outbox(NODE, key(NODE), state, desk).post()  # a process that knows nothing of the first post
     assert desk.taken == [name, name]
     with pytest.raises(ZeroDivisionError), state.write():
         raise ZeroDivisionError
@@ -215,12 +215,12 @@ def test_that_the_hub_has_a_message_is_written_with_the_next_transaction(
         pass
     assert not state.behind
     assert [row.posted for row in rows(federation)] == [True]
-    assert Outbox(NODE, worlds.key(NODE), state, desk).post()
+    assert Outbox(NODE, key(NODE), state, desk).post()
     assert desk.taken == [name, name]
 
 
-def test_a_look_for_what_was_left_is_made_only_where_something_may_be(worlds: Any, box: Any, desk: Any) -> None:
-    name = queue(box, worlds)
+def test_a_look_for_what_was_left_is_made_only_where_something_may_be(box: Any, desk: Any) -> None:
+    name = queue(box)
     desk.away_after = 0
     box.post_again()
     assert desk.taken == []
