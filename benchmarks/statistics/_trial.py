@@ -130,6 +130,6 @@ def _status(process: int, name: str) -> float:
     raise SystemExit(f"this system does not tell {name}: the benchmark needs Linux")
 
 
-def load_note() -> str:
+def load_note(when: str = "when this was measured") -> str:
     """How busy the machine is with other work: shared machines are, and then times say little."""
-    return f"1-minute load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores when this was measured."
+    return f"1-minute load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores {when}."

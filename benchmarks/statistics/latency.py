@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from benchmarks import report
 from benchmarks.statistics._flights import small
 from benchmarks.statistics._stage import Stage, federation
 from benchmarks.statistics._trial import Marks, Series, load_note, processes, processor_seconds
 
-TARGET_MS = 300.0
-WARM = 5
+MEDIAN_MS: Final = 120.0
+P95_MS: Final = 200.0
+PROCESSOR_MS: Final = 250.0
+WARM: Final = 5
+MOST_S: Final = 180.0
+"""No run begins later: on a slow machine there are fewer of them, and the rows say how many."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -28,25 +33,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
         series = Series(stage, client, runs + WARM)
         for _ in range(WARM):
             series.run()
+        before = load_note("before the runs")
         marks, seconds = measured(stage, series, runs)
-    report.write("statistics_latency", rows(marks, seconds, runs), [load_note(), *NOTES])
+        after = load_note("after them")
+    report.write("statistics_latency", rows(marks, seconds), [before, after, *NOTES])
 
 
 def measured(stage: Stage, series: Series, runs: int) -> tuple[list[Marks], dict[str, float]]:
     """The marks of every run, and processor seconds per run by kind of process (receipt included)."""
     kinds = processes(stage)
     before = {name: processor_seconds(of) for name, of in kinds.items()}
-    marks = [series.run() for _ in range(runs)]
-    return marks, {name: (processor_seconds(of) - before[name]) / runs for name, of in kinds.items()}
+    marks: list[Marks] = []
+    end = time.monotonic() + MOST_S
+    while len(marks) < runs and time.monotonic() < end:
+        marks.append(series.run())
+    return marks, {name: (processor_seconds(of) - before[name]) / len(marks) for name, of in kinds.items()}
 
 
-def rows(marks: Sequence[Marks], seconds: dict[str, float], runs: int) -> list[dict[str, Any]]:
-    work = f"flights by carrier and month, 3 nodes, {runs} runs"
+def rows(marks: Sequence[Marks], seconds: dict[str, float]) -> list[dict[str, Any]]:
+    work = f"flights by carrier and month, 3 nodes, {len(marks)} runs"
     released = sorted(mark.released for mark in marks)
     p95 = released[min(len(released) - 1, int(0.95 * len(released)))]
     found = [
-        report.row(f"{work}: submit to release, median", _ms(released), "ms", at_most=TARGET_MS),
-        report.row(f"{work}: submit to release, p95", 1000 * p95, "ms"),
+        report.row(f"{work}: submit to release, median", _ms(released), "ms", at_most=MEDIAN_MS),
+        report.row(f"{work}: submit to release, p95", 1000 * p95, "ms", at_most=P95_MS),
     ]
     parts = {
         "submission compiled, decided, stored, permit issued": [m.posted for m in marks],
@@ -57,7 +67,9 @@ def rows(marks: Sequence[Marks], seconds: dict[str, float], runs: int) -> list[d
     }
     found += [report.row(f"part: {name}", _ms(values), "ms") for name, values in parts.items()]
     found += [report.row(f"processor time of a run: {name}", 1000 * value, "ms") for name, value in seconds.items()]
-    found.append(report.row("processor time of a run: all of these", 1000 * sum(seconds.values()), "ms"))
+    found.append(
+        report.row("processor time of a run: all of these", 1000 * sum(seconds.values()), "ms", at_most=PROCESSOR_MS)
+    )
     return found
 
 

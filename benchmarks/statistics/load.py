@@ -1,10 +1,10 @@
-"""100 operators at once, submitting and reading, for a bounded time: throughput, p95, errors, lost and doubled jobs.
+"""100 operators at once for a bounded time: calls a second, p95 by kind of call, errors, lost and doubled jobs.
 
 Run: ``python -m benchmarks.statistics.load [--operators 100] [--seconds 40] [--database postgresql [--workers 2]]``,
-the latter on a server of its own. Every operator is a thread with its own
-token and key. Each round it submits a statistic that the owners have not granted, repeats the call with the same
-Idempotency-Key (as after a lost answer), and reads its jobs. Ten of them hold grants and run real joint jobs over the
-three nodes as well. Afterwards the hub's list must hold exactly the jobs that were submitted, each once.
+the latter on a server of its own. Every operator is a thread with its own token and key. Of its calls 80% read (its
+list, a job), 15% ask for a plan, 5% submit a statistic that the owners have not granted; every fourth submission is
+repeated with the same Idempotency-Key, as after a lost answer. Ten of them hold grants and run real joint jobs over
+the three nodes as well. Afterwards the hub's list must hold exactly the jobs that were submitted, each once.
 """
 
 from __future__ import annotations
@@ -18,18 +18,25 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from benchmarks import report
 from benchmarks.statistics._flights import small
 from benchmarks.statistics._stage import Stage, federation, granted
-from benchmarks.statistics._trial import JOB, load_note, peak_mib
+from benchmarks.statistics._trial import JOB, load_note, peak_mib, processes, processor_seconds
 from jobs.documents import Envelope
 from sandbox.client import Client, HubRefused
 from sandbox.local.postgres import server
 
-RUNNING = 10
+RUNNING: Final = 10
 """Operators that hold grants; the others only ask."""
+CALLS_A_SECOND: Final = 400.0
+SUBMIT_P95_S: Final = 0.5
+PAGE: Final = 50
+_READS: Final = ("list jobs", *("read a job",) * 4)
+MIX: Final = ("submit", *_READS, "plan", *_READS, "plan", *_READS, "plan", "list jobs")
+"""Twenty calls of one operator: one submission, three plans, sixteen reads."""
 
 
 @dataclass
@@ -69,13 +76,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         federation(small(), 200_000, names, hub_options=hub_options) as stage,
     ):
         signed = prepared(stage, names)
+        kinds, before = processes(stage), load_note("before the calls")
+        spent = {kind: processor_seconds(of) for kind, of in kinds.items()}
         start = time.perf_counter()
         seen = hammered(stage, names, signed, options.seconds)
         lasted = time.perf_counter() - start
+        after, count = load_note("after them"), max(1, calls_of(seen))
+        used = {kind: (processor_seconds(of) - spent[kind]) / count for kind, of in kinds.items()}
         lost, extra = reconciled(stage, names, seen)
         memory = peak_mib(stage.processes.pid("hub"))
     name = "statistics_load" if options.database == "sqlite" else f"statistics_load_postgresql_{options.workers}"
-    report.write(name, rows(seen, lasted, lost, extra, memory), [load_note(), *NOTES])
+    found = rows(seen, lasted, lost, extra, memory)
+    found += [report.row(f"processor time of a call: {name}", 1000 * value, "ms") for name, value in used.items()]
+    report.write(name, found, [before, after, *NOTES])
+    failed = sum(sum(one.errors.values()) for one in seen.values()) + lost + extra
+    unfinished = sum(number for one in seen.values() for state, number in one.ends.items() if state != "released")
+    if failed + unfinished:
+        raise SystemExit(f"{failed} calls failed or jobs were lost, {unfinished} joint jobs did not end in a release")
 
 
 @contextmanager
@@ -117,26 +134,40 @@ def hammered(stage: Stage, names: Sequence[str], signed: dict[str, Envelope], se
 
 
 def operate(client: Client, commitment: Envelope, seen: Seen, end: float, runs: bool) -> None:
-    """One operator's rounds until the time is over."""
-    least = 0
+    """One operator's calls until the time is over, in rounds of ``MIX``."""
+    least = turn = 0
+    latest = ""
     with client:
         while time.monotonic() < end:
-            least += 1
-            key = f"{threading.get_ident()}-{least}"
-
-            def submit(least: int = least, key: str = key) -> Any:
-                return client.submit(JOB["sql"], {"least": least}, commitment=commitment, idempotency_key=key)
-
-            first, again = seen.call("submit", submit), seen.call("submit again", submit)
-            found = {job.id for job in (first, again) if job is not None}
-            seen.jobs += sorted(found)
-            seen.doubled += len(found) > 1
-            for job in found:
-                seen.call("read a job", partial(client.job, job))
-                if runs:
-                    done = seen.call("submit to end", partial(client.wait, job, 120))
+            call, turn = MIX[turn % len(MIX)], turn + 1
+            if call == "plan":
+                seen.call(call, partial(client.preview, JOB["sql"], {"least": least}))
+            elif call == "read a job" and latest:
+                seen.call(call, partial(client.job, latest))
+            elif call == "submit":
+                least += 1
+                latest = submitted(client, commitment, seen, least) or latest
+                if runs and latest:
+                    done = seen.call("submit to end", partial(client.wait, latest, 120))
                     seen.ends[done.job.state if done else "not seen"] += 1
-            seen.call("list jobs", lambda: list(client.jobs()))
+            else:
+                seen.call("list jobs", lambda: list(islice(client.jobs(limit=PAGE), PAGE)))
+
+
+def submitted(client: Client, commitment: Envelope, seen: Seen, least: int) -> str:
+    """One submission, and its repetition every fourth time; the job's id, or nothing after an error."""
+    key = f"{threading.get_ident()}-{least}"
+
+    def submit() -> Any:
+        return client.submit(JOB["sql"], {"least": least}, commitment=commitment, idempotency_key=key)
+
+    answers = [seen.call("submit", submit)]
+    if least % 4 == 1:
+        answers.append(seen.call("submit", submit))
+    found = {job.id for job in answers if job is not None}
+    seen.jobs += sorted(found)
+    seen.doubled += len(found) > 1
+    return max(found, default="")
 
 
 def reconciled(stage: Stage, names: Sequence[str], seen: dict[str, Seen]) -> tuple[int, int]:
@@ -151,6 +182,11 @@ def reconciled(stage: Stage, names: Sequence[str], seen: dict[str, Seen]) -> tup
     return lost, extra
 
 
+def calls_of(seen: dict[str, Seen]) -> int:
+    """Answered or refused, but for the waiting."""
+    return sum(len(values) for one in seen.values() for name, values in one.seconds.items() if name != "submit to end")
+
+
 def rows(seen: dict[str, Seen], lasted: float, lost: int, extra: int, memory: float) -> list[dict[str, Any]]:
     times: dict[str, list[float]] = {}
     for one in seen.values():
@@ -159,16 +195,17 @@ def rows(seen: dict[str, Seen], lasted: float, lost: int, extra: int, memory: fl
     errors = sum((one.errors for one in seen.values()), Counter[str]())
     ends = sum((one.ends for one in seen.values()), Counter[str]())
     jobs = sum(len(one.jobs) for one in seen.values())
-    calls = sum(len(values) for name, values in times.items() if name != "submit to end")
+    calls = calls_of(seen)
     work = f"{len(seen)} operators at once, {lasted:.0f} s"
     found = [
-        report.row(f"{work}: calls answered", calls / lasted, "calls/s"),
+        report.row(f"{work}: calls answered", calls / lasted, "calls/s", at_least=CALLS_A_SECOND),
         report.row(f"{work}: jobs stored", jobs / lasted, "jobs/s"),
     ]
     for name, values in sorted(times.items()):
         values.sort()
         found.append(report.row(f"{name}: median", statistics.median(values), "s"))
-        found.append(report.row(f"{name}: p95", values[int(0.95 * (len(values) - 1))], "s"))
+        most = SUBMIT_P95_S if name == "submit" else None
+        found.append(report.row(f"{name}: p95", values[int(0.95 * (len(values) - 1))], "s", at_most=most))
     found += [report.row(f"joint jobs that ended {state}", number, "jobs") for state, number in sorted(ends.items())]
     found += [report.row(f"error {name}", number, "calls") for name, number in sorted(errors.items())]
     doubled = sum(one.doubled for one in seen.values())

@@ -6,13 +6,17 @@ sizes stay computable.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, or_, select, update
 
-from sandbox.audit.merkle import append
+from sandbox.audit.merkle import HASH_BYTES, NodeHashes, append
 from sandbox.errors import BadProof
 from sandbox.store.tables import log_head, log_nodes
+
+P = TypeVar("P")
 
 
 def append_leaves(connection: Connection, leaves: Iterable[bytes]) -> int:
@@ -26,16 +30,57 @@ def append_leaves(connection: Connection, leaves: Iterable[bytes]) -> int:
     return first
 
 
+def prove_from(connection: Connection, proofs: Iterable[Callable[[NodeHashes], P]]) -> list[P]:
+    """What each of ``proofs`` returns, with one look into the database for all of them instead of one for each hash.
+
+    Which hashes a proof reads depends on sizes and indices only, so it is run once to see and once to make it.
+    """
+    wanted, made = _Wanted(), tuple(proofs)
+    for proof in made:
+        proof(wanted)
+    nodes = StoredNodes(connection)
+    nodes.load(wanted.places)
+    return [proof(nodes) for proof in made]
+
+
+class _Wanted:
+    """``NodeHashes`` that notes what is asked for and knows nothing."""
+
+    def __init__(self) -> None:
+        self.places: set[tuple[int, int]] = set()
+
+    def get(self, level: int, index: int) -> bytes:
+        self.places.add((level, index))
+        return bytes(HASH_BYTES)
+
+    def put(self, level: int, index: int, value: bytes) -> None:
+        raise TypeError("a proof writes nothing")
+
+
 class StoredNodes:
     """``NodeHashes`` over one connection; what is put goes to the database in one statement, by ``flush``."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._fresh: dict[tuple[int, int], bytes] = {}
+        self._loaded: dict[tuple[int, int], bytes] = {}
+
+    def load(self, places: Iterable[tuple[int, int]]) -> None:
+        """Read these at once: ``get`` asks the database for others only."""
+        levels: dict[int, list[int]] = defaultdict(list)
+        for level, index in places:
+            levels[level].append(index)
+        if not levels:
+            return
+        # by level: SQLite would scan the table for a list of pairs
+        there = [(log_nodes.c.level == level) & log_nodes.c.index.in_(found) for level, found in levels.items()]
+        columns = (log_nodes.c.level, log_nodes.c.index, log_nodes.c.hash)
+        for level, index, value in self._connection.execute(select(*columns).where(or_(*there))):
+            self._loaded[level, index] = bytes(value)
 
     def get(self, level: int, index: int) -> bytes:
         """The stored root of one complete subtree; raises ``BadProof`` if the tree does not reach that far."""
-        if (known := self._fresh.get((level, index))) is not None:
+        if (known := self._fresh.get((level, index)) or self._loaded.get((level, index))) is not None:
             return known
         where = (log_nodes.c.level == level) & (log_nodes.c.index == index)
         value = self._connection.execute(select(log_nodes.c.hash).where(where)).scalar_one_or_none()

@@ -6,21 +6,24 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy.event import listen
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from jobs.documents import digest
 from sandbox.audit import LogEntry, prove_consistency, prove_inclusion, root, verify_consistency, verify_inclusion
+from sandbox.errors import BadProof
 from sandbox.store.engine import open_engine, reading
 from sandbox.store.event import Actor, Event
 from sandbox.store.migrate import migrate, open_store
 from sandbox.store.store import Change, Store
 from sandbox.store.tables import APPEND_ONLY, checkpoints, log_entries, metadata, tokens
-from sandbox.store.tree import StoredNodes, read_size
+from sandbox.store.tree import StoredNodes, prove_from, read_size
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 ACTOR = Actor("operator", "acme", "127.0.0.1")
@@ -138,6 +141,26 @@ def test_the_tree_proves_every_entry_and_every_growth(store: Store) -> None:
                 verify_inclusion(stored[index], index, size, prove_inclusion(nodes, index, size), root(nodes, size))
             proof = prove_consistency(nodes, size, count)
             verify_consistency(size, root(nodes, size), count, root(nodes, count), proof)
+
+
+def test_many_proofs_are_made_with_one_look(store: Store) -> None:
+    for number in range(21):
+        with store.change(event(number)):
+            pass
+    wanted = [partial(prove_inclusion, index=index, size=size) for size in range(1, 22) for index in range(size)]
+    with store.read() as connection:
+        asked: list[str] = []
+        listen(
+            connection, "before_cursor_execute", lambda _c, _u, text, *_: asked.extend([text] * ("log_nodes" in text))
+        )
+        found = prove_from(connection, wanted)
+        assert len(asked) == 1
+        nodes = StoredNodes(connection)
+        assert found == [proof(nodes) for proof in wanted]  # the control: one look for each hash gives the same
+        assert len(asked) > 100
+        assert prove_from(connection, []) == []
+        with pytest.raises(BadProof):
+            prove_from(connection, [partial(root, size=22)])
 
 
 def test_reading_cannot_write(store: Store) -> None:

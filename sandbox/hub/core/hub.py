@@ -6,7 +6,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
 
@@ -15,6 +15,7 @@ from mpc.party import RandomBytes
 from sandbox.errors import NotFound
 from sandbox.hub.core.config import HubConfig
 from sandbox.hub.core.notify import Notifier, Pace
+from sandbox.hub.core.remembered import Remembered
 from sandbox.hub.core.uploads import Uploads
 from sandbox.keys.files import create_key, load_key
 from sandbox.keys.passphrase import given_passphrase
@@ -29,6 +30,9 @@ from sandbox.store.tables import rosters
 HUB: Final = Actor("hub", "hub")
 """The actor of what the hub does by itself."""
 HUB_KEY: Final = "hub.key"
+_CATALOGUES: Final = 8
+_COMPILED: Final = 512
+"""Of these so many are remembered; ``sandbox.hub.requests`` makes them."""
 
 
 class Hub:
@@ -44,8 +48,12 @@ class Hub:
         self.rng = rng
         self.notifier = Notifier()
         self.verified_once = VerifiedOnce()
+        self.catalogues: Remembered[Any, Any] = Remembered(_CATALOGUES)
+        self.compiled: Remembered[Any, Any] = Remembered(_COMPILED)
         self.uploads = Uploads(config.state / "uploads", config.upload_bytes)
         self.pace = Pace(config.checkpoint_seconds, config.checkpoint_quiet_seconds, config.checkpoint_gap_seconds)
+        self.read_to: dict[str, int] = {}
+        """How far each node said last that it has read, so that the same again asks no database."""
         self.scrubbed = store.now()
         """When the store was last cleared of destroyed keys."""
         self._trusted: TrustedRoster | None = None

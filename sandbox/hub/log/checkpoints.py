@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
@@ -26,7 +27,7 @@ from sandbox.hub.core.errors import NotPermitted
 from sandbox.hub.core.hub import Hub
 from sandbox.hub.people.tokens import Caller, Role
 from sandbox.store.tables import checkpoints, cosignatures
-from sandbox.store.tree import StoredNodes, read_size
+from sandbox.store.tree import prove_from, read_size
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def sign_checkpoint(hub: Hub) -> Latest:
         size = read_size(connection)
         row = connection.execute(select(checkpoints.c.note).where(checkpoints.c.size == size)).first()
         if row is None:
-            checkpoint = Checkpoint(hub.trust.origin, size, root(StoredNodes(connection), size))
+            checkpoint = Checkpoint(hub.trust.origin, size, _root(connection, size))
     if row is None:
         values = {"size": size, "note": checkpoint.sign(hub.key).encode().decode(), "at": moment_text(hub.store.now())}
         with suppress(IntegrityError):  # another thread signed the same size: Ed25519 makes both equal
@@ -101,7 +102,18 @@ def consistency(hub: Hub, first: int, second: int) -> tuple[bytes, ...]:
     with hub.store.read() as connection:
         if second > read_size(connection):
             raise BadProof(f"the log has fewer than {second} entries")
-        return prove_consistency(StoredNodes(connection), first, second)
+        return consistency_proof(connection, first, second)
+
+
+def consistency_proof(connection: Connection, first: int, second: int) -> tuple[bytes, ...]:
+    """The same within a transaction; the log has ``second`` entries at least."""
+    (proof,) = prove_from(connection, [partial(prove_consistency, old=first, new=second)])
+    return proof
+
+
+def _root(connection: Connection, size: int) -> bytes:
+    (found,) = prove_from(connection, [partial(root, size=size)])
+    return found
 
 
 def _key_of(roster: Roster, caller: Caller) -> PublicKey:

@@ -10,13 +10,12 @@ from typing import Any, Final
 from sqlalchemy import Connection, select
 
 from jobs.documents.ed25519 import encode_base64
-from sandbox.audit import MESSAGE_RECEIVED, MESSAGE_REFUSED, prove_consistency
+from sandbox.audit import MESSAGE_RECEIVED, MESSAGE_REFUSED
 from sandbox.hub.core.hub import Hub
-from sandbox.hub.log.checkpoints import sign_checkpoint
+from sandbox.hub.log.checkpoints import consistency_proof, sign_checkpoint
 from sandbox.hub.log.reading import Place, place_json, places_at, places_of
 from sandbox.hub.people.tokens import Caller, Role
 from sandbox.store.tables import checkpoints, log_entries
-from sandbox.store.tree import StoredNodes
 
 MOST: Final = 1000
 """Messages that are proven in one answer; a follower asks for the others by their digests."""
@@ -29,7 +28,7 @@ def look(hub: Hub, caller: Caller, size: int, again: bool, digests: Sequence[str
         if newest is not None:
             found = places_of(connection, caller, digests, newest.size)
             found += _own_messages(connection, caller, size, newest.size)
-            proof = prove_consistency(StoredNodes(connection), size, newest.size) if size < newest.size else ()
+            proof = consistency_proof(connection, size, newest.size) if size < newest.size else ()
     if newest is None:
         sign_checkpoint(hub)
         return look(hub, caller, size, again, digests)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, exists, false, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Row, exists, false, func, or_, select, true
 
 from jobs.documents import parse_json
 from jobs.documents.ed25519 import encode_base64
@@ -21,7 +22,7 @@ from sandbox.hub.core.hub import Hub
 from sandbox.hub.people.tokens import Caller, Role
 from sandbox.store.origins import OriginReader
 from sandbox.store.tables import job_nodes, jobs, log_digests, log_entries
-from sandbox.store.tree import StoredNodes, read_size
+from sandbox.store.tree import prove_from, read_size
 
 PUBLIC: Final = ("roster.accepted", "status-list.published", "dataset.registered")
 _SEES_ALL: Final = (Role.AUDITOR, Role.AUTHORITY)
@@ -65,7 +66,7 @@ def prove(hub: Hub, caller: Caller, index: int, size: int) -> Place:
         rows = _rows(connection, caller, log_entries.c.index == index, 1)
         if not rows or index >= size:
             raise NotFound("the tree of that size has no such entry")
-        return _place(connection, rows[0], size)
+        return _places(connection, rows[:1], size)[0]
 
 
 def prove_named(hub: Hub, caller: Caller, digest: str, size: int) -> Place:
@@ -80,17 +81,17 @@ def prove_named(hub: Hub, caller: Caller, digest: str, size: int) -> Place:
 
 def places_at(connection: Connection, caller: Caller, where: ColumnElement[bool], size: int, limit: int) -> list[Place]:
     """The first entries that fit, with their proofs in the tree of ``size``."""
-    return [_place(connection, row, size) for row in _rows(connection, caller, where, limit)]
+    return _places(connection, _rows(connection, caller, where, limit), size)
 
 
 def places_of(connection: Connection, caller: Caller, digests: Sequence[str], size: int) -> list[Place]:
     """For each digest the first readable entry below ``size`` that names it; digests that none names are left out."""
-    found = []
-    for digest in digests:
-        named = select(log_digests.c.index).where(log_digests.c.digest == digest)
-        where = log_entries.c.index.in_(named) & (log_entries.c.index < size) & readable(caller)
-        found += places_at(connection, caller, where, size, 1)
-    return found
+    if not digests:
+        return []
+    names = log_digests.join(log_entries, log_digests.c.index == log_entries.c.index)
+    first = select(func.min(log_digests.c.index)).select_from(names).group_by(log_digests.c.digest)
+    first = first.where(log_digests.c.digest.in_(digests) & (log_digests.c.index < size) & readable(caller))
+    return places_at(connection, caller, log_entries.c.index.in_(first.scalar_subquery()), size, len(digests))
 
 
 def place_json(place: Place) -> dict[str, Any]:
@@ -139,10 +140,13 @@ def _item(row: Row[Any], origins: OriginReader | None) -> dict[str, Any]:
     return item
 
 
-def _place(connection: Connection, row: Row[Any], size: int) -> Place:
-    leaf = bytes(row.leaf)
-    proof = prove_inclusion(StoredNodes(connection), row.place, size)
-    return Place(row.place, leaf if row.readable else None, leaf_hash(leaf), proof)
+def _places(connection: Connection, rows: Sequence[Row[Any]], size: int) -> list[Place]:
+    proofs = prove_from(connection, [partial(prove_inclusion, index=row.place, size=size) for row in rows])
+    leaves = [bytes(row.leaf) for row in rows]
+    return [
+        Place(row.place, leaf if row.readable else None, leaf_hash(leaf), proof)
+        for row, leaf, proof in zip(rows, leaves, proofs, strict=True)
+    ]
 
 
 def _check_size(connection: Connection, size: int) -> None:

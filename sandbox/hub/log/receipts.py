@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select
@@ -29,7 +30,7 @@ from sandbox.store.tables import (
     rosters,
     status_lists,
 )
-from sandbox.store.tree import StoredNodes
+from sandbox.store.tree import prove_from
 from sandbox.verify.assemble import assemble_receipt
 
 
@@ -104,7 +105,7 @@ def _assemble(
         [Envelope.parse(bytes(data)) for data in connection.execute(given).scalars()],
         bytes(leaf),
         release.entry,
-        prove_inclusion(StoredNodes(connection), release.entry, size),
+        prove_from(connection, [partial(prove_inclusion, index=release.entry, size=size)])[0],
         note,
         vouches=envelopes(connection, row.id, VOUCH, order.participants),
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Select, func, insert, select, update
 
 from jobs.documents import (
     DatasetRecord,
@@ -20,7 +22,7 @@ from jobs.documents import (
 )
 from jobs.documents.base import faults
 from jobs.documents.data import check_follows
-from jobs.schema import CatalogueView, Dataset, Grade, Holding
+from jobs.schema import CatalogueView, Dataset, Digest, Grade, Holding
 from sandbox.errors import InvalidSpec, NegativeListed, NotFound
 from sandbox.hub.core.errors import Conflicting, NotPermitted
 from sandbox.hub.core.hub import Hub
@@ -80,31 +82,57 @@ def _check_not_forbidden(status: StatusList, dataset: str) -> None:
             raise NegativeListed(use.cite(status.number))
 
 
-def catalogue_view(hub: Hub, connection: Connection, roster: Verified[Roster]) -> CatalogueView:
-    """What the planner sees: datasets with their current holdings, by nodes of the roster."""
+@dataclass(frozen=True)
+class Catalogue:
+    """The datasets at one moment: what the planner sees, and the records that it follows from."""
+
+    key: Digest
+    """Of everything that it was made from: roster, datasets, records."""
+    view: CatalogueView
+    records: tuple[Verified[DatasetRecord], ...]
+    """The newest of each dataset and node that the roster still knows, verified under it."""
+
+
+def catalogue_of(hub: Hub, connection: Connection, roster: Verified[Roster]) -> Catalogue:
+    """The catalogue as of this look; the same datasets and records under the same roster are read once a process."""
+    known = {node.id for owner in roster.document.owners for node in owner.nodes}
+    newest = [row for row in connection.execute(_NEWEST) if row.node in known]
+    named = [tuple(row) for row in connection.execute(_NAMED)]
+    key = json_digest([roster.digest, [row.digest for row in newest], [list(item) for item in named]])
+
+    def make() -> Catalogue:
+        return _catalogue(hub, connection, roster, key, [row.digest for row in newest])
+
+    found: Catalogue = hub.catalogues.of(key, make)
+    return found
+
+
+def _catalogue(
+    hub: Hub, connection: Connection, roster: Verified[Roster], key: Digest, newest: Sequence[str]
+) -> Catalogue:
+    kept = select(records.c.digest, records.c.envelope).where(records.c.digest.in_(newest))
+    envelopes = {row.digest: bytes(row.envelope) for row in connection.execute(kept)}
+    verified = tuple(hub.verified_once.verified(verify_dataset_record, envelopes[digest], roster) for digest in newest)
     found = {row.name: row for row in connection.execute(select(datasets))}
-    held = [
+    held = tuple(
         holding_of(record.document, roster)
-        for record in current_records(hub, connection, roster)
+        for record in verified
         if found[record.document.dataset].digest == record.document.dataset_digest
-    ]
+    )
     named = tuple(read_dataset(json.loads(row.document)) for name, row in sorted(found.items()))
-    return CatalogueView(datasets=named, holdings=tuple(held))
+    return Catalogue(key, CatalogueView(datasets=named, holdings=held), verified)
 
 
-def current_records(hub: Hub, connection: Connection, roster: Verified[Roster]) -> list[Verified[DatasetRecord]]:
-    """The newest record of each dataset and node that the roster still knows, verified under it."""
+def _newest() -> Select[tuple[str, str]]:
     newest = select(records.c.dataset, records.c.node, func.max(records.c.sequence).label("sequence"))
     latest = newest.group_by(records.c.dataset, records.c.node).subquery()
     same = (records.c.dataset == latest.c.dataset) & (records.c.node == latest.c.node)
-    query = select(records.c.envelope, records.c.node).join(latest, same & (records.c.sequence == latest.c.sequence))
-    known = {node.id for owner in roster.document.owners for node in owner.nodes}
-    rows = connection.execute(query.order_by(records.c.dataset, records.c.node))
-    return [
-        hub.verified_once.verified(verify_dataset_record, bytes(row.envelope), roster)
-        for row in rows
-        if row.node in known
-    ]
+    query = select(records.c.digest, records.c.node).join(latest, same & (records.c.sequence == latest.c.sequence))
+    return query.order_by(records.c.dataset, records.c.node)
+
+
+_NEWEST: Final = _newest()
+_NAMED: Final = select(datasets.c.name, datasets.c.digest).order_by(datasets.c.name)
 
 
 def holding_of(record: DatasetRecord, roster: Verified[Roster]) -> Holding:
@@ -121,7 +149,7 @@ def holding_of(record: DatasetRecord, roster: Verified[Roster]) -> Holding:
 
 def describe(hub: Hub, connection: Connection, name: str) -> dict[str, Any]:
     """One logical dataset with its holdings, as the API shows it; raises ``NotFound``."""
-    view = catalogue_view(hub, connection, hub.roster())
+    view = catalogue_of(hub, connection, hub.roster()).view
     try:
         dataset = view.dataset(name)
     except KeyError:

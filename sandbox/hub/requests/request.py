@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -35,8 +35,8 @@ from jobs.schema import CatalogueView, Digest, Scalar
 from sandbox.errors import InvalidSpec
 from sandbox.hub.core.hub import Hub
 from sandbox.hub.people.status import current_status
-from sandbox.hub.requests.catalogue import catalogue_view, current_records
-from sandbox.hub.running.running_job import stored_plan
+from sandbox.hub.requests.catalogue import Catalogue, catalogue_of
+from sandbox.hub.running.running_job import stored_plan, stored_plan_json
 from sandbox.policy.decide import Case
 
 
@@ -50,16 +50,10 @@ class Request:
     asked: dict[str, Any]
     """The request as the operator wrote it; the kind's own shape."""
     plan: Any
+    plan_json: dict[str, Any]
+    plan_digest: Digest
     parameters: dict[str, Scalar]
     commitment: Verified[Commitment] | None
-
-    @cached_property
-    def plan_digest(self) -> Digest:
-        return json_digest(self.plan_json)
-
-    @cached_property
-    def plan_json(self) -> dict[str, Any]:
-        return self.kind.to_json(self.plan)
 
     @property
     def committed(self) -> Verified[Commitment]:
@@ -81,16 +75,22 @@ class Setting:
 
     roster: Verified[Roster]
     status: Verified[StatusList] | None
-    view: CatalogueView
-    records: tuple[Verified[DatasetRecord], ...]
+    catalogue: Catalogue
     now: datetime
+
+    @property
+    def view(self) -> CatalogueView:
+        return self.catalogue.view
+
+    @property
+    def records(self) -> tuple[Verified[DatasetRecord], ...]:
+        return self.catalogue.records
 
     @classmethod
     def at(cls, hub: Hub, connection: Connection, now: datetime) -> Setting:
         roster = hub.roster()
-        records = tuple(current_records(hub, connection, roster))
         status = current_status(hub, connection, roster, now)
-        return cls(roster, status, catalogue_view(hub, connection, roster), records, now)
+        return cls(roster, status, catalogue_of(hub, connection, roster), now)
 
 
 def build_case(hub: Hub, request: Request, setting: Setting) -> Case:
@@ -173,7 +173,10 @@ def stored_request(hub: Hub, row: Row[Any], roster: Verified[Roster]) -> Request
     body = parse_json(row.request.encode())
     commitment = hub.verified_once.verified(verify_commitment, bytes(row.commitment_envelope), roster)
     kind, plan = kind_of(row.kind), stored_plan(row.kind, row.plan)
-    return Request(row.id, row.operator, kind, body["request"], plan, body["parameters"], commitment)
+    plan_json, plan_digest = stored_plan_json(row.plan), Digest(row.plan_digest)
+    return Request(
+        row.id, row.operator, kind, body["request"], plan, plan_json, plan_digest, body["parameters"], commitment
+    )
 
 
 def _data(readings: Iterable[Reading], records: Iterable[Verified[DatasetRecord]]) -> Iterable[DataUse]:

@@ -8,16 +8,15 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select
 
 from jobs.documents import Commitment, Envelope, Verified, canonical, moment_text, verify_commitment
-from jobs.kinds.registry import kind_of
 from sandbox.errors import InvalidSpec
 from sandbox.hub.core.errors import Conflicting, NotPermitted
 from sandbox.hub.core.hub import Hub
 from sandbox.hub.people.tokens import Caller
+from sandbox.hub.requests.compiled import compile_request
 from sandbox.hub.requests.permits import decide_request, settle
 from sandbox.hub.requests.replay import cached_release
 from sandbox.hub.requests.request import Request, Setting, build_case, replay_key, spec_digest
 from sandbox.hub.requests.waiting import check_waiting
-from sandbox.hub.requests.words import plan_words
 from sandbox.hub.running.closing import end_job
 from sandbox.hub.running.jobstate import topic
 from sandbox.policy.decide import Allowed, Decision
@@ -41,7 +40,7 @@ def preview(hub: Hub, caller: Caller, kind: str, asked: dict[str, Any], commitme
     """Compile, explain and decide without storing. Without a commitment the operator's latest for this plan counts."""
     with hub.store.read() as connection:
         setting = Setting.at(hub, connection, hub.store.now())
-        request, words = _compile("preview", caller.subject, kind, asked, None, setting)
+        request, words = _compile(hub, "preview", caller.subject, kind, asked, None, setting)
         envelope = commitment or _latest_commitment(connection, caller.subject, request.plan_digest)
         if envelope is not None:
             request = replace(request, commitment=_verify(envelope, caller, setting))
@@ -65,7 +64,7 @@ def submit(
             return earlier, False
         setting = Setting.at(hub, connection, hub.store.now())
         bound = _verify(commitment, caller, setting)
-        request, words = _compile(hub.random_id("job"), caller.subject, kind, asked, bound, setting)
+        request, words = _compile(hub, hub.random_id("job"), caller.subject, kind, asked, bound, setting)
         if request.plan_digest not in bound.document.plans:
             raise InvalidSpec("the commitment does not name this plan: preview it, then sign its digest")
     # the signed commitment names the plan; a digest of the plan alone would outlive the question and confirm guesses
@@ -110,6 +109,7 @@ def cancel(hub: Hub, caller: Caller, job: str) -> None:
 
 
 def _compile(
+    hub: Hub,
     job: str,
     operator: str,
     kind: str,
@@ -117,10 +117,12 @@ def _compile(
     commitment: Verified[Commitment] | None,
     setting: Setting,
 ) -> tuple[Request, dict[str, Any]]:
-    found = kind_of(kind)
-    compiled = found.compile(asked, setting.view)
-    words = plan_words(found, compiled.plan, setting.view)
-    return Request(job, operator, found, asked, compiled.plan, dict(compiled.parameters), commitment), words
+    made = compile_request(hub, operator, kind, asked, setting.catalogue)
+    parameters = dict(made.parameters)
+    request = Request(
+        job, operator, made.kind, asked, made.plan, made.plan_json, made.plan_digest, parameters, commitment
+    )
+    return request, made.words
 
 
 def _verify(envelope: Envelope, caller: Caller, setting: Setting) -> Verified[Commitment]:

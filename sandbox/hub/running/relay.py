@@ -52,11 +52,14 @@ def check_room(connection: Connection, job: RunningJob, header: Header) -> None:
 
 def mark_read(hub: Hub, node: str, upto: int) -> None:
     """The node has stored, for good, what follows from all items up to this one."""
+    if hub.read_to.get(node) == upto:  # said before: items behind it have come since, none before it
+        return
     seen = (inbox.c.node == node) & (inbox.c.seq <= upto) & (inbox.c.unread > 0)
     with hub.store.read() as connection:
-        if connection.execute(select(inbox.c.seq).where(seen).limit(1)).first() is None:
-            return
-    hub.store.publish(update(inbox).where(seen).values(unread=0))
+        there = connection.execute(select(inbox.c.seq).where(seen).limit(1)).first() is not None
+    if there:
+        hub.store.publish(update(inbox).where(seen).values(unread=0))
+    hub.read_to[node] = upto
 
 
 def items(hub: Hub, node: str, after: int) -> list[dict[str, Any]]:

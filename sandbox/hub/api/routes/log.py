@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,7 @@ from jobs.schema import DigestText
 from sandbox.errors import InvalidSpec
 from sandbox.hub.api.answers import log as answers
 from sandbox.hub.api.routes.access import After, AnyCaller, HubDep, Limit, Wait
+from sandbox.hub.api.routes.whole import whole_router
 from sandbox.hub.log.checkpoints import (
     accept_cosignature,
     checkpoint_json,
@@ -25,7 +26,7 @@ from sandbox.hub.log.following import look
 from sandbox.hub.log.reading import place_json, prove, prove_named, read_page
 from sandbox.store.store import CHECKPOINT_TOPIC
 
-router = APIRouter(prefix="/log", tags=["log"])
+router = whole_router(prefix="/log", tags=["log"])
 Size = Annotated[int, Query(ge=0, le=2**53)]
 Filter = Annotated[str | None, Query(max_length=160)]
 

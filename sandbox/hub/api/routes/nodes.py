@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query, Response
+from fastapi import Body, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
 from jobs.documents.ed25519 import decode_base64
 from sandbox.hub.api.routes.access import After, EnvelopeJson, HubDep, Node, Wait, envelope
+from sandbox.hub.api.routes.whole import whole_router
 from sandbox.hub.core.errors import NotPermitted
+from sandbox.hub.core.hub import Hub
 from sandbox.hub.people.tokens import Caller
 from sandbox.hub.running.arriving import receive
 from sandbox.hub.running.jobstate import inbox_topic
@@ -19,8 +22,9 @@ from sandbox.hub.running.relay import items, mark_read, piece
 from sandbox.hub.running.scans import note_scan
 from sandbox.messages import INLINE_BYTES
 
-router = APIRouter(tags=["nodes"])
+router = whole_router(tags=["nodes"])
 OCTETS = "application/octet-stream"
+_NOTHING = b'{"items":[]}'
 
 
 class Posted(BaseModel):
@@ -72,20 +76,26 @@ async def get_inbox(
     after: After = 0,
     read: After = 0,
     wait: Wait = 0,
-) -> dict[str, Any]:
+) -> Response:
     """Items after the cursor, at once if there are any, else when one comes or the time is over.
 
     ``read``: the node will not need items up to this one again, not even after a crash.
     """
     _check_own(caller, node)
-    await run_in_threadpool(mark_read, hub, node, read)
     end = time.monotonic() + min(wait, hub.config.max_wait_seconds)
     async with hub.notifier.listen(inbox_topic(node)) as listener:
         while True:
-            found = await run_in_threadpool(items, hub, node, after)
+            found = await run_in_threadpool(_look, hub, node, after, read)
             left = end - time.monotonic()
-            if found or left <= 0 or not hub.notifier.running or not await listener.wait(left):
-                return {"items": found}
+            if found is not None or left <= 0 or not hub.notifier.running or not await listener.wait(left):
+                return Response(found or _NOTHING, media_type="application/json")
+
+
+def _look(hub: Hub, node: str, after: int, read: int) -> bytes | None:
+    """The answer as it goes out, ``None`` if there is no news; made in the thread that asked the database."""
+    mark_read(hub, node, read)
+    found = items(hub, node, after)
+    return json.dumps({"items": found}, separators=(",", ":")).encode() if found else None
 
 
 @router.post("/nodes/{node}/messages", status_code=202)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
-
 from sandbox.hub.api.answers import requests
 from sandbox.hub.api.routes.access import After, EnvelopeJson, HubDep, Limit, Owner, Reader, envelope
+from sandbox.hub.api.routes.whole import whole_router
 from sandbox.hub.requests.approvals import accept_denial, accept_grant, accept_revocation
 from sandbox.hub.requests.grantview import grant_list, request_list
 
-router = APIRouter(tags=["approvals"])
+router = whole_router(tags=["approvals"])
 
 
 @router.get("/requests", response_model=requests.RequestPage, response_model_exclude_unset=True)

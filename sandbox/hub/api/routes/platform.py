@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from pydantic import BaseModel, Field
 from sqlalchemy import func, select
 
@@ -22,17 +22,18 @@ from sandbox.hub.api.routes.access import (
     Reader,
     envelope,
 )
+from sandbox.hub.api.routes.whole import whole_router
 from sandbox.hub.core.hub import stored_rosters
 from sandbox.hub.core.version import VERSION
 from sandbox.hub.people.rosters import accept_roster, latest_roster
 from sandbox.hub.people.status import latest_status
 from sandbox.hub.people.tokens import Role
-from sandbox.hub.requests.catalogue import catalogue_view, describe, register
+from sandbox.hub.requests.catalogue import catalogue_of, describe, register
 from sandbox.hub.requests.standing import publish_status
 from sandbox.store.tables import usage
 from sandbox.store.tree import read_size
 
-router = APIRouter()
+router = whole_router()
 DatasetName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
 
@@ -81,7 +82,7 @@ def post_dataset(hub: HubDep, caller: Owner, body: Registration) -> dict[str, An
 def get_datasets(hub: HubDep, caller: AnyCaller, limit: Limit = 100, after: str = "") -> dict[str, Any]:
     """All logical datasets, by name."""
     with hub.store.read() as connection:
-        view = catalogue_view(hub, connection, hub.roster())
+        view = catalogue_of(hub, connection, hub.roster()).view
     found = [dataset for dataset in view.datasets if dataset.name > after][:limit]
     items = [
         {

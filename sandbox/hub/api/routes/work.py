@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import Header, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
@@ -27,6 +27,7 @@ from sandbox.hub.api.routes.access import (
     envelope,
     visible_job,
 )
+from sandbox.hub.api.routes.whole import whole_router
 from sandbox.hub.core.errors import NotYet
 from sandbox.hub.core.hub import Hub
 from sandbox.hub.log.receipts import receipt_of
@@ -39,7 +40,7 @@ from sandbox.policy.states import State, is_final
 from sandbox.store.store import PUBLISHED_TOPIC
 from sandbox.store.tables import messages
 
-router = APIRouter()
+router = whole_router()
 _SQL = "SELECT carrier, count(*) AS flights, avg(arr_delay) AS mean FROM flights WHERE month = :month GROUP BY carrier"
 _REQUEST = {"sql": _SQL, "parameters": {"month": 7}}
 KindName = Annotated[str, Field(min_length=1, max_length=64, examples=["statistics"])]
