@@ -123,7 +123,7 @@ def _catalogue(
     return Catalogue(key, CatalogueView(datasets=named, holdings=held), verified)
 
 
-def _newest() -> Select[tuple[str, str]]:
+def _newest_query() -> Select[tuple[str, str]]:
     newest = select(records.c.dataset, records.c.node, func.max(records.c.sequence).label("sequence"))
     latest = newest.group_by(records.c.dataset, records.c.node).subquery()
     same = (records.c.dataset == latest.c.dataset) & (records.c.node == latest.c.node)
@@ -131,7 +131,7 @@ def _newest() -> Select[tuple[str, str]]:
     return query.order_by(records.c.dataset, records.c.node)
 
 
-_NEWEST: Final = _newest()
+_NEWEST: Final = _newest_query()
 _NAMED: Final = select(datasets.c.name, datasets.c.digest).order_by(datasets.c.name)
 
 

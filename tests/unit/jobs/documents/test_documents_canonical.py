@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 from enum import StrEnum
+from typing import Any
 
 import pytest
 import rfc8785
