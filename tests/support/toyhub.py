@@ -86,6 +86,10 @@ class Hub:
         self.bend_keys: Callable[[list[Json]], list[Json]] = list
         self.bend_passed: Callable[[npt.NDArray[np.bool_]], npt.NDArray[np.bool_]] = lambda passed: passed
         self.bend_finished: Callable[[Json], Json] = lambda body: body
+        self.bend_inclusions: Callable[[int], tuple[Inclusion, ...]] | None = None
+        """Proofs of its own choice for a log of this size."""
+        self.chain: list[Json] = [PARTIES.roster_envelope.to_json()]
+        """The rosters that it shows, oldest first."""
         self.apart: set[str] = set()
         """Nodes to which the same pass bits are said in a message of their own."""
         self.totals: list[list[int | None]] | None = None
@@ -128,6 +132,8 @@ class Hub:
 
     def inclusions(self, names: Sequence[str], size: int) -> tuple[Inclusion, ...]:
         """Proofs for the digests asked for, as far as the log names them."""
+        if self.bend_inclusions is not None:
+            return self.bend_inclusions(size)
         return tuple(
             Inclusion(index, leaf, tuple(prove_inclusion(self.tree, index, size)))
             for index, leaf in enumerate(self.leaves[:size])
@@ -334,8 +340,8 @@ class Port:
     def piece(self, job: str, key: tuple[str, int, str, str], number: int) -> bytes:
         return self._hub.piece(self._node, key, number)
 
-    def rosters(self) -> list[Any]:
-        return [PARTIES.roster_envelope.to_json()]
+    def rosters(self) -> list[Json]:
+        return self._hub.chain
 
     def follow(
         self, size: int, again: bool, digests: Sequence[str], wait: float, cosignature: Cosignature | None

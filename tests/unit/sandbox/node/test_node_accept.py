@@ -26,6 +26,7 @@ from jobs.documents import (
     digest,
     verify_revocation,
 )
+from jobs.schema import Digest
 from sandbox.node.tables import jobs, ledger, outbox, record
 from tests.support import orders
 from tests.support.joint_nodes import Federation
@@ -60,7 +61,7 @@ def everywhere(name: str, bend: Callable[..., Any]) -> dict[str, Callable[..., A
 OTHER_RULE = OutputRule(form="aggregate", profile="standard", version=1, digest=OTHER)
 UNKNOWN_RULE = OutputRule(form="aggregate", profile="lenient", version=1, digest=OTHER)
 
-CASES = {
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
     # the permit itself
     "issued more than five minutes ahead": ("expired", {"bend": {"permit": lambda p: ahead(p, 301)}}),
     "issued more than five minutes ago": ("expired", {"bend": {"permit": lambda p: ahead(p, -301)}}),
@@ -267,7 +268,7 @@ def test_a_permit_that_was_refused_stays_refused(federation: Federation) -> None
 
 
 def test_a_grant_runs_as_often_as_it_says(federation: Federation) -> None:
-    once = {"bend": {"grant:ewr": change(runs=1)}}
+    once: dict[str, Any] = {"bend": {"grant:ewr": change(runs=1)}}
     federation.hub.order(Documents(**once))
     federation.drive(lambda: federation.hub.totals is not None)
     federation.settle()
@@ -277,7 +278,7 @@ def test_a_grant_runs_as_often_as_it_says(federation: Federation) -> None:
 
 
 def test_a_run_that_gave_nothing_away_does_not_count(federation: Federation) -> None:
-    once = {"bend": {"grant:ewr": change(runs=1)}}
+    once: dict[str, Any] = {"bend": {"grant:ewr": change(runs=1)}}
     federation.hub.order(Documents(**once))
     federation.answer(NODE)
     for name in federation.names:
@@ -297,7 +298,7 @@ def test_a_revoked_grant_runs_no_more(federation: Federation) -> None:
 
 
 def revoke(federation: Federation, grant: str) -> None:
-    document = Revocation(id="r", owner="ewr", issued=NOW, grant=grant, reason="no longer")
+    document = Revocation(id="r", owner="ewr", issued=NOW, grant=Digest(grant), reason="no longer")
     envelope = document.sign(key("ewr-3"))
     node = federation[NODE]
     node.revoke(verify_revocation(envelope, node.context.state.trusted.last))
@@ -363,8 +364,12 @@ def test_no_new_job_until_earlier_messages_are_in_the_log(federation: Federation
     assert len(federation.rows(NODE, jobs)) == 1
 
 
+def broken(size: int) -> bytes:
+    raise ZeroDivisionError
+
+
 def test_an_order_that_breaks_the_node_is_refused_like_any_other(federation: Federation) -> None:
-    federation[NODE].context.rng = lambda size: 1 / 0
+    federation[NODE].context.rng = broken
     assert federation.refusal(NODE, Documents().body) == "unavailable"
     check_untouched(federation)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from sandbox.node.tables import outbox
 from tests.support.joint_nodes import Federation
 from tests.support.orders import NOW, Documents
 from tests.support.signed import key
+from tests.support.toyhub import Json
 
 NODE, PEER = "node-ewr", "node-jfk"
 STRANGER = SigningKey.from_seed(bytes(range(32)))
@@ -100,7 +102,7 @@ def test_another_participant_that_stopped_in_time_explains_it(federation: Federa
     assert federation.alarms(NODE) == []
 
 
-EXCUSES = {
+EXCUSES: dict[str, Callable[[Documents], Envelope]] = {
     "of one that was bound": lambda d: stop_of(d, bound=True),
     "of this node": lambda d: stop_of(d, NODE),
     "by a stranger": lambda d: stop_of(d, signer=STRANGER),
@@ -144,38 +146,36 @@ def test_it_is_the_same_after_a_restart(federation: Federation, explained: bool)
 # --- released, and another story ------------------------------------------------------------------------------------
 
 
-def resigned(item: dict[str, list[dict[str, str]] | str], **changed: Any) -> dict[str, list[dict[str, str]] | str]:
+def resigned(item: Json, **changed: Any) -> Json:
     """A participant's record, changed and signed by that participant once more: it tells two stories."""
     record = SentRecord.open(Envelope.from_json(item)).model_copy(update=changed)
     return record.sign(key(record.node)).to_json()
 
 
 def rereleased(
-    body: dict[str, dict[str, list[dict[Any, Any]] | str] | list[dict[str, list[Any] | str]]],
+    body: Json,
     signer: str = "hub",
     **changed: Any,
-) -> dict[str, dict[str, list[dict[Any, Any]] | str] | list[dict[str, list[Any] | str]]]:
+) -> Json:
     release = Release.open(Envelope.from_json(body["release"])).model_copy(update=changed)
     return {**body, "release": release.sign(key(signer)).to_json()}
 
 
 def with_sent(
-    body: dict[str, dict[str, list[dict[Any, Any]] | str] | list[dict[str, list[Any] | str]]],
-    sent: list[dict[str, list[dict[Any, Any]] | str]],
-) -> dict[str, dict[str, list[dict[Any, Any]] | str] | list[dict[str, list[Any] | str]]]:
+    body: Json,
+    sent: list[Json],
+) -> Json:
     """Other records, and a release that rests on them."""
     digests = tuple(Envelope.from_json(item).digest for item in sent)
     return {**rereleased(body, sent=digests), "sent": sent}
 
 
-def peer_changed(
-    body: dict[str, dict[str, list[dict[Any, Any]] | str] | list[dict[str, list[Any] | str]]], **changed: Any
-) -> dict[str, dict[str, list[dict[Any, Any]] | str] | list[dict[str, list[Any] | str]]]:
+def peer_changed(body: Json, **changed: Any) -> Json:
     sent = [item if place != 1 else resigned(item, **changed) for place, item in enumerate(body["sent"])]
     return with_sent(body, sent)
 
 
-STORIES = {
+STORIES: dict[str, tuple[str, Callable[[Json], Json]]] = {
     "another was told something else": (MISLED, lambda b: peer_changed(b, transcript=digest(b"else"))),
     "a record of another job": (ALTERED, lambda b: peer_changed(b, permit=digest(b"other"))),
     "this node's record is another": (

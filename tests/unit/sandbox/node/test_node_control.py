@@ -11,12 +11,14 @@ import pytest
 from sqlalchemy import insert
 
 from jobs.documents import Envelope, OutboxRecord, Revocation, verify_outbox_record
+from jobs.schema import Digest
 from sandbox.errors import Unavailable
 from sandbox.node.control import Control, ask
 from sandbox.node.tables import outbox
 from tests.support.joint_nodes import Federation
 from tests.support.orders import NOW, ORIGIN, Documents, version
 from tests.support.signed import key
+from tests.support.toyhub import Json
 
 NODE = "node-ewr"
 
@@ -35,8 +37,8 @@ def command(federation: Federation, control: Control) -> Callable[..., Any]:
     return lambda **fields: ask(folder, fields)
 
 
-def revocation(grant: str, owner: str = "ewr", signer: str = "ewr-2") -> dict[str, list[dict[str, str]] | str]:
-    document = Revocation(id="r", owner=owner, issued=NOW, grant=grant, reason="no longer")
+def revocation(grant: str, owner: str = "ewr", signer: str = "ewr-2") -> Json:
+    document = Revocation(id="r", owner=owner, issued=NOW, grant=Digest(grant), reason="no longer")
     return document.sign(key(signer)).to_json()
 
 

@@ -10,7 +10,7 @@ from jobs.documents import SigningKey
 from sandbox.audit import Checkpoint, LogEntry, Note, NoteKey, prove_inclusion, verify_cosignature
 from sandbox.audit.note import COSIGNATURE, NoteSignature
 from sandbox.errors import BadLogSignature, BadProof, LogFailure, LogForked, LogRolledBack, MalformedNote
-from sandbox.log_link import Inclusion
+from sandbox.log_link import Inclusion, News
 from sandbox.node.hub_port import HubAway, HubRefused
 from sandbox.node.tables import outbox
 from tests.support.joint_nodes import Federation
@@ -74,25 +74,19 @@ def test_a_cosignature_outlives_a_hub_that_is_away(federation: Federation) -> No
 def test_a_cosignature_that_was_refused_is_made_again_for_the_checkpoint_of_then(federation: Federation) -> None:
     grow(federation)
     step(federation)
-    good, port = federation[NODE].context.hub, federation[NODE].context
-    port.hub = Refusing(good)
+    context = federation[NODE].context
+    good, context.hub = context.hub, Refusing(federation.hub, NODE)
     with pytest.raises(HubRefused):
         step(federation)
-    port.hub = good
+    context.hub = good
     grow(federation)
     step(federation)
     step(federation)
     assert [size for _, size, _ in federation.hub.cosigned] == [6]
 
 
-class Refusing:
-    def __init__(self, port: Port) -> None:
-        self._port = port
-
-    def __getattr__(self, name: Any) -> Any:
-        return getattr(self._port, name)
-
-    def follow(self, *asked: Any) -> None:
+class Refusing(Port):
+    def follow(self, *asked: Any) -> News:
         raise HubRefused("not-authenticated", "the token was revoked")
 
 
@@ -122,6 +116,7 @@ def test_a_second_history_stops_the_node_for_good(federation: Federation, size: 
     node = federation.restart(NODE)
     with pytest.raises(LogFailure):
         step(federation)
+    assert node.follower.failure is not None
     assert shown.decode() in node.follower.failure.evidence
     assert len(federation.hub.cosigned) <= 1
     federation.hub.put(NODE, "permit", "job-1", Documents().body)
@@ -185,9 +180,15 @@ def proof_of(hub: Hub, index: int, size: int) -> Inclusion:
 @pytest.mark.parametrize("actor", ["hub", "node:node-jfk"])
 def test_another_entry_proves_no_message(federation: Federation, actor: str) -> None:
     hub, digest = withheld(federation)
-    said = {"salt": "00" * 32, "event": "message.received", "at": NOW, "subject": "x", "digests": (digest,)}
+    said: dict[str, Any] = {
+        "salt": "00" * 32,
+        "event": "message.received",
+        "at": NOW,
+        "subject": "x",
+        "digests": (digest,),
+    }
     hub.add(LogEntry(actor=actor, **said))
-    hub.inclusions = lambda names, size: tuple(proof_of(hub, index, size) for index in range(size))
+    hub.bend_inclusions = lambda size: tuple(proof_of(hub, index, size) for index in range(size))
     step(federation)
     assert not any(row.proven for row in federation.rows(NODE, outbox))
     hub.add(LogEntry(actor=f"node:{NODE}", **said))  # the control: the entry that a hub makes of a message
@@ -197,7 +198,7 @@ def test_another_entry_proves_no_message(federation: Federation, actor: str) -> 
 
 def test_a_proof_that_does_not_hold_stops_the_node(federation: Federation) -> None:
     hub, _ = withheld(federation)
-    hub.inclusions = lambda names, size: (Inclusion(1, hub.leaves[0], proof_of(hub, 0, size).proof),)
+    hub.bend_inclusions = lambda size: (Inclusion(1, hub.leaves[0], proof_of(hub, 0, size).proof),)
     with pytest.raises(BadProof):
         step(federation)
     assert federation[NODE].follower.failure is not None
@@ -212,13 +213,13 @@ def test_a_new_hub_key_is_learnt_from_the_authority(federation: Federation) -> N
     fresh = SigningKey.from_seed(bytes(range(32)))
     newer = roster(version=2, hub=HubEntry(id="hub", key=fresh.public.text))
     envelope = newer.sign(key("root-1"), key("root-2"))
-    hub, port = federation.hub, federation[NODE].context.hub
+    hub = federation.hub
     size = len(hub.leaves)
     from sandbox.audit import root
 
     hub.note = lambda: Checkpoint(ORIGIN, size, root(hub.tree, size)).sign(fresh).encode()
     old = roster().sign(key("root-1"), key("root-2"))
-    port.rosters = lambda: [old.to_json(), envelope.to_json()]
+    hub.chain = [old.to_json(), envelope.to_json()]
     assert step(federation)
     step(federation)
     assert federation[NODE].context.state.trusted.last.document.version == 2
@@ -230,10 +231,10 @@ def test_a_node_starts_again_when_the_chain_begins_with_older_rosters(federation
 
     context = federation[NODE].context
     chain = [roster(version=n).sign(key("root-1"), key("root-2")).to_json() for n in (1, 2, 3)]
-    context.hub.rosters = lambda: chain
+    federation.hub.chain = chain
     fetch_roster(context)
     fetch_roster(context)
     assert context.state.trusted.last.document.version == 3
-    context.hub.rosters = lambda: chain[:1]  # a hub that shows only the old one is not believed
+    federation.hub.chain = chain[:1]  # a hub that shows only the old one is not believed
     fetch_roster(context)
     assert context.state.trusted.last.document.version == 3

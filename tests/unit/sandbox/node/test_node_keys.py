@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -22,7 +21,7 @@ from mpc.masks import MaskKey
 from tests.support.joint_nodes import Federation
 from tests.support.orders import Documents
 from tests.support.signed import key
-from tests.support.toyhub import Hub
+from tests.support.toyhub import Hub, Json
 
 NODE, BAD = "node-ewr", "node-jfk"
 P = (1 << 255) - 19
@@ -36,12 +35,12 @@ LOW_ORDER = {
 """All canonical ones: RFC 7748 section 6.1, and the list of Bernstein's Curve25519 page."""
 
 
-def announced(hub: Hub, public: bytes) -> Callable[..., Any]:
+def announced(hub: Hub, public: bytes) -> Callable[[list[Json]], list[Json]]:
     """The bad participant signs what it announces, and the hub relays it."""
 
     def bend(
-        keys: list[dict[str, dict[str, list[Any] | str] | str]],
-    ) -> list[dict[str, dict[str, list[Any] | str] | str]]:
+        keys: list[Json],
+    ) -> list[Json]:
         hub.away |= {BAD, "node-lga"}  # it is this node that must refuse, not the others before it
         shown = []
         for item in keys:
@@ -69,8 +68,8 @@ def test_a_key_of_low_order_ends_the_job_while_the_scan_still_runs(federation: F
 
 def test_a_key_that_two_participants_announce_ends_the_job_at_once(federation: Federation) -> None:
     def bend(
-        keys: list[dict[str, dict[str, list[Any] | str] | str]],
-    ) -> list[dict[str, dict[str, list[Any] | str] | str]]:
+        keys: list[Json],
+    ) -> list[Json]:
         body = next(k["body"] for k in keys if Header.open(Envelope.from_json(k["header"])).sender == "node-lga")
         public = base64.b64decode(body)[-32:]
         return announced(federation.hub, public)(keys)

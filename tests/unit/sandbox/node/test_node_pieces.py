@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from sandbox.node.hub_port import HubAway, HubRefused
 from tests.support.joint_nodes import Federation
 from tests.support.orders import Documents
+from tests.support.toyhub import Json
 
 NODE = "node-ewr"
 
 
 def apart(
-    shown: list[dict[str, dict[str, list[Any] | str] | str]],
-) -> list[dict[str, dict[str, list[Any] | str] | None]]:
+    shown: list[Json],
+) -> list[Json]:
     """The same messages, their bodies to be fetched."""
     return [{**item, "body": None} for item in shown]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, insert, select, text, update
@@ -32,7 +33,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     made.dispose()
 
 
-def entries(engine: Engine, key: bytes = KEY) -> list[dict[str, int | str]] | None:
+def entries(engine: Engine, key: bytes = KEY) -> list[dict[str, Any]]:
     with reading(engine) as connection:
         return list(Record(key).read(connection))
 

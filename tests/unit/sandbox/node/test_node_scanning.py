@@ -12,6 +12,7 @@ from sandbox.node.hub_port import HubAway, HubRefused
 from sandbox.node.scanning import ScanReport
 from tests.support.joint_nodes import Federation
 from tests.support.orders import Documents
+from tests.support.toyhub import Port
 
 NODE = "node-ewr"
 
@@ -33,7 +34,8 @@ class Deaf:
 def words(parts: int, seconds: int = 100) -> list[tuple[int, int]]:
     """Each second's word of a scan of ``parts`` even parts that takes ``seconds``, from its first part on."""
     clock = Clock()
-    report = ScanReport(Deaf(), "job-1", every=1e6, clock=clock)
+    hub: Any = Deaf()
+    report = ScanReport(hub, "job-1", every=1e6, clock=clock)
     said = []
     for second in range(1, seconds):
         clock.now += 1
@@ -57,7 +59,8 @@ def test_the_words_of_one_scan_are_the_same_however_many_parts_it_has(parts: int
 
 def test_a_scan_that_stands_still_does_not_pretend() -> None:
     clock = Clock()
-    report = ScanReport(Deaf(), "job-1", every=1e6, clock=clock)
+    hub: Any = Deaf()
+    report = ScanReport(hub, "job-1", every=1e6, clock=clock)
     report(Progress(1, 4, 10, 40, 30.0))
     clock.now += 1000
     assert report.said() == (50, 0)  # where the second part would end, and no further
@@ -78,6 +81,7 @@ def test_a_running_job_shows_parts_to_its_owner_and_a_fraction_to_the_hub(federa
         folder = federation[NODE].context.config.state_dir
         [run] = ask(folder, {"do": "status"})["running"]
         assert (run["job"], run["scan"]) == ("job-1", None)
+        assert runner.progress is not None
         runner.progress(Progress(2, 8, 2_500_000, 10_000_000, 600.0))
         [run] = ask(folder, {"do": "status"})["running"]
         assert (run["scan"]["parts_done"], run["scan"]["parts"], run["scan"]["rows"]) == (2, 8, 10_000_000)
@@ -93,16 +97,19 @@ def test_a_running_job_shows_parts_to_its_owner_and_a_fraction_to_the_hub(federa
 
 @pytest.mark.parametrize("trouble", [HubAway("away"), HubRefused("not-found", "no")])
 def test_a_hub_that_does_not_hear_it_changes_nothing(federation: Federation, trouble: Any) -> None:
-    runner, tried = federation.runners[NODE], []
+    runner = federation.runners[NODE]
+    tried: list[str] = []
 
-    def refuse(job: str, percent: int, seconds_left: int) -> None:
-        tried.append(job)
-        raise trouble
+    class Refusing(Port):
+        def scan(self, job: str, percent: int, seconds_left: int) -> None:
+            tried.append(job)
+            raise trouble
 
-    federation[NODE].context.hub.scan = refuse
+    federation[NODE].context.hub = Refusing(federation.hub, NODE)
     runner.gate.clear()
     federation.hub.order(Documents())
     federation.drive(lambda: runner.progress is not None)
+    assert runner.progress is not None
     runner.progress(Progress(1, 8, 1, 8, 600.0))
     federation.drive(lambda: tried != [])
     runner.gate.set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -11,22 +10,18 @@ import pytest
 from jobs.documents import ForbiddenUse, StatusEntry, digest
 from sandbox.node.tables import jobs, ledger, outbox
 from tests.support.joint_nodes import Federation
-from tests.support.orders import NOW, Documents
+from tests.support.orders import NOW, Bend, Documents, change
 from tests.support.signed import DAY, key
 
 NODE = "node-ewr"
 
 
-def change(**fields: Any) -> Callable[..., Any]:
-    return lambda document: document.model_copy(update=fields)
-
-
-def stopped(kind: str, subject: str) -> Callable[..., Any]:
+def stopped(kind: Any, subject: str) -> Bend:
     entry = StatusEntry(kind=kind, subject=subject, state="suspended", since=NOW, reason="complaint")
     return change(stopped=(entry,))
 
 
-def bends() -> dict[str, tuple[Callable[..., Any], str]]:
+def bends() -> dict[str, tuple[Bend, str]]:
     now, listed = NOW, ForbiddenUse(id="N", dataset="flights", column="delay", ground="dispute", reason="court")
     return {
         "expired": (change(issued=now - 2 * DAY, expires=now), "expired"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -16,7 +14,7 @@ from sandbox.node.hub_port import Item
 from sandbox.node.tables import outbox
 from tests.support.joint_nodes import Federation
 from tests.support.orders import Documents
-from tests.support.toyhub import Port, carried
+from tests.support.toyhub import Json, Port, carried
 
 NODE = "node-ewr"
 
@@ -42,6 +40,7 @@ def test_totals_are_those_of_the_plaintext_and_everyone_ends(federation: Federat
     aa, b6, ua, zz = (carriers.index(name) for name in ("AA", "B6", "UA", "ZZ"))
     assert hub.passed[:, [aa, ua]].all()
     assert not hub.passed[:, [b6, zz]].any()  # four aircraft at one node; nobody anywhere
+    assert hub.totals is not None
     for channel, totals in enumerate(hub.totals):
         assert [totals[aa], totals[ua]] == [expected[channel][aa], expected[channel][ua]]
         assert totals[b6] is None
@@ -59,6 +58,7 @@ def test_a_hub_that_gives_one_node_a_message_of_its_own_adds_noise_and_alarms_ev
     federation.hub.order(documents)
     finish(federation)
     expected = plaintext(federation, documents)
+    assert federation.hub.totals is not None
     for channel, totals in enumerate(federation.hub.totals):
         opened = [(found, expected[channel][cell]) for cell, found in enumerate(totals) if found is not None]
         assert opened
@@ -126,8 +126,8 @@ def test_pass_bits_of_another_plan_end_the_job(federation: Federation) -> None:
 
 
 def by_stranger(
-    item: dict[str, dict[str, list[dict[Any, Any]] | str] | str],
-) -> dict[str, dict[str, list[dict[Any, Any]] | str] | str]:
+    item: Json,
+) -> Json:
     """The same header under a stranger's signature."""
     envelope = Envelope.from_json(item["header"])
     forged = Envelope(envelope.payload_type, envelope.payload, ()).signed_by(SigningKey.from_seed(bytes(32)))
@@ -210,20 +210,13 @@ def test_a_hub_that_ignores_the_cursor_is_passed_over(federation: Federation) ->
     hub.order(Documents())
     finish(federation)
     before = list(hub.posted)
-    port = federation[NODE].context.hub
-    federation[NODE].context.hub = Everything(port)
+    federation[NODE].context.hub = Everything(hub, NODE)
     assert federation[NODE].tick(0) == 0
     assert hub.posted == before
 
 
-class Everything:
-    """A port whose inbox always starts at the beginning."""
+class Everything(Port):
+    """Its inbox always starts at the beginning."""
 
-    def __init__(self, port: Port) -> None:
-        self._port = port
-
-    def __getattr__(self, name: Any) -> Any:
-        return getattr(self._port, name)
-
-    def inbox(self, after: int, read: int, wait: int) -> list[Item]:
-        return self._port.inbox(0, 0, wait)
+    def inbox(self, after: int, read: int, wait: float) -> list[Item]:
+        return super().inbox(0, 0, wait)
