@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from sandbox.hub.core.remembered import Remembered
@@ -16,7 +18,7 @@ def test_the_same_key_is_made_once_and_the_least_used_goes_first() -> None:
 
     memory: Remembered[str, str] = Remembered(2)
     for name in ("a", "b", "a", "c", "a", "b"):
-        assert memory.of(name, lambda name=name: make(name)) == name.upper()
+        assert memory.of(name, partial(make, name)) == name.upper()
     assert made == ["a", "b", "c", "b"]
     assert len(memory) == 2
 
