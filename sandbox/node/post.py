@@ -36,6 +36,7 @@ from sandbox.node.tables import outbox
 _LOG: Final = logging.getLogger("unseen.node")
 _NOT_ABOUT_THE_MESSAGE: Final = ("not-authenticated", "not-permitted", "token-expired")
 """Refusals of the node's token, not of what it sends: keep the message and try again."""
+_TOO_LARGE: Final = "too-large-body"
 _POST_MESSAGES: Final = 8
 _POST_BYTES: Final = 8 << 20
 
@@ -174,9 +175,14 @@ class Outbox:
         if len(body) <= INLINE_BYTES:
             return None if row.body is None else body
         name = Header.open(Envelope.parse(row.envelope)).body
-        for start in range(0, len(body), INLINE_BYTES):
-            self._hub.upload(name, start, body[start : start + INLINE_BYTES])
-        return None
+        try:
+            for start in range(0, len(body), INLINE_BYTES):
+                self._hub.upload(name, start, body[start : start + INLINE_BYTES])
+        except HubRefused as refused:
+            if refused.code != _TOO_LARGE:
+                raise
+            _LOG.error("a body of %d bytes is not taken: %s", len(body), refused)
+        return None  # the header goes in any case: refused too, it ends the job, and the log says so
 
     def _note_refused(self, row: Row[Any], code: str) -> None:
         """The hub will never take this message; its log must say so."""

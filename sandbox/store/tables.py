@@ -96,6 +96,7 @@ cosignatures: Final = Table(
     Column("size", BigInteger, ForeignKey("checkpoints.size"), primary_key=True),
     _id("name", primary_key=True),
     Column("line", Text, nullable=False),
+    Index(None, "name", "size"),
 )
 
 # --- what can go while the evidence stays: ``sandbox.store.contents`` -----------------------------------------------

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from jobs.documents import (
     Denial,
@@ -19,6 +20,10 @@ from jobs.documents import (
     digest,
 )
 from jobs.schema import Digest
+from sandbox.hub.requests import permits
+from sandbox.policy.decide import Use
+from sandbox.store.event import Actor, Event
+from sandbox.store.tables import grants
 
 
 def reasons(world: Any, job: str) -> dict[str, str]:
@@ -248,3 +253,33 @@ def test_an_owner_with_a_threshold_needs_all_its_signers(world: Any, kit: Any) -
 
 def world_sql_with(tail: str) -> str:
     return "SELECT carrier, COUNT(*) AS flights, AVG(delay) AS mean FROM flights GROUP BY carrier" + tail
+
+
+def test_a_decision_looks_at_a_bounded_number_of_grants(world: Any, kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that stand and have runs left come first, however many others there are by now."""
+    world.register_all()
+    world.submit()
+    (request,) = world.requests("ewr")
+    for number in range(6):
+        signed = world.grant_for("ewr", request, id=f"grant-{number}").sign(kit.key("ewr"))
+        world.call("POST", "/grants", "ewr", json=signed.to_json(), status=201)
+    looked: list[Use] = []
+
+    def use(*fields: Any) -> Use:
+        looked.append(Use(*fields))
+        return looked[-1]
+
+    monkeypatch.setattr(permits, "Use", use)
+    question = {"request": {"sql": world.call("GET", "/jobs/" + request["id"], "acme")["request"]["sql"]}}
+    world.call("POST", "/plans", "acme", json=question)
+    assert len(looked) == 6  # the control
+    monkeypatch.setattr(permits, "HELD", 2)
+    looked.clear()
+    world.call("POST", "/plans", "acme", json=question)
+    assert [found.grant.document.id for found in looked] == ["grant-4", "grant-5"]
+    with world.store.change(Event("test.used", Actor("hub", "hub"))) as change:  # all but the oldest are used up
+        used = update(grants).where(grants.c.id != "grant-0").values(used=grants.c.runs)
+        change.execute(used)
+    looked.clear()
+    world.call("POST", "/plans", "acme", json=question)
+    assert "grant-0" in [found.grant.document.id for found in looked]

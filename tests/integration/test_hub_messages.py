@@ -322,18 +322,42 @@ def test_bodies_that_no_header_claims_go_after_a_while(notes: Any, kit: Any) -> 
 def test_one_node_fills_its_own_room_only(make_world: Any) -> None:
     world = make_world(kinds=(PACKAGE,), upload_bytes=2 << 20)
     ewr, jfk, _ = world.nodes.values()
-    body = os.urandom(2 * INLINE_BYTES + 5)
-    (first, second, third), named = pieces(body), digest(body)
+    one, other = os.urandom(2 * INLINE_BYTES), os.urandom(INLINE_BYTES)
+    (first, second), named = pieces(one), digest(one)
     ewr.put_piece(named, *first)
     ewr.put_piece(named, *second)
-    assert ewr.put_piece(named, *third, status=503)["code"] == "unavailable"
+    assert ewr.put_piece(digest(other), 0, other, status=503)["code"] == "unavailable"
     jfk.put_piece(named, *first)
-    far = (1 << 31) - INLINE_BYTES
+    far = (2 << 20) - INLINE_BYTES
     jfk.put_piece(digest(b"far"), far, b"x")  # a long file that holds one byte
     jfk.put_piece(digest(b"near"), 0, b"x")
-    ewr.put_piece(named, *third, status=503)
+    ewr.put_piece(digest(other), 0, other, status=503)
     world.hub.uploads.drop(EWR, named)
-    ewr.put_piece(named, *first)
+    ewr.put_piece(digest(other), 0, other)
+
+
+def test_a_message_for_which_there_is_never_room_ends_its_job_with_what_to_change(make_world: Any) -> None:
+    """ "Later" would be said for ever: piece and header are refused for good, and the log says that it came."""
+    world = make_world(kinds=(PACKAGE,), upload_bytes=1 << 20)
+    world.register_all()
+    job = ask(world)
+    ewr = world.nodes["ewr"]
+    ewr.post(first_post(ewr))
+    note = large(ewr, job, (1 << 20) + 1)
+    *_, last = pieces(note.body)
+    refused = ewr.put_piece(note.header.body, *last, status=413)
+    assert refused["code"] == "too-large-body"
+    assert "upload_bytes" in refused["detail"]
+    header = {"messages": [{"envelope": note.envelope.to_json(), "body": None}]}
+    again = world.call("POST", f"/nodes/{EWR}/messages", EWR, json=header, status=413)
+    assert again["detail"] == refused["detail"]
+    shown = world.call("GET", f"/jobs/{job}", "acme")
+    assert (shown["state"], shown["failure"]["code"]) == ("failed", "too-large-body")
+    assert "upload_bytes" in shown["failure"]["detail"]
+    assert (
+        note.digest
+        in world.call("GET", f"/log/entries?job={job}&kind=message.refused", "auditor")["items"][-1]["entry"]["digests"]
+    )
 
 
 def test_a_node_has_so_many_bodies_waiting_and_no_more(notes: Any) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from adapters.address import is_loopback
 from jobs.documents.base import faults
+from jobs.kinds.base import MESSAGE_BYTES
 from sandbox.errors import InvalidSpec
 from sandbox.hub.core.front_door import FrontDoor
 
@@ -40,7 +41,7 @@ class HubConfig(BaseModel):
     checkpoint_gap_seconds: Annotated[float, Field(ge=0, le=60)] = 0.1  # but never two within this time
     tick_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
     max_wait_seconds: Annotated[float, Field(gt=0, le=120)] = 30.0  # of a long poll
-    upload_bytes: Annotated[int, Field(ge=1 << 20)] = 1 << 30  # of one node's bodies whose headers have not come
+    upload_bytes: Annotated[int, Field(ge=1 << 20)] = MESSAGE_BYTES  # of one node, until their headers come
     kinds: tuple[str, ...] = ()  # packages of further kinds of jobs
     max_body_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 30)] = 32 << 20  # of a node's post
     front_door: FrontDoor = FrontDoor()  # limits, time-outs and quotas: docs/front-door.md

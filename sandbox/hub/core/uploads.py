@@ -18,6 +18,7 @@ from jobs.kinds.base import MESSAGE_BYTES
 from jobs.schema import Digest
 from mpc.errors import MalformedMessage
 from sandbox.errors import Unavailable
+from sandbox.hub.core.errors import TooLargeBody
 from sandbox.messages import INLINE_BYTES
 
 EXPIRES_S: Final = 3600.0
@@ -37,9 +38,15 @@ class Uploads:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def add(self, node: str, body: str, offset: int, piece: bytes) -> None:
-        """Keep one piece; raises ``MalformedMessage``, or ``Unavailable`` while too much waits for its header."""
+        """Keep one piece; raises ``MalformedMessage``, or ``Unavailable`` while too much waits for its header.
+
+        Raises ``TooLargeBody`` for a body that there will never be room for: its header is refused too, and its job
+        ends with the same words (``sandbox.hub.running.arriving``).
+        """
         if offset % INLINE_BYTES or not 0 <= offset < MESSAGE_BYTES or not 0 < len(piece) <= INLINE_BYTES:
             raise MalformedMessage(f"pieces have {INLINE_BYTES} bytes and start at multiples of that")
+        if offset + len(piece) > self._at_most:
+            raise TooLargeBody(self.too_large)
         file = self._file(node, body)
         file.parent.mkdir(exist_ok=True, mode=0o700)
         # what is on disk, not how long the files are: one piece far behind costs one piece
@@ -64,6 +71,17 @@ class Uploads:
             pass
         file.unlink(missing_ok=True)
         raise Unavailable("the body of this message has not come, or not all of it: send its pieces, then the header")
+
+    @property
+    def too_large(self) -> str:
+        """What to say to a message that has more bytes than this hub keeps for one node."""
+        return (
+            f"a message to this hub has at most {self._at_most} bytes: raise upload_bytes in its configuration, "
+            "or ask for less"
+        )
+
+    def fits(self, size: int) -> bool:
+        return size <= self._at_most
 
     def drop(self, node: str, body: str) -> None:
         self._file(node, body).unlink(missing_ok=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from jobs.documents import Envelope, Permit, PublicKey, Roster, Verified, verify_dataset_record
@@ -20,6 +20,7 @@ from sandbox.hub.running.running_job import running_job
 from sandbox.messages import SENT, VOUCH
 from sandbox.store.tables import (
     checkpoints,
+    cosignatures,
     deliveries,
     grants,
     job_grants,
@@ -32,6 +33,9 @@ from sandbox.store.tables import (
 )
 from sandbox.store.tree import prove_from
 from sandbox.verify.assemble import assemble_receipt
+
+_TRIED: Final = 64
+"""Checkpoints that one call looks at; the log's growth makes no call longer."""
 
 
 def receipt_of(hub: Hub, job: str) -> bytes:
@@ -63,9 +67,23 @@ def _cosigned(hub: Hub, connection: Connection, entry: int, permit: Permit, rost
     """The smallest checkpoint over the entry that everybody needed has cosigned."""
     needed = {NoteKey(node, COSIGNATURE, roster.node_key(node)).name for node in permit.participants}
     witnesses = {NoteKey(w.name, COSIGNATURE, PublicKey.parse(w.key)).name for w in roster.witnesses}
-    query = select(checkpoints.c.size).where(checkpoints.c.size > entry).order_by(checkpoints.c.size)
-    missing: set[str] = needed | witnesses
-    for size in connection.execute(query).scalars():
+    since = (cosignatures.c.size > entry) & cosignatures.c.name.in_(needed | witnesses)
+    query = (
+        select(cosignatures.c.name, func.min(cosignatures.c.size).label("smallest"))
+        .where(since)
+        .group_by(cosignatures.c.name)
+    )
+    first: dict[str, int] = {row.name: row.smallest for row in connection.execute(query)}
+    vouched = sorted(first[name] for name in witnesses & first.keys())[: hub.trust.witnesses_needed]
+    missing = needed - first.keys()
+    if len(vouched) < hub.trust.witnesses_needed:
+        missing |= witnesses - first.keys()
+    if missing:
+        raise NotYet(f"waiting for the cosignatures of {', '.join(sorted(missing))}")
+    # no checkpoint before this one can have them all; a few behind it almost always do
+    start = max([*(first[name] for name in needed), *vouched], default=entry + 1)
+    tried = select(checkpoints.c.size).where(checkpoints.c.size >= start).order_by(checkpoints.c.size).limit(_TRIED)
+    for size in connection.execute(tried).scalars():
         note = cosigned_note(connection, size)
         names = {signature.name for signature in note.signatures}
         if needed <= names and len(witnesses & names) >= hub.trust.witnesses_needed:

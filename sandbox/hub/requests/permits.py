@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from jobs.documents import (
     Basis,
@@ -34,6 +34,9 @@ from sandbox.policy.states import Event as Step
 from sandbox.store.event import Actor
 from sandbox.store.store import Change
 from sandbox.store.tables import grants, job_grants, job_nodes, jobs, rosters
+
+HELD: Final = 32
+"""Grants of one owner that a decision looks at."""
 
 
 def settle(hub: Hub, change: Change, job: str, actor: Actor) -> None:
@@ -81,10 +84,18 @@ def decide_request(
 
 
 def held_grants(hub: Hub, connection: Connection, request: Request, setting: Setting) -> list[Use]:
-    """All grants to this operator for this plan, oldest first; one that the roster no longer supports is left out."""
+    """The grants to this operator for this plan, oldest first; one that the roster no longer supports is left out.
+
+    Of each owner at most ``HELD``: those that stand, those with runs left, the newest. A plan that has been granted for
+    years costs a decision no more than a new one.
+    """
     where = (grants.c.operator == request.operator) & (grants.c.plan_digest == request.plan_digest)
+    best = (grants.c.revoked.is_not(None), grants.c.used >= grants.c.runs, grants.c.serial.desc())
+    rank = func.row_number().over(partition_by=grants.c.owner, order_by=best).label("rank")
+    ranked = select(grants.c.digest, rank).where(where).subquery()
+    query = select(grants).join(ranked, ranked.c.digest == grants.c.digest).where(ranked.c.rank <= HELD)
     found = []
-    for row in connection.execute(select(grants).where(where).order_by(grants.c.at)):
+    for row in connection.execute(query.order_by(grants.c.at, grants.c.serial)):
         try:
             grant: Verified[Grant] = hub.verified_once.verified(verify_grant, bytes(row.envelope), setting.roster)
         except JobError:  # its owner's keys changed: it needs a new signature

@@ -31,7 +31,7 @@ from jobs.schema import Digest
 from mpc.errors import MpcError, UnknownParty, WrongRound, WrongSession
 from sandbox.audit import MESSAGE_REFUSED
 from sandbox.errors import IntegrityFailure, InvalidTransition, NotFound, SandboxError, Unavailable
-from sandbox.hub.core.errors import HubFault
+from sandbox.hub.core.errors import HubFault, TooLargeBody
 from sandbox.hub.core.hub import HUB, Hub
 from sandbox.hub.people.tokens import Caller
 from sandbox.hub.running.advancing import advance
@@ -86,7 +86,7 @@ def receive(hub: Hub, caller: Caller, posted: Sequence[tuple[Envelope, bytes | N
     ]
     with hub.store.read() as connection:
         fresh, clash = _sort(connection, job, caller.subject, arrived)
-        fault = None if clash else _fault(connection, job, caller.subject, fresh)
+        fault = None if clash else _fault(hub, connection, job, caller.subject, fresh)
     if clash is not None:
         _keep_conflict(hub, caller, job, clash)
         raise IntegrityFailure(_clash_text(job, clash))
@@ -135,6 +135,8 @@ def _body(hub: Hub, node: str, content: Content, body: bytes | None) -> bytes:
         if body:
             raise BadDocument("only a message of a round has a body")
         return b""
+    if body is None and not hub.uploads.fits(content.size):
+        return b""  # it cannot come: what follows says so, and notes it
     return body if body is not None else hub.uploads.take(node, content.body, content.size)
 
 
@@ -155,12 +157,12 @@ def _sort(
 # --- checking -----------------------------------------------------------------------------------------------------
 
 
-def _fault(connection: Connection, job: RunningJob, node: str, fresh: Sequence[Arrived]) -> Exception | None:
+def _fault(hub: Hub, connection: Connection, job: RunningJob, node: str, fresh: Sequence[Arrived]) -> Exception | None:
     """Why the first message that has no place has none."""
     try:
         _check_state(job.row, fresh)
         for place, item in enumerate(fresh):
-            _check(connection, job, node, item, fresh[:place])
+            _check(hub, connection, job, node, item, fresh[:place])
     except HubFault as error:
         return error
     except Unavailable:  # too much is unread: this very message is welcome in a moment
@@ -176,10 +178,12 @@ def _check_state(row: Row[Any], fresh: Sequence[Arrived]) -> None:
         raise InvalidTransition(f"job {row.id} is {row.state}: it takes no messages any more")
 
 
-def _check(connection: Connection, job: RunningJob, node: str, item: Arrived, before: Sequence[Arrived]) -> None:
+def _check(
+    hub: Hub, connection: Connection, job: RunningJob, node: str, item: Arrived, before: Sequence[Arrived]
+) -> None:
     content = item.content
     if isinstance(content, Header):
-        _check_message(connection, job, node, item, content, before)
+        _check_message(hub, connection, job, node, item, content, before)
         return
     if content.node != node or node not in job.participants:
         raise UnknownParty("a node speaks for itself only")
@@ -192,11 +196,19 @@ def _check(connection: Connection, job: RunningJob, node: str, item: Arrived, be
 
 
 def _check_message(
-    connection: Connection, job: RunningJob, node: str, item: Arrived, header: Header, before: Sequence[Arrived]
+    hub: Hub,
+    connection: Connection,
+    job: RunningJob,
+    node: str,
+    item: Arrived,
+    header: Header,
+    before: Sequence[Arrived],
 ) -> None:
     row = check_header(job.kind, header, job.permit.digest, job.participants, job.hub_id)
     if header.sender != node:
         raise UnknownParty("a node sends its own messages only")
+    if header.size > len(item.body) and not hub.uploads.fits(header.size):
+        raise TooLargeBody(hub.uploads.too_large)
     read_message(item.envelope, item.body)
     stored = count_sent(connection, job.id, header.round, node, header.receiver)
     same = (header.round, header.receiver)

@@ -189,6 +189,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["size"], ["checkpoints.size"], name="fk_cosignatures_size_checkpoints"),
         sa.PrimaryKeyConstraint("size", "name", name="pk_cosignatures"),
     )
+    op.create_index("ix_cosignatures_name_size", "cosignatures", ["name", "size"], unique=False)
     op.create_table(
         "deliveries",
         sa.Column("digest", sa.String(length=71), nullable=False),
