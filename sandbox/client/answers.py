@@ -6,7 +6,7 @@ test compares each type with the hub's own declaration, field by field.
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 Envelope = dict[str, Any]
 Scalar = str | int | bool
@@ -82,6 +82,23 @@ class Reason(TypedDict):
     text: str
     owner: NotRequired[str]
     entry: NotRequired[str]
+
+
+class PlanWords(TypedDict):
+    """What the kind says in parts stands beside ``text``."""
+
+    text: str
+
+
+class PlanShown(TypedDict):
+    kind: str
+    plan: dict[str, Any]
+    plan_digest: str
+    parameters: dict[str, Scalar]
+    words: PlanWords
+    decision: Literal["allowed", "needs_approval", "denied"]
+    reasons: list[Reason]
+    replay_of: str | None
 
 
 class RequestShown(TypedDict):
@@ -201,7 +218,7 @@ class JobShown(JobLine):
     spec: str
     plan: dict[str, Any]
     parameters: dict[str, Scalar]
-    words: dict[str, Any]
+    words: PlanWords
     commitment: str
     roster: str
     permit: str | None

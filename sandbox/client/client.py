@@ -48,7 +48,8 @@ class Client:
 
     def preview_request(self, kind: str, request: Mapping[str, Any]) -> Preview:
         """Compile and explain a request of any kind; nothing is stored and nothing is spent."""
-        return Preview.read(self._call("POST", "/plans", body={"kind": kind, "request": dict(request)}))
+        found: answers.PlanShown = self._call("POST", "/plans", body={"kind": kind, "request": dict(request)})
+        return Preview.read(found)
 
     def submit(
         self,

@@ -10,6 +10,7 @@ from typing import Any
 from jobs.documents import json_digest
 from jobs.kinds.registry import kind_of
 from jobs.schema import Digest
+from sandbox.client import answers
 from sandbox.errors import IntegrityFailure
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
@@ -90,7 +91,9 @@ class Preview:
     words: Mapping[str, Any]
     decision: str
     reasons: tuple[Mapping[str, Any], ...]
-    raw: Mapping[str, Any] = field(repr=False)
+    replay_of: str | None
+    """The job whose release would answer it, at no charge."""
+    raw: answers.PlanShown = field(repr=False)
 
     @property
     def plan_digest(self) -> Digest:
@@ -99,13 +102,14 @@ class Preview:
         return json_digest(kind.to_json(kind.read(self.plan)))
 
     @classmethod
-    def read(cls, value: Mapping[str, Any]) -> Preview:
+    def read(cls, value: answers.PlanShown) -> Preview:
         return cls(
             str(value.get("kind", "")),
             value.get("plan") or {},
             value.get("words") or {},
             str(value.get("decision", "")),
             tuple(value.get("reasons") or ()),
+            value.get("replay_of"),
             value,
         )
 

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Annotated, Any, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from sandbox.client import answers as sdk
 from sandbox.client import views
@@ -16,8 +16,12 @@ from sandbox.hub.api.answers import log, people, requests, running
 from tests.support.live_hub import LiveHub, live_hub
 
 ROOMS = (people, requests, running, log)
-UNTYPED = {("post", "/v1/plans"), ("post", "/v1/jobs")}
-"""Calls whose shape is the kind's own."""
+
+
+PLAN: dict[str, Any] = {
+    "kind": "statistics", "plan": {"any": ["shape"]}, "plan_digest": "sha256:" + "0" * 64, "parameters": {"least": 1},
+    "words": {"text": "a page", "cells": 12}, "decision": "allowed", "reasons": [], "replay_of": None,
+}  # fmt: skip
 
 
 def models() -> dict[str, type[BaseModel]]:
@@ -77,9 +81,24 @@ def test_a_difference_would_be_seen() -> None:
     assert plain(dict[str, str]) != plain(dict[str, Any])
 
 
-def test_what_the_sdks_job_reads_is_what_the_hub_sends() -> None:
-    fields = {field.name for field in dataclasses.fields(views.Job)} - {"raw"}
-    assert fields <= set(running.JobShown.model_fields)
+@pytest.mark.parametrize(
+    ("view", "model"),
+    [(views.Job, running.JobShown), (views.Preview, requests.PlanShown), (views.Scan, running.Scan)],
+)
+def test_what_the_sdks_views_read_is_what_the_hub_sends(view: type[Any], model: type[BaseModel]) -> None:
+    fields = {field.name for field in dataclasses.fields(view)} - {"raw"}
+    assert fields <= set(model.model_fields)
+
+
+def test_a_plan_is_shown_in_its_kinds_shape_and_everything_around_it_in_ours(hub: LiveHub) -> None:
+    """The control: a shape that is only declared would let through whatever the hub makes."""
+    document = hub.call("GET", "/openapi.json").json()["components"]["schemas"]
+    assert document["PlanShown"]["additionalProperties"] is False
+    assert document["PlanShown"]["properties"]["plan"]["type"] == "object"
+    assert document["PlanWords"]["additionalProperties"] is True
+    with pytest.raises(ValidationError):
+        requests.PlanShown.model_validate({**PLAN, "surprise": 1})
+    assert requests.PlanShown.model_validate(PLAN).words.model_dump()["cells"] == 12
 
 
 @pytest.fixture(scope="module")
@@ -97,5 +116,5 @@ def test_every_call_shows_its_shape_in_openapi(hub: LiveHub) -> None:
             schema = good.get("content", {}).get("application/json", {}).get("schema")
             if schema is not None and "$ref" not in schema and "DSSE" not in schema.get("description", ""):
                 untyped.add((method, path))
-    assert untyped == UNTYPED
+    assert untyped == set()
     assert set(models()) - {"Progress", "StateEvent"} <= set(document["components"]["schemas"])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from jobs.schema import Grade, Scalar
 from sandbox.hub.api.answers.base import Answer, Cursor, Digest, Envelope, Moment
@@ -59,6 +59,26 @@ class Reason(Answer):
     text: str
     owner: Annotated[str, Field(description="Who can change it")] = ""
     entry: Annotated[str, Field(description="Of the negative list")] = ""
+
+
+class PlanWords(Answer):
+    """A plan in words, by the hub: owners render their own. What the kind says in parts stands beside ``text``."""
+
+    model_config = ConfigDict(extra="allow")
+    text: Annotated[str, Field(description="All of it on one page, a fact a line")]
+
+
+class PlanShown(Answer):
+    """What a request would do and whether it may run now; nothing was stored."""
+
+    kind: str
+    plan: Annotated[dict[str, Any], Field(description="In the kind's own shape")]
+    plan_digest: Digest
+    parameters: dict[str, Scalar]
+    words: PlanWords
+    decision: Literal["allowed", "needs_approval", "denied"]
+    reasons: Annotated[list[Reason], Field(description="Empty if it is allowed")]
+    replay_of: Annotated[str | None, Field(description="The job whose release would answer it, at no charge")]
 
 
 class RequestShown(Answer):

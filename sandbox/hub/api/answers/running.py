@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from jobs.schema import Scalar
 from sandbox.hub.api.answers.base import Answer, Base64, Cursor, Digest, Envelope, Moment
-from sandbox.hub.api.answers.requests import Reason
+from sandbox.hub.api.answers.requests import PlanWords, Reason
 from sandbox.policy.states import State
 
 
@@ -60,7 +60,7 @@ class JobShown(JobLine):
     spec: Digest
     plan: dict[str, Any]
     parameters: dict[str, Scalar]
-    words: Annotated[dict[str, Any], Field(description="The plan in words, by the hub: owners render their own")]
+    words: PlanWords
     commitment: Digest
     roster: Digest
     permit: Digest | None

@@ -14,7 +14,7 @@ from sse_starlette.sse import EventSourceResponse
 
 from jobs.documents import canonical
 from sandbox.errors import InvalidTransition
-from sandbox.hub.api.answers import running
+from sandbox.hub.api.answers import requests, running
 from sandbox.hub.api.routes.access import (
     After,
     Auditor,
@@ -63,7 +63,7 @@ class Submission(BaseModel):
     commitment: EnvelopeJson
 
 
-@router.post("/plans", tags=["jobs"])
+@router.post("/plans", tags=["jobs"], response_model=requests.PlanShown, response_model_exclude_unset=True)
 def post_plan(hub: HubDep, caller: Operator, body: Question) -> dict[str, Any]:
     """What would this do, what does it reveal, may it run? Nothing is stored."""
     bound = envelope(body.commitment) if body.commitment is not None else None
@@ -85,7 +85,14 @@ def post_plan(hub: HubDep, caller: Operator, body: Question) -> dict[str, Any]:
     }
 
 
-@router.post("/jobs", status_code=201, tags=["jobs"])
+@router.post(
+    "/jobs",
+    status_code=201,
+    tags=["jobs"],
+    response_model=running.JobShown,
+    response_model_exclude_unset=True,
+    responses={200: {"model": running.JobShown, "description": "The job that this Idempotency-Key has made before"}},
+)
 def post_job(
     hub: HubDep,
     caller: Operator,
