@@ -23,6 +23,7 @@ from jobs.schema import Dataset
 from sandbox.keys import Trust, create_key
 from tests.support import asked
 from tests.support.cli import Person
+from tests.support.signed import OWNERS, key, seed
 
 HOSTILE = "\x1b[2K\x1b[1Apublic\r\u202e\u200b [bold green]ok[/]"
 
@@ -33,7 +34,7 @@ class Hub:
 
     items: list[dict[str, Any]] = field(default_factory=lambda: [asked.item()])
     show: Callable[[str], dict[str, Any]] = asked.declared
-    rosters: list[dict[str, Any]] = field(default_factory=lambda: [asked.roster().sign(asked.key("root")).to_json()])
+    rosters: list[dict[str, Any]] = field(default_factory=lambda: [asked.PARTIES.roster_envelope.to_json()])
     grants: list[Envelope] = field(default_factory=list)
     refusal: str = ""
     address: str = ""
@@ -85,10 +86,10 @@ def hub() -> Iterator[Hub]:
 @pytest.fixture
 def ewr(hub: Hub, tmp_path: Path) -> Person:
     """The owner at its own terminal, with its own key and the pinned root."""
-    root: Roster = asked.roster()
+    root: Roster = asked.PARTIES.roster()
     trust = tmp_path / "trust.json"
     trust.write_bytes(Trust(root=root.root, origin=root.origin).encode())
-    create_key(tmp_path / "owner.key", lambda size: asked.seed("ewr")[:size])
+    create_key(tmp_path / "owner.key", lambda size: seed("ewr")[:size])
     token = tmp_path / "token"
     token.touch(mode=0o600)
     token.write_text("secret")
@@ -137,7 +138,7 @@ def test_what_is_signed_is_what_was_shown(hub: Hub, ewr: Person) -> None:
     assert grant.id in approved
     assert shown.count("\n") <= approved.count("\n")
     assert grant.runs == 3
-    assert hub.grants[0].signers([asked.key("ewr").public])
+    assert hub.grants[0].signers([key("ewr").public])
 
 
 def test_without_a_yes_nothing_is_signed(hub: Hub, ewr: Person) -> None:
@@ -165,15 +166,15 @@ def test_a_co_signer_sees_what_it_signs(hub: Hub, ewr: Person, tmp_path: Path) -
     ewr("review", "approve", "job-1", "--yes", "--out", file)
     assert "nothing was signed" in ewr("review", "cosign", file, code=1, typed="n\n").err
     widened = Grant.open(Envelope.parse(file.read_bytes())).model_copy(update={"runs": 1000})
-    file.write_bytes(widened.sign(asked.key("ewr")).encode())
+    file.write_bytes(widened.sign(key("ewr")).encode())
     assert "1,000 run(s)" in ewr("review", "cosign", file, "--yes").out
     elsewhere = widened.model_copy(update={"scenario": "resale"})
-    file.write_bytes(elsewhere.sign(asked.key("ewr")).encode())
+    file.write_bytes(elsewhere.sign(key("ewr")).encode())
     assert "scenario" in ewr("review", "cosign", file, "--yes", code=1).err
 
 
 def test_another_owners_key_does_not_sign(hub: Hub, ewr: Person, tmp_path: Path) -> None:
-    create_key(tmp_path / "other.key", lambda size: asked.seed("jfk")[:size])
+    create_key(tmp_path / "other.key", lambda size: seed("jfk")[:size])
     told = ewr("review", "approve", "job-1", "--yes", "--key", tmp_path / "other.key", code=1)
     assert "none of ewr's keys" in told.err
     assert hub.grants == []
@@ -242,7 +243,7 @@ def test_text_that_hides_lines_comes_from_nowhere(hub: Hub, ewr: Person) -> None
         "application/vnd.unseen.commitment+json;v=1",
         Envelope.from_json(purpose["commitment"]).payload.replace(b"by carrier", json.dumps(HOSTILE)[1:-1].encode()),
         (),
-    ).signed_by(asked.key("acme"))
+    ).signed_by(key("acme"))
     hub.items = [purpose | {"commitment": forged.to_json()}]
     clean(ewr("review", "list"))
     clean(ewr("review", "show", "job-1", code=1))
@@ -301,9 +302,7 @@ def clean(told: Any) -> None:
 def test_the_records_of_an_earlier_time_are_shown_as_such(hub: Hub, ewr: Person) -> None:
     """An old record is truly signed: the words say which version it is, and the grant is for that version alone."""
     records = [
-        asked.record(owner, name, sequence=1, label="2012").to_json()
-        for owner in asked.OWNERS
-        for name in asked.DATASETS
+        asked.record(owner, name, sequence=1, label="2012").to_json() for owner in OWNERS for name in asked.DATASETS
     ]
     shown = ewr_shows(hub, ewr, asked.item(records=records))
     assert "version '2012' (no. 1)" in shown

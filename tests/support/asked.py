@@ -2,53 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from jobs.disclosure.profile import load_profile
 from jobs.documents import (
-    Commitment,
-    DatasetRecord,
     Envelope,
-    HubEntry,
-    OperatorEntry,
-    OwnerEntry,
-    Period,
-    RootKeys,
-    Roster,
-    SealingKey,
-    SigningKey,
-    TrustedRoster,
-    Verified,
-    WitnessEntry,
     digest,
-    json_digest,
 )
 from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.kinds.statistics.plan.types import Plan
 from jobs.schema import CatalogueView, Dataset, Holding, OwnerId
 from sandbox.client.review import Review
-from sandbox.keys import certify_node
+from tests.support.signed import OWNERS, Parties, key
 
 NOW: Final = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 """Commands read the clock, so these documents are of today."""
-OWNERS: Final = ("ewr", "jfk", "lga")
 SQL: Final = (
     "SELECT carrier, engines, AVG(delay) AS mean, COUNT(*) AS n FROM flights JOIN planes USING (tail) "
     "WHERE cause IN ('crew', 'O''Hare') AND delay >= :least AND day < '2013-07-01' AND note IS NOT NULL "
     "GROUP BY carrier, engines HAVING n > :few ORDER BY mean DESC LIMIT 50"
 )
 PARAMETERS: Final[Mapping[str, Any]] = {"least": 5, "few": 10}
-
-
-def seed(name: str) -> bytes:
-    return hashlib.sha256(name.encode()).digest()
-
-
-def key(name: str) -> SigningKey:
-    return SigningKey.from_seed(seed(name))
 
 
 def flights() -> dict[str, Any]:
@@ -86,58 +62,14 @@ def declared(name: str) -> dict[str, Any]:
     return DATASETS[name].model_dump(mode="json")
 
 
-def roster() -> Roster:
-    end = NOW + timedelta(days=365)
-    owners = []
-    for owner in OWNERS:
-        sealing = SealingKey.from_seed(hashlib.sha256(f"sealing {owner}".encode()).digest()).public
-        node = certify_node(owner, f"node-{owner}", key(f"node-{owner}").public, sealing, NOW, end, [key(owner)])
-        names = {"name": f"{owner.upper()} airport", "organisation": f"Port of {owner}", "office": "statistics"}
-        owners.append(OwnerEntry(id=owner, **names, keys=(key(owner).public.text,), threshold=1, nodes=(node,)))
-    document = Roster(
-        version=1,
-        issued=NOW,
-        expires=end,
-        origin="log.example/unseen",
-        root=RootKeys(keys=(key("root").public.text,), threshold=1),
-        hub=HubEntry(id="hub-1", key=key("hub").public.text),
-        status_key=key("status").public.text,
-        owners=tuple(owners),
-        witnesses=(WitnessEntry(name="witness-1", key=key("witness-1").public.text),),
-        operators=(OperatorEntry(id="acme", name="Acme Analytics", keys=(key("acme").public.text,)),),
-    )
-    return document
-
-
-def trusted(document: Roster) -> Verified[Roster]:
-    rosters = TrustedRoster(document.root)
-    rosters.update(document.sign(key("root")))
-    return rosters.current(NOW)
-
-
-ROSTER: Final = trusted(roster())
+PARTIES: Final = Parties(NOW)
+ROSTER: Final = PARTIES.trusted
 
 
 def record(owner: str, name: str, signer: str | None = None, **changed: Any) -> Envelope:
     dataset = changed.pop("declarations", DATASETS[name])
-    fields = {
-        "owner": owner,
-        "node": f"node-{owner}",
-        "dataset": name,
-        "dataset_digest": json_digest(dataset.model_dump(mode="json")),
-        "schema_digest": json_digest([[c.name, c.type.value, c.decimals] for c in dataset.columns]),
-        "sequence": 1,
-        "version": digest(f"{owner}/{name}".encode()),
-        "lineage": digest(f"{owner}/{name}".encode()),
-        "changed_below": None,
-        "label": f"2013 of {owner}",
-        "frequency": "other",
-        "data_until": NOW,
-        "rows_at_most": 200_000,
-        "legal_basis": "open data",
-        "issued": NOW,
-    }
-    return DatasetRecord.model_validate(fields | changed).sign(key(signer or owner))
+    plain = {"dataset": name, "version": digest(f"{owner}/{name}".encode()), "rows_at_most": 200_000}
+    return PARTIES.record(owner, dataset, **(plain | changed)).sign(key(signer or owner))
 
 
 def plan_of(sql: str = SQL, owners: tuple[str, ...] = OWNERS) -> Plan:
@@ -153,20 +85,8 @@ def plan_of(sql: str = SQL, owners: tuple[str, ...] = OWNERS) -> Plan:
 
 def commitment(plan: Any, **changed: Any) -> Envelope:
     """The operator's; ``plan`` as JSON, whatever it is: an operator may be in league with the hub."""
-    fields = {
-        "id": "commitment-1",
-        "operator": "acme",
-        "issued": NOW,
-        "datasets": tuple(DATASETS),
-        "plans": (json_digest(plan),),
-        "scenario": "delays",
-        "purpose": "publish delays\nby carrier",
-        "security_measures": "locked rooms",
-        "period": Period(start=NOW, end=NOW + timedelta(days=90)),
-        "disposal": "delete after a year",
-        "feedback": "a report",
-    }
-    return Commitment.model_validate(fields | changed).sign(key("acme"))
+    plain = {"scenario": "delays", "purpose": "publish delays\nby carrier"}
+    return PARTIES.commitment(plan, DATASETS, **(plain | changed)).sign(key("acme"))
 
 
 def item(plan: Any = None, owners: tuple[str, ...] = OWNERS, sql: str = SQL, **changed: Any) -> dict[str, Any]:

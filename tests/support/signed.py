@@ -58,10 +58,15 @@ TERMS: Final = Terms(
 )  # fmt: skip
 
 
+def seed(name: str) -> bytes:
+    """What the key of a party is made from, for a test that writes the key file."""
+    return hashlib.sha256(name.encode()).digest()
+
+
 @cache
 def key(name: str) -> SigningKey:
     """The signing key of a party; the same name, the same key."""
-    return SigningKey.from_seed(hashlib.sha256(name.encode()).digest())
+    return SigningKey.from_seed(seed(name))
 
 
 @cache
@@ -147,7 +152,7 @@ class Parties:
         """The fields of a status list that bind a roster."""
         return {"roster": roster.digest, "roster_version": Roster.open(roster).version}
 
-    def record(self, owner: str, dataset: Dataset, **changed: Any) -> DatasetRecord:
+    def record(self, owner: str, dataset: Dataset, /, **changed: Any) -> DatasetRecord:
         plain = {
             "owner": owner, "node": f"node-{owner}", "dataset": dataset.name,
             "dataset_digest": json_digest(dataset.model_dump(mode="json")), "schema_digest": schema_digest(dataset),
@@ -158,7 +163,9 @@ class Parties:
         made = plain | {"changed_below": None} | changed
         return DatasetRecord.model_validate({"lineage": made["version"], **made})
 
-    def commitment(self, plan: Mapping[str, Any], datasets: Iterable[str] = ("flights",), **changed: Any) -> Commitment:
+    def commitment(
+        self, plan: Mapping[str, Any], datasets: Iterable[str] = ("flights",), /, **changed: Any
+    ) -> Commitment:
         """The first operator's, to this plan and no other."""
         plain = {
             "id": "commitment-1", "operator": self.operators[0], "issued": self.at, "datasets": tuple(datasets),
@@ -187,6 +194,7 @@ class Parties:
         uses: Iterable[DataUse],
         output: OutputRule,
         parameters: Mapping[str, Any],
+        /,
         **changed: Any,
     ) -> Grant:
         """For exactly the plan, parameters and versions of a permit over ``uses``, by everybody in it; two runs."""
@@ -210,6 +218,7 @@ class Parties:
         uses: Iterable[DataUse],
         output: OutputRule,
         parameters: Mapping[str, Any],
+        /,
         **changed: Any,
     ) -> Permit:
         said, used = Commitment.open(commitment), tuple(uses)

@@ -8,57 +8,28 @@ from typing import Any
 import pytest
 
 from jobs.documents import (
-    Commitment,
-    DataScope,
     DatasetRecord,
-    DataUse,
-    ExactVersion,
     ForbiddenUse,
     Grant,
-    HubEntry,
     OperatorEntry,
     OutputRule,
-    OwnerEntry,
-    Participant,
     Period,
-    Permit,
-    RootKeys,
-    Roster,
-    SealingKey,
-    SealingPublic,
-    SigningKey,
     StatusEntry,
     StatusList,
-    Terms,
     Verified,
-    WitnessEntry,
     digest,
     is_own_review,
 )
-from jobs.documents.execution import PROTOCOL_VERSION
-from jobs.kinds.registry import algorithm_of
 from jobs.kinds.statistics.kind import KIND
 from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.schema import CatalogueView, Dataset, Holding
-from sandbox.keys.certify import certify_node
 from sandbox.policy.decide import Allowed, Case, Denied, NeedsApproval, Use, decide
+from tests.support.signed import Parties, key, participants
 
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
-LATER = NOW + timedelta(days=30)
-OWNERS = ("a", "b")
+PARTIES = Parties(NOW, owners=("a", "b"))
+LATER, OWNERS, NODES = PARTIES.period.end, PARTIES.owners, PARTIES.nodes
 OUTPUT = OutputRule(form="aggregate", profile="standard", version=1, digest=digest(b"profile"))
-TERMS = Terms(
-    mode="", volume="", conditions="", prohibited_uses="", security_duties="", confidentiality="", revenue_share="",
-    disposal="", feedback="", breach_and_exit="", signatories=(),
-)  # fmt: skip
-
-
-def key(name: str) -> SigningKey:
-    return SigningKey.from_seed(digest(name.encode()).encode()[7:39])
-
-
-def seal(name: str) -> SealingPublic:
-    return SealingKey.from_seed(digest(name.encode()).encode()[7:39]).public
 
 
 def verified(document: Any, *names: str) -> Verified[Any]:
@@ -74,81 +45,37 @@ def dataset(**changed: Any) -> Dataset:
     return Dataset.model_validate({"name": "data", "columns": columns, "unit": "unit", "legal_basis": "law", **changed})
 
 
-def roster() -> Verified[Roster]:
-    owners = []
-    for owner in OWNERS:
-        node = certify_node(owner, f"node-{owner}", key(f"node-{owner}").public, seal(owner), NOW, LATER, [key(owner)])
-        owners.append(OwnerEntry(id=owner, name=owner, keys=(key(owner).public.text,), threshold=1, nodes=(node,)))
-    made = Roster(
-        version=1, issued=NOW, expires=LATER, origin="log", root=RootKeys(keys=(key("root").public.text,), threshold=1),
-        hub=HubEntry(id="hub", key=key("hub").public.text), status_key=key("status").public.text, owners=tuple(owners),
-        witnesses=(WitnessEntry(name="w", key=key("w").public.text),),
-        operators=(OperatorEntry(id="acme", name="acme", keys=(key("acme").public.text,)),),
-    )  # fmt: skip
-    return verified(made, "root")
-
-
-ROSTER = roster()
+ROSTER = PARTIES.trusted
 
 
 def status(**changed: Any) -> StatusList:
-    plain: dict[str, Any] = {"number": 1, "issued": NOW, "expires": NOW + timedelta(days=1)}
-    return StatusList(**(plain | {"roster": ROSTER.digest, "roster_version": 1} | changed))
+    return PARTIES.status(**changed)
 
 
 NOTHING_LISTED = status()
-NODES = ("node-a", "node-b")
-PARTICIPANTS = tuple(Participant(node=f"node-{o}", owner=o, key=key(f"node-{o}").public.text) for o in OWNERS)
+PARTICIPANTS = participants(NODES)
 HELD = tuple(
     Holding(dataset="data", owner=o, node=f"node-{o}", provider=o, version_commitment="v", max_rows=99) for o in OWNERS
 )
 PLAN = compile_sql(
     "SELECT kind, COUNT(*) AS n FROM data GROUP BY kind", CatalogueView(datasets=(dataset(),), holdings=HELD)
 )
-COMMITMENT = verified(
-    Commitment(
-        id="c-1", operator="acme", issued=NOW, datasets=("data",), plans=(PLAN.digest(),), scenario="test", purpose="", security_measures="",
-        period=Period(start=NOW, end=LATER), disposal="", feedback="",
-    ),
-    "acme",
-)  # fmt: skip
+PLAN_JSON = PLAN.model_dump(mode="json")
+USES = PARTIES.uses(PLAN.columns_touched()["data"], {owner: digest(owner.encode()) for owner in OWNERS}, "data")
+COMMITMENT = verified(PARTIES.commitment(PLAN_JSON, ["data"]), "acme")
 
 
 def record(owner: str) -> Verified[DatasetRecord]:
-    return verified(
-        DatasetRecord(
-            owner=owner, node=f"node-{owner}", dataset="data", dataset_digest=digest(b"d"), schema_digest=digest(b"s"),
-            sequence=1, version=digest(owner.encode()), lineage=digest(owner.encode()), changed_below=None, label="v1", frequency="yearly", data_until=NOW, rows_at_most=99,
-            legal_basis="law", issued=NOW,
-        ),
-        owner,
-    )  # fmt: skip
+    return verified(PARTIES.record(owner, dataset(), version=digest(owner.encode())), owner)
 
 
 def case(**changed: Any) -> Case:
-    columns = PLAN.columns_touched()["data"]
-    order = Permit(
-        id="p", nonce="0" * 64, job="j", protocol=PROTOCOL_VERSION, operator="acme", scenario="test", commitment=COMMITMENT.digest,
-        algorithm=algorithm_of(KIND), plan_digest=PLAN.digest(), plan=PLAN.model_dump(mode="json"),
-        parameters={}, grants=(digest(b"g"),), participants=NODES, roster=ROSTER.digest, output=OUTPUT,
-        status=digest(b"status"),
-        data=tuple(
-            DataUse(node=f"node-{o}", dataset="data", columns=columns, version=digest(o.encode())) for o in OWNERS
-        ),
-        issued_at=NOW, expires_at=NOW + timedelta(minutes=5), deadline=NOW + timedelta(minutes=9),
-    )  # fmt: skip
-    order = order.model_copy(update=changed)
-    return Case(verified(order, "hub"), COMMITMENT, tuple(map(record, OWNERS)), ROSTER)
+    order = PARTIES.permit(COMMITMENT.envelope, [], PLAN_JSON, USES, OUTPUT, {}, grants=(digest(b"g"),))
+    return Case(verified(order.model_copy(update=changed), "hub"), COMMITMENT, tuple(map(record, OWNERS)), ROSTER)
 
 
 def grant(owner: str, *signers: str, **changed: Any) -> Verified[Grant]:
-    made = Grant(
-        id=f"g-{owner}", owner=owner, issued=NOW, operator="acme", commitment=COMMITMENT.digest, scenario="test",
-        purpose="", algorithm=algorithm_of(KIND), plan_digest=PLAN.digest(), parameters=(), runs=2, output=OUTPUT,
-        data=(DataScope(dataset="data", columns=PLAN.columns_touched()["data"],
-                        version=ExactVersion(lineage=digest(owner.encode()))),),
-        period=Period(start=NOW, end=LATER), participants=PARTICIPANTS, terms=TERMS,
-    )  # fmt: skip
+    made = PARTIES.grant(owner, COMMITMENT.envelope, PLAN_JSON, USES, OUTPUT, {})
     return verified(made.model_copy(update=changed), *(signers or (owner,)))
 
 

@@ -15,6 +15,7 @@ from jobs.schema import Dataset
 from sandbox.client.review import Review, Unreadable, examine
 from sandbox.errors import IntegrityFailure
 from tests.support import asked
+from tests.support.signed import OWNERS, key
 
 Show = Callable[[str], dict[str, Any]]
 
@@ -75,7 +76,7 @@ def test_even_where_the_hub_compiles_the_plan_from_its_own_declarations() -> Non
     plan["schema_digests"]["flights"] = json_digest(declarations.model_dump(mode="json"))
     plan["where"] = {"known": sorted([*plan["where"]["known"], *plan["where"]["sensitive"]], key=str), "sensitive": []}
     assert refused(OutOfScope, asked.item(plan), lying) == "dataset_digest"
-    others = [asked.record(o, n, declarations=declarations if n == "flights" and o != "ewr" else asked.DATASETS[n]) for o in asked.OWNERS for n in asked.DATASETS]  # fmt: skip
+    others = [asked.record(o, n, declarations=declarations if n == "flights" and o != "ewr" else asked.DATASETS[n]) for o in OWNERS for n in asked.DATASETS]  # fmt: skip
     assert refused(OutOfScope, asked.item(plan, records=[r.to_json() for r in others]), lying) == "dataset_digest"
 
 
@@ -152,7 +153,7 @@ def test_values_and_output_rule_are_checked() -> None:
 def test_the_commitment_is_the_operators() -> None:
     plan = asked.plan_of().model_dump(mode="json")
     forged = asked.commitment(plan)
-    signed_by_hub = Envelope(forged.payload_type, forged.payload, ()).signed_by(asked.key("hub"))
+    signed_by_hub = Envelope(forged.payload_type, forged.payload, ()).signed_by(key("hub"))
     refused(BadSignature, asked.item(commitment=signed_by_hub.to_json()))
 
 
