@@ -22,7 +22,7 @@ from sandbox.store.engine import open_engine, reading
 from sandbox.store.event import Actor, Event
 from sandbox.store.migrate import migrate, open_store
 from sandbox.store.store import Change, Store
-from sandbox.store.tables import APPEND_ONLY, checkpoints, log_entries, metadata, tokens
+from sandbox.store.tables import APPEND_ONLY, checkpoints, log_entries, metadata, scans, tokens
 from sandbox.store.tree import StoredNodes, prove_from, read_size
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
@@ -176,6 +176,19 @@ def test_only_statements_about_the_log_are_written_without_an_event(store: Store
         store.publish(insert(tokens).values(**token("one")))
     with pytest.raises(ValueError, match="without an event"):
         store.publish(text("DELETE FROM tokens"))
+
+
+def test_how_far_scans_are_informs_followers_of_that_topic_and_writes_nothing_else(store: Store) -> None:
+    told: list[frozenset[str]] = []
+    store.follow(told.append)
+    store.inform("job:j1", delete(scans))
+    assert (told, leaves(store)) == ([frozenset({"job:j1"})], [])
+    for statement in (insert(tokens).values(**token("one")), text("DELETE FROM tokens")):
+        with pytest.raises(ValueError, match="without an event"):
+            store.inform("job:j1", delete(scans), statement)
+    with store.read() as connection:
+        assert connection.execute(select(tokens.c.id)).all() == []
+    assert len(told) == 1
 
 
 def test_what_is_append_only_can_be_neither_altered_nor_removed(store: Store, url: str) -> None:
