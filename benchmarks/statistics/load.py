@@ -123,7 +123,7 @@ def hammered(stage: Stage, names: Sequence[str], signed: dict[str, Envelope], se
     seen = {name: Seen() for name in names}
     end = time.monotonic() + seconds
     threads = [
-        threading.Thread(target=operate, args=(stage.operator(name), signed[name], seen[name], end, number < RUNNING))
+        threading.Thread(target=operate, args=(stage.operator(name), signed[name], seen[name], end, number))
         for number, name in enumerate(names)
     ]
     for thread in threads:
@@ -133,9 +133,9 @@ def hammered(stage: Stage, names: Sequence[str], signed: dict[str, Envelope], se
     return seen
 
 
-def operate(client: Client, commitment: Envelope, seen: Seen, end: float, runs: bool) -> None:
-    """One operator's calls until the time is over, in rounds of ``MIX``."""
-    least = turn = 0
+def operate(client: Client, commitment: Envelope, seen: Seen, end: float, number: int) -> None:
+    """One operator's calls until the time is over, in rounds of ``MIX``, each from another place of it."""
+    least, turn, runs = 0, number, number < RUNNING
     latest = ""
     with client:
         while time.monotonic() < end:

@@ -22,9 +22,16 @@ _KEY: Final = 32
 def key_of(connection: Connection, scope: str) -> bytes | None:
     """The scope's key, ``None`` before its first content; raises ``ContentDestroyed``."""
     row = connection.execute(select(content_keys).where(content_keys.c.scope == scope)).first()
-    if row is not None and row.key is None:
-        raise ContentDestroyed(f"the contents of {scope} were destroyed on {row.destroyed[:10]}")
-    return None if row is None else bytes(row.key)
+    if row is None:
+        return None
+    check_alive(scope, row.key, row.destroyed)
+    return bytes(row.key)
+
+
+def check_alive(scope: str, key: bytes | None, destroyed: str | None) -> None:
+    """Raise ``ContentDestroyed`` for a scope whose key is gone."""
+    if key is None:
+        raise ContentDestroyed(f"the contents of {scope} were destroyed on {(destroyed or '')[:10]}")
 
 
 def key_for(connection: Connection, scope: str) -> bytes:

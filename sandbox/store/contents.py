@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from jobs.documents import moment_text
 from sandbox.errors import NotFound
-from sandbox.store.boxes import key_for, key_of, seal, unseal
+from sandbox.store.boxes import check_alive, key_for, key_of, seal, unseal
 from sandbox.store.event import Actor, Event
 from sandbox.store.store import Change
 from sandbox.store.tables import content_keys, contents
@@ -26,20 +26,30 @@ DESTROYED: Final = "content.destroyed"
 """The event of a destruction. A scope is a job's id, that id behind a word ("walk job-1"), or a month of addresses."""
 
 
+_OF_ONE: Final = (contents.c.scope == content_keys.c.scope) & (contents.c.name == bindparam("name"))
+_KEY_AND_BOX: Final = (
+    select(content_keys.c.key, content_keys.c.destroyed, contents.c.box)
+    .select_from(content_keys.outerjoin(contents, _OF_ONE))
+    .where(content_keys.c.scope == bindparam("scope"))
+)
+
+
 def put(change: Change, scope: str, name: str, data: bytes) -> None:
     """Store one content of a job, once. Raises ``ContentDestroyed`` for a job whose contents were destroyed."""
-    key = key_for(change.connection, scope)
+    key = change.keys.get(scope)
+    if key is None:
+        key = change.keys[scope] = key_for(change.connection, scope)
     change.execute(insert(contents).values(scope=scope, name=name, box=seal(key, scope, name, data)))
 
 
 def get(connection: Connection, scope: str, name: str) -> bytes:
     """The content again. Raises ``ContentDestroyed``, ``NotFound``, or ``IntegrityFailure`` for an altered box."""
-    key = key_of(connection, scope)
-    where = (contents.c.scope == scope) & (contents.c.name == name)
-    box = connection.execute(select(contents.c.box).where(where)).scalar()
-    if key is None or box is None:
+    row = connection.execute(_KEY_AND_BOX, {"scope": scope, "name": name}).first()
+    if row is not None:
+        check_alive(scope, row.key, row.destroyed)
+    if row is None or row.box is None:
         raise NotFound(f"no content {name} of {scope} is stored")
-    return unseal(key, scope, name, bytes(box))
+    return unseal(bytes(row.key), scope, name, bytes(row.box))
 
 
 def find(connection: Connection, scope: str, name: str) -> bytes | None:
@@ -58,6 +68,7 @@ def destroy(change: Change, scope: str, actor: Actor) -> int:
     """
     if key_of(change.connection, scope) is None:
         raise NotFound(f"no content of {scope} is stored")
+    change.keys.pop(scope, None)
     gone = change.execute(delete(contents).where(contents.c.scope == scope)).rowcount
     done = update(content_keys).where(content_keys.c.scope == scope)
     change.execute(done.values(key=None, destroyed=moment_text(change.now)))

@@ -152,6 +152,8 @@ class Change:
         self.now = now
         self.topics: set[str] = set()
         self.abandoned = False
+        self.keys: dict[str, bytes] = {}
+        """Of contents that this change writes, by scope: ``sandbox.store.contents``."""
         self._events = [event]
 
     def execute(self, statement: Executable, rows: Sequence[dict[str, Any]] | None = None) -> CursorResult[Any]:
@@ -177,6 +179,7 @@ class Change:
             with self.connection.begin_nested():
                 yield
         except BaseException:
+            self.keys.clear()  # one that was made within is undone too
             del self._events[kept[0] :]
             raise
 
@@ -197,7 +200,7 @@ class Change:
             for event, origin in zip(self._events, origins, strict=True)
         ]
         leaves = [entry.leaf() for entry in entries]
-        first = append_leaves(self.connection, leaves)
+        first = append_leaves(self.connection, leaves, self.first_index)
         rows = [
             {
                 "index": first + place,

@@ -19,10 +19,11 @@ from sandbox.store.tables import log_head, log_nodes
 P = TypeVar("P")
 
 
-def append_leaves(connection: Connection, leaves: Iterable[bytes]) -> int:
-    """Add leaves at the end and return the index of the first; the caller holds the write transaction."""
+def append_leaves(connection: Connection, leaves: Iterable[bytes], first: int) -> int:
+    """Add leaves behind the ``first`` ones and return that; the caller holds the lock (``lock_size``)."""
     nodes = StoredNodes(connection)
-    first = size = lock_size(connection)
+    nodes.load((level, (first >> level) - 1) for level in range(first.bit_length()) if first >> level & 1)
+    size = first
     for leaf in leaves:
         size = append(nodes, size, leaf)
     nodes.flush()
