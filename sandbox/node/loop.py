@@ -39,7 +39,7 @@ _POLL_S: Final = 25.0
 _RETRY_S: Final = 0.5
 _SOON_S: Final = 1.0
 """How long a poll lasts while something small waits for a transaction to be written with."""
-_OVERDUE_S: Final = 5.0
+_OVERDUE_S: Final = 1.0
 """How often jobs without a thread are looked for; their time is over a minute later than their deadline."""
 _GOODBYE_S: Final = 5.0
 """How long a stopping node waits for its jobs to store and post their last message."""
