@@ -56,7 +56,7 @@ from jobs.documents.execution import (
 from jobs.documents.match import check_grant_covers
 from jobs.documents.once import VerifiedOnce
 from jobs.documents.outcome import Delivery, Output, Receipt, Release, Verdict, Vouch
-from jobs.documents.ran import CheckWalk, check_release, check_sent
+from jobs.documents.ran import CheckWalk, check_record, check_release, check_sent
 from jobs.documents.roster import (
     HubEntry,
     NodeCertificate,
@@ -100,9 +100,9 @@ __all__ = [
     "PublicKey", "Receipt", "Release", "Revocation", "RootKeys", "Roster", "SealingKey", "SealingPublic",
     "SentMessage", "SentRecord", "SigningKey", "StatusEntry", "StatusList", "Terms", "TrustedRoster", "Verdict",
     "Verified", "VerifiedOnce", "VersionSeries", "Vouch", "WitnessEntry", "canonical", "check_basis", "check_evidence",
-    "check_fresh", "check_grant_covers", "check_numbers", "check_release", "check_sent", "digest", "is_own_review",
-    "json_digest", "moment_text", "objections", "parse_canonical", "parse_json", "salted_commitment", "same_digest",
-    "verify_commitment", "verify_dataset_record", "verify_delivery", "verify_denial", "verify_grant",
-    "verify_outbox_record", "verify_permit", "verify_release", "verify_revocation", "verify_sent_record",
-    "verify_status", "verify_threshold", "verify_vouch",
+    "check_fresh", "check_grant_covers", "check_numbers", "check_record", "check_release", "check_sent", "digest",
+    "is_own_review", "json_digest", "moment_text", "objections", "parse_canonical", "parse_json", "salted_commitment",
+    "same_digest", "verify_commitment", "verify_dataset_record", "verify_delivery", "verify_denial",
+    "verify_grant", "verify_outbox_record", "verify_permit", "verify_release", "verify_revocation",
+    "verify_sent_record", "verify_status", "verify_threshold", "verify_vouch",
 ]  # fmt: skip

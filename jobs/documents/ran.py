@@ -37,12 +37,11 @@ def check_sent(
             raise OutOfScope("sent", f"node {record.node} signed what it sent under another permit")
         if record.transcript != sent[0].document.transcript:
             raise OutOfScope("transcript", "nodes were told different things: their transcripts of the job differ")
-        _check_messages(record, order, roster.hub.id)
-        if check_walk is not None:
-            check_walk(order, record)
+        check_record(record, order, roster.hub.id, check_walk)
 
 
-def _check_messages(record: SentRecord, order: Permit, hub: str) -> None:
+def check_record(record: SentRecord, order: Permit, hub: str, check_walk: CheckWalk | None = None) -> None:
+    """Raise ``OutOfScope`` unless one participant's record is a sensible list of a whole run."""
     if not record.messages:
         raise OutOfScope("sent", f"node {record.node} signed that it sent nothing")
     receivers = {hub, EVERYBODY, *order.participants} - {record.node}
@@ -53,6 +52,8 @@ def _check_messages(record: SentRecord, order: Permit, hub: str) -> None:
             raise OutOfScope("sent", f"node {record.node} sent a message outside the permit's time")
     if len({message.digest for message in record.messages}) != len(record.messages):
         raise OutOfScope("sent", f"node {record.node} lists one message twice")
+    if check_walk is not None:
+        check_walk(order, record)
 
 
 def check_release(release: Release, permit: Verified[Permit], sent: Sequence[Verified[SentRecord]]) -> None:

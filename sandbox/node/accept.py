@@ -80,6 +80,8 @@ def enter(connection: Connection, state: NodeState, accepted: Accepted, now: dat
     used = select(jobs.c.permit).where(jobs.c.nonce == permit.document.nonce)
     if connection.execute(used).first() is not None:
         raise InvalidTransition("this permit was used before: every run needs a new one")
+    if state.sent_rows(connection, permit.digest):  # another order of it came meanwhile: what was signed stays true
+        raise InvalidTransition("this node has answered this permit with a refusal: every run needs a new one")
     check_exclusions(connection, accepted.inputs)
     charges = accepted.charges()
     opened = {

@@ -269,11 +269,15 @@ class Node:
         self._wait_for_log()
         return accepted
 
-    def _begin(self, accepted: Accepted, item: Item) -> JobRun:
-        """One transaction: nonce, charges, job and first messages. Or raise, and nothing changed."""
+    def _begin(self, accepted: Accepted, item: Item) -> JobRun | None:
+        """One transaction: nonce, charges, job and first messages. Or raise, and nothing changed.
+
+        ``None``: the same order again, while the job is being made or runs.
+        """
         run, context = JobRun(accepted, self.context, seen=item.sequence), self.context
         with self._lock:
-            self._runs[accepted.permit] = run
+            if self._runs.setdefault(accepted.permit, run) is not run:
+                return None
         try:
             with context.state.write() as connection:
                 enter(connection, context.state, accepted, context.clock())

@@ -29,6 +29,7 @@ from sandbox.inbox import AbortBody, FinishedBody, MessagesBody, OutputBody
 from sandbox.messages import VOUCH
 from sandbox.node import snapshots
 from sandbox.node.accept import Accepted
+from sandbox.node.alarms import check_quiet
 from sandbox.node.closing import GRACE, end_job, public_code, public_text
 from sandbox.node.context import Context
 from sandbox.node.excluding import check_exclusions
@@ -225,9 +226,13 @@ class JobRun:
         self._events.put(_Computed(future))
 
     def _check_may_send(self, connection: Connection) -> None:
-        """Last look before bytes are stored for sending: grant and commitment still valid, the log whole, and nobody
-        excluded since the version was written."""
+        """Last look before bytes are stored for sending: grant and commitment still valid, the log whole, no alarm, and
+        nobody excluded since the version was written.
+
+        An alarm stops what was accepted before it, too: a hub that misuses one job had others under way.
+        """
         state, checked, now = self._context.state, self.accepted.checked, self._context.clock()
+        check_quiet(connection)
         if state.is_revoked(connection, checked.own_grant.digest):
             raise NotGranted("the owner has revoked this grant")
         if state.setting(connection, LOG_FAILURE) is not None:

@@ -111,8 +111,12 @@ class Walk:
                 return base64.b64decode(inline, validate=True)
             except (binascii.Error, ValueError):
                 raise ProtocolViolation("a relayed body is not base64") from None
-        pieces = range(-(-header.size // INLINE_BYTES))
-        return b"".join(self._piece(job, header, number) for number in pieces)
+        parts = []
+        for start in range(0, header.size, INLINE_BYTES):
+            parts.append(self._piece(job, header, start // INLINE_BYTES))
+            if len(parts[-1]) != min(INLINE_BYTES, header.size - start):  # before the next one fills the memory
+                raise ProtocolViolation("the hub hands over a piece of another size than the header names")
+        return b"".join(parts)
 
     def _piece(self, job: str, header: Header, number: int) -> bytes:
         """Asked for again while the hub is away: it may be restarting. Raises ``Timeout`` at the job's end."""

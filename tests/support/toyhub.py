@@ -83,6 +83,7 @@ class Hub:
         self.hold: set[str] = set()
         self.faults: list[Exception] = []
         """What the next pieces are answered with."""
+        self.bend_piece: Callable[[bytes], bytes] = lambda piece: piece
         self.bend_keys: Callable[[list[Json]], list[Json]] = list
         self.bend_passed: Callable[[npt.NDArray[np.bool_]], npt.NDArray[np.bool_]] = lambda passed: passed
         self.bend_finished: Callable[[Json], Json] = lambda body: body
@@ -127,8 +128,9 @@ class Hub:
         with self.lock:
             if self.faults:
                 raise self.faults.pop(0)
-            message = self.now.rounds[place[0]][place[2]]
-            return message.body[number * INLINE_BYTES : (number + 1) * INLINE_BYTES]
+            message = self.now.rounds.get(place[0], {}).get(place[2])
+            body = b"" if message is None else message.body  # the hub's own are not kept
+            return self.bend_piece(body[number * INLINE_BYTES : (number + 1) * INLINE_BYTES])
 
     def inclusions(self, names: Sequence[str], size: int) -> tuple[Inclusion, ...]:
         """Proofs for the digests asked for, as far as the log names them."""
@@ -232,7 +234,9 @@ class Hub:
 
     def rounds(self, node: str) -> list[str]:
         """Names of all that this node posted, in order, repetitions included."""
-        return [round_of(Envelope.parse(data)) for name, data in self.posted if name == node]
+        with self.lock:  # what is posted is taken, too
+            posted = list(self.posted)
+        return [round_of(Envelope.parse(data)) for name, data in posted if name == node]
 
     def messages(self, node: str, round: str) -> list[Any]:
         """What this node said in a round: public keys, vectors, numbers; or the documents ``sent``, ``stop``."""

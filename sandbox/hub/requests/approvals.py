@@ -16,12 +16,12 @@ from jobs.documents import (
     verify_grant,
     verify_revocation,
 )
-from sandbox.errors import NotFound, NotGranted
+from sandbox.errors import InvalidTransition, NotFound, NotGranted
 from sandbox.hub.core.errors import NotPermitted
 from sandbox.hub.core.hub import Hub
 from sandbox.hub.people.tokens import Caller
 from sandbox.hub.requests.permits import settle
-from sandbox.hub.running.closing import end_in
+from sandbox.hub.running.closing import check_may_give_up, end_in
 from sandbox.hub.running.jobstate import job_row, participants
 from sandbox.hub.running.relay import put
 from sandbox.inbox import RevokedBody
@@ -112,12 +112,17 @@ def accept_revocation(hub: Hub, caller: Caller, envelope: Envelope) -> tuple[str
 def _stop(change: Change, revocation: Revocation, caller: Caller) -> tuple[str, ...]:
     under = (job_grants.c.grant == revocation.grant) & (job_grants.c.job == jobs.c.id)
     query = select(jobs.c.id).where(under & (jobs.c.state == State.RUNNING))
-    running = tuple(change.execute(query).scalars())
-    for job in running:
+    stopped = []
+    for job in tuple(change.execute(query).scalars()):
         row = job_row(change.connection, job)
+        try:
+            check_may_give_up(change.connection, row)
+        except InvalidTransition:  # the owner's node hears of it too: it stops by its signed word, or has sent all
+            continue
         advice = f"{revocation.owner} revoked its grant: {revocation.reason}"
         end_in(change, row, Step.REVOKE, Cause.OWNER, caller.actor, "revoked", advice)
-    return running
+        stopped.append(job)
+    return tuple(stopped)
 
 
 def _waiting(change: Change, grant: Grant) -> list[str]:

@@ -17,8 +17,8 @@ from sandbox.hub.requests.permits import decide_request, settle
 from sandbox.hub.requests.replay import cached_release
 from sandbox.hub.requests.request import Request, Setting, build_case, replay_key, spec_digest
 from sandbox.hub.requests.waiting import check_waiting
-from sandbox.hub.running.closing import end_job
-from sandbox.hub.running.jobstate import topic
+from sandbox.hub.running.closing import check_may_give_up, end_in
+from sandbox.hub.running.jobstate import job_row, topic
 from sandbox.policy.decide import Allowed, Decision
 from sandbox.policy.states import Cause, State
 from sandbox.policy.states import Event as Step
@@ -104,8 +104,11 @@ def submit(
 
 
 def cancel(hub: Hub, caller: Caller, job: str) -> None:
-    """The operator gives a job up; raises ``InvalidTransition`` when it is over."""
-    end_job(hub, job, Step.CANCEL, Cause.OPERATOR, caller.actor, "cancelled", "the operator cancelled the job")
+    """The operator gives a job up; raises ``InvalidTransition`` when it is over, or past the point of no return."""
+    with hub.store.change(Event("job.ending", caller.actor, job=job, facts={"code": "cancelled"})) as change:
+        row = job_row(change.connection, job)
+        check_may_give_up(change.connection, row)
+        end_in(change, row, Step.CANCEL, Cause.OPERATOR, caller.actor, "cancelled", "the operator cancelled the job")
 
 
 def _compile(

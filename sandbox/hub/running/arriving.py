@@ -20,6 +20,7 @@ from jobs.documents import (
     SentRecord,
     Verified,
     Vouch,
+    check_record,
     digest,
     moment_text,
     verify_threshold,
@@ -27,6 +28,7 @@ from jobs.documents import (
 from jobs.documents.message import Destroyed, Header, Stop
 from jobs.errors import BadDocument, JobError
 from jobs.kinds.base import Receiver
+from jobs.kinds.walks import walk_check
 from jobs.schema import Digest
 from mpc.errors import MpcError, UnknownParty, WrongRound, WrongSession
 from sandbox.audit import MESSAGE_REFUSED
@@ -226,7 +228,10 @@ def _check_message(
 def _check_sent(
     connection: Connection, job: RunningJob, node: str, record: SentRecord, before: Sequence[Arrived]
 ) -> None:
-    """A sent record lists exactly this job's messages, and was written after the same relays as the hub made."""
+    """A sent record lists exactly this job's messages, a whole walk, written after the same relays as the hub made.
+
+    What no receipt could show is refused here: a release on it would verify nowhere, and accuse the hub.
+    """
     stored = [(row.round, row.sequence, row.receiver, row.digest) for row in sent_by(connection, job.id, node)]
     here = [
         (item.content.round, item.content.sequence, item.content.receiver, item.digest)
@@ -238,6 +243,7 @@ def _check_sent(
         raise IntegrityFailure("the sent record does not list the messages that the hub received")
     if record.transcript != job.row.transcript:
         raise IntegrityFailure("the node was told something else than the hub has relayed")
+    check_record(record, job.permit.document, job.hub_id, walk_check(job.kind, job.hub_id))
 
 
 # --- storing ------------------------------------------------------------------------------------------------------

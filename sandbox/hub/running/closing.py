@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Connection, Row, select
 
 from jobs.documents import Envelope, canonical
 from jobs.kinds.registry import kind_of
+from sandbox.errors import InvalidTransition
 from sandbox.hub.core.hub import Hub
 from sandbox.hub.requests.permits import refund
 from sandbox.hub.running.held import destroy_bodies
@@ -57,6 +58,21 @@ def end_in(
         AbortBody(code=code, advice=advice, stop=None if stop is None else stop.to_json()),
     )
     destroy_bodies(change, row.id)
+
+
+def check_may_give_up(connection: Connection, row: Row[Any]) -> None:
+    """Raise ``InvalidTransition`` past the point of no return: participants' numbers may have left by now, and each of
+    them that hears of no release, nor of another's signed stop, is alarmed and runs nothing more.
+    """
+    if row.state != State.RUNNING:
+        return
+    rounds = kind_of(row.kind).rounds
+    first = next(place for place, item in enumerate(rounds) if item.binding)
+    due = next((place for place in reversed(range(first)) if not rounds[place].optional), None)
+    names = [item.name for item in rounds[due or 0 :]]
+    told = (messages.c.job == row.id) & messages.c.round.in_(names)
+    if due is None or connection.execute(select(messages.c.sender).where(told).limit(1)).first() is not None:
+        raise InvalidTransition(f"job {row.id} is past the point of no return: its owners' numbers are on their way")
 
 
 def _has_revealed(change: Change, row: Row[Any]) -> bool:
