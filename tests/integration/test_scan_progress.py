@@ -26,7 +26,7 @@ from sandbox.store.tables import job_nodes, jobs
 from tests.support.live_hub import CLI, LiveHub, live_hub
 
 JOB = "job-1"
-WORDS = '{"parameters":{},"request":{},"words":{"cost":{"rows_at_most":30000000}}}'
+WORDS = '{"parameters":{},"request":{},"words":{"text":"a page","cost":{"rows_at_most":30000000}}}'
 
 
 @pytest.fixture
