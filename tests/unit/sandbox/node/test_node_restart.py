@@ -176,7 +176,7 @@ def test_a_sent_job_that_the_hub_forgot_is_closed_after_its_deadline(federation:
     federation.clock.pass_(minutes=30, seconds=59)
     federation.tick()
     assert federation.states(NODE) == [("open", None)]  # the hub has a little longer
-    federation.clock.pass_(seconds=2)
+    federation.clock.pass_(seconds=6)  # it looks every five seconds
     federation.tick()
     assert federation.states(NODE) == [("failed", "timeout")]
     assert federation.ledger(NODE) == charge
