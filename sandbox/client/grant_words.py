@@ -148,7 +148,7 @@ def _lines(grant: Grant, plan: PlanWords, review: Review) -> Iterator[str]:
     yield from _commitment(grant, review)
     yield "Terms of this grant:"
     yield from _terms(grant.terms)
-    yield f"Kind of job: joint statistic (联合统计), {grant.algorithm}"
+    yield f"Kind of job: {review.kind.title}, {grant.algorithm}"
 
 
 def _parameters(grant: Grant, asked: Mapping[str, Scalar]) -> Iterator[str]:

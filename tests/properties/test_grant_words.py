@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from jobs.documents import DataScope, Grant, VersionSeries, canonical, digest
 from jobs.errors import JobError
+from jobs.kinds.statistics.kind import Statistics
 from jobs.kinds.statistics.plan.check import check_plan
 from jobs.kinds.statistics.plan.types import Plan
 from sandbox.client import draft_grant, said
@@ -152,3 +154,16 @@ def without_digests(review: Review) -> str:
     grant = draft_grant(review, "ewr", asked.NOW, END, 2)
     lines = said(grant.payload(), review).text().split("\n")
     return "\n".join(line for line in lines[1:] if "sha256:" not in line)
+
+
+class Training(Statistics):
+    name = "training"
+    title = "training of a model"
+
+
+def test_another_kind_of_job_is_said_to_be_another() -> None:
+    """An owner that lets further kinds run reads which of them it signs for, not only a digest."""
+    review = replace(REVIEW, kind=Training())
+    other = said(draft_grant(review, "ewr", asked.NOW, END, 2).payload(), review)
+    assert "Kind of job: training of a model, " in other.text()
+    assert "Kind of job: joint statistic" in said(GRANT.payload(), REVIEW).text()
