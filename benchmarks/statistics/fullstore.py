@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ class Side:
     clients: dict[str, httpx.Client]
     jobs: dict[str, str]
     after: int = -1
+    filled: float = 0.0
+    """Seconds that the filling took."""
 
     def get(self, who: str, path: str) -> Any:
         answer = self.clients[who].get(f"/v1{path}")
@@ -69,8 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stack.enter_context(side(folder / "empty", empty, 0, 0)),
             stack.enter_context(side(folder / "full", full, options.jobs, options.entries)),
         ]
+        before = load_note("before the calls")
         found = list(rows(sides, options.rounds, f"{options.jobs:,} jobs, {options.entries:,} entries"))
-    report.write(f"statistics_fullstore_{options.database}", found, [load_note(), *NOTES])
+        after = load_note("after them")
+    found.append(report.row("stage: filling the store, bulk inserts", sides[1].filled, "s"))
+    report.write(f"statistics_fullstore_{options.database}", found, [before, after, *NOTES])
 
 
 @contextmanager
@@ -105,7 +111,9 @@ def side(root: Path, database: str | None, jobs: int, entries: int) -> Iterator[
         if jobs:
             processes.stop("hub")
             url = database or sqlite_url(places.hub / "state" / "hub.sqlite")
+            start = time.perf_counter()
             fill(url, made.jobs[OFTEN[0]], OFTEN, AIRPORTS[-1], jobs, entries)
+            made.filled = time.perf_counter() - start
             made.after = jobs * 9 // 10
             processes.start_hub()
         for name, folder in (
