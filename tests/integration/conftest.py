@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,53 +12,35 @@ import pytest
 from fastapi.testclient import TestClient
 
 from jobs.documents import (
-    Commitment,
-    DataScope,
     DatasetRecord,
+    DataUse,
     Envelope,
-    ExactVersion,
     Grant,
-    HubEntry,
-    OperatorEntry,
     OutputRule,
-    OwnerEntry,
-    ParameterRule,
-    Participant,
     Period,
-    PublicKey,
-    RootKeys,
     Roster,
     SigningKey,
-    StatusList,
-    Terms,
-    WitnessEntry,
     digest,
     json_digest,
 )
 from jobs.documents.ed25519 import decode_base64
 from jobs.schema import Digest
-from sandbox.audit import EMPTY_ROOT, Cosigner, SeenLog
+from sandbox.audit import Cosigner, SeenLog
 from sandbox.hub.api.app import create_app
 from sandbox.hub.core.config import HubConfig
 from sandbox.hub.core.hub import Hub
 from sandbox.hub.people.tokens import Role, issue_token
-from sandbox.hub.requests.catalogue import dataset_digest, read_dataset
-from sandbox.hub.running.deadlines import tick
-from sandbox.keys.certify import certify_node
-from sandbox.keys.trust import Trust
+from sandbox.hub.requests.catalogue import read_dataset
 from sandbox.store.engine import sqlite_url
 from sandbox.store.event import Actor
 from sandbox.store.migrate import open_store
-from tests.integration.participant import ORIGIN, OWNERS, Node, key, sealing_key, seeded
+from tests.integration.participant import HUB, ORIGIN, Node
+from tests.support.signed import DAY, OWNERS, Parties, key, participants, seeded
 
 START = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
-__all__ = ["EMPTY_ROOT", "seeded", "tick"]
 CARRIERS = ("AA", "B6", "DL")
 SQL = "SELECT carrier, COUNT(*) AS flights, AVG(delay) AS mean FROM flights GROUP BY carrier"
-TERMS = Terms(
-    mode="joint statistic", volume="as granted", conditions="", prohibited_uses="", security_duties="",
-    confidentiality="", revenue_share="", disposal="", feedback="", breach_and_exit="", signatories=("office",),
-)  # fmt: skip
+PARTIES = Parties(START, hub=HUB)
 
 
 def dataset_json() -> dict[str, Any]:
@@ -93,8 +74,7 @@ class World:
         self.config = HubConfig(
             state=self.folder, trust=self.folder / "trust.json", database=self.database, **self.options
         )
-        root = RootKeys(keys=(key("root").public.text,), threshold=1)
-        self.trust = Trust(root=root, origin=ORIGIN)
+        self.trust = PARTIES.trust
         self.store = open_store(self.database or sqlite_url(self.folder / "hub.sqlite"), self.clock)
         self.hub = Hub(self.config, self.store, key("hub"), self.trust)
         self.client = TestClient(create_app(self.config, self.hub), raise_server_exceptions=False)
@@ -126,30 +106,7 @@ class World:
             self.tokens[subject] = issued.secret
 
     def roster(self, version: int = 1) -> Roster:
-        end = START + timedelta(days=365)
-        owners = []
-        for owner in OWNERS:
-            public: PublicKey = key(f"node-{owner}").public
-            node = certify_node(owner, f"node-{owner}", public, sealing_key(owner).public, START, end, [key(owner)])
-            entry = OwnerEntry(
-                id=owner, name=f"{owner.upper()} airport", keys=(key(owner).public.text,), threshold=1, nodes=(node,)
-            )
-            owners.append(entry)
-        return Roster(
-            version=version,
-            issued=START,
-            expires=end,
-            origin=ORIGIN,
-            root=RootKeys(keys=(key("root").public.text,), threshold=1),
-            hub=HubEntry(id="hub-1", key=key("hub").public.text),
-            status_key=key("status").public.text,
-            owners=tuple(owners),
-            witnesses=(WitnessEntry(name="witness-1", key=key("witness-1").public.text),),
-            operators=(
-                OperatorEntry(id="acme", name="Acme", keys=(key("acme").public.text,)),
-                OperatorEntry(id="rival", name="Rival", keys=(key("rival").public.text,)),
-            ),
-        )
+        return PARTIES.roster(version=version)
 
     def roster_envelope(self, version: int = 1) -> Envelope:
         return self.roster(version).sign(key("root"))
@@ -158,10 +115,10 @@ class World:
         """The authority's list, good for a week."""
         roster = self.hub.roster()
         now = self.clock()
-        made = StatusList(
+        made = PARTIES.status(
             number=number,
             issued=now,
-            expires=now + timedelta(days=7),
+            expires=now + 7 * DAY,
             roster=roster.digest,
             roster_version=roster.document.version,
         )
@@ -178,13 +135,9 @@ class World:
     # what people sign
 
     def record(self, owner: str, sequence: int = 1, dataset: dict[str, Any] | None = None) -> DatasetRecord:
-        parsed = read_dataset(dataset or dataset_json())
-        return DatasetRecord(
-            owner=owner, node=f"node-{owner}", dataset=parsed.name, dataset_digest=Digest(dataset_digest(parsed)),
-            schema_digest=json_digest([[c.name, c.type] for c in parsed.columns]), sequence=sequence,
-            version=(made := digest(f"{owner}/{sequence}".encode())), lineage=made, changed_below=None, label=f"v{sequence}", frequency="yearly",
-            data_until=START, rows_at_most=1000, legal_basis="open data", issued=START,
-        )  # fmt: skip
+        version = digest(f"{owner}/{sequence}".encode())
+        changed = {"sequence": sequence, "version": version, "label": f"v{sequence}", "frequency": "yearly"}
+        return PARTIES.record(owner, read_dataset(dataset or dataset_json()), **changed)
 
     def register(self, owner: str, sequence: int = 1, dataset: dict[str, Any] | None = None, status: int = 201) -> Any:
         document = dataset or dataset_json()
@@ -214,12 +167,13 @@ class World:
         **changed: Any,
     ) -> Envelope:
         plan = self.plan_digest(sql, operator, parameters)
-        period = Period(start=START, end=START + timedelta(days=90))
-        commitment = Commitment(
-            id=f"commitment-{operator}", operator=operator, issued=START, datasets=datasets, plans=(plan,), scenario="delays",
-            purpose="publish delays", security_measures="", period=period, disposal="", feedback="",
-        )  # fmt: skip
-        return commitment.model_copy(update=changed).sign(key(operator))
+        asked = {
+            "id": f"commitment-{operator}",
+            "operator": operator,
+            "scenario": "delays",
+            "purpose": "publish delays",
+        }
+        return PARTIES.commitment(plan, datasets, **asked).model_copy(update=changed).sign(key(operator))
 
     def submit(self, sql: str = SQL, operator: str = "acme", status: int = 201, **options: Any) -> Any:
         headers = {"Idempotency-Key": options.pop("key")} if "key" in options else {}
@@ -235,35 +189,21 @@ class World:
 
     def grant_for(self, owner: str, request: Mapping[str, Any], **changed: Any) -> Grant:
         """What the owner's command line would make of a request."""
-        uses = [use for use in request["data"] if use["node"] == f"node-{owner}"]
-        commitment = Envelope.from_json(request["commitment"])
-        grant = Grant(
+        grant = PARTIES.grant(
+            owner,
+            Envelope.from_json(request["commitment"]),
+            json_digest(request["plan"]),
+            [DataUse.model_validate({**use, "columns": tuple(use["columns"])}) for use in request["data"]],
+            OutputRule.model_validate(request["output"]),
+            request["parameters"],
             id=f"grant-{owner}-{request['id']}",
-            owner=owner,
             issued=self.clock(),
-            operator=Commitment.open(commitment).operator,
-            commitment=commitment.digest,
             scenario=request["scenario"],
             purpose="publish delays",
             algorithm=request["algorithm"],
-            plan_digest=json_digest(request["plan"]),
-            parameters=tuple(ParameterRule(name=n, allowed=(v,)) for n, v in sorted(request["parameters"].items())),
-            data=tuple(
-                DataScope(
-                    dataset=use["dataset"],
-                    columns=tuple(use["columns"]),
-                    version=ExactVersion(lineage=use["version"]),
-                )
-                for use in uses
-            ),
-            period=Period(start=self.clock(), end=self.clock() + timedelta(days=30)),
+            period=Period(start=self.clock(), end=self.clock() + 30 * DAY),
             runs=1,
-            output=OutputRule.model_validate(request["output"]),
-            participants=tuple(
-                Participant(node=node, owner=node.removeprefix("node-"), key=key(node).public.text)
-                for node in request["participants"]
-            ),
-            terms=TERMS,
+            participants=participants(request["participants"]),
         )
         return grant.model_copy(update=changed)
 
@@ -335,9 +275,3 @@ def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
     yield make
     for one in made:
         one.stop()
-
-
-@pytest.fixture(scope="session")
-def kit() -> Any:
-    """This module: its keys, documents and constants."""
-    return sys.modules[__name__]

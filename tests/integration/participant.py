@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +15,8 @@ from jobs.documents import (
     Envelope,
     Permit,
     Release,
-    SealingKey,
     SentMessage,
     SentRecord,
-    SigningKey,
     Vouch,
     digest,
 )
@@ -43,34 +40,16 @@ from sandbox.messages import (
     unseal,
     write_message,
 )
+from tests.support.signed import OWNERS, key, seeded
+from tests.support.signed import seal as seal_key
 
 if TYPE_CHECKING:
     from tests.integration.conftest import World
 
 ORIGIN = "log.example/unseen"
 HUB = "hub-1"
-OWNERS = ("ewr", "jfk", "lga")
 Said = Message | Envelope
 """What a node posts: a message of a round, or a signed word about the job."""
-
-
-def key(name: str) -> SigningKey:
-    return SigningKey.from_seed(hashlib.sha256(name.encode()).digest())
-
-
-def sealing_key(owner: str) -> SealingKey:
-    return SealingKey.from_seed(hashlib.sha256(f"seal {owner}".encode()).digest())
-
-
-def seeded(name: str) -> Callable[[int], bytes]:
-    """Reproducible bytes for one node's run; every draw differs."""
-    state = {"n": 0}
-
-    def draw(size: int) -> bytes:
-        state["n"] += 1
-        return hashlib.shake_256(f"{name}/{state['n']}".encode()).digest(size)
-
-    return draw
 
 
 @dataclass(frozen=True)
@@ -92,7 +71,7 @@ class Node:
 
     def __init__(self, world: World, owner: str) -> None:
         self.world, self.owner, self.name = world, owner, f"node-{owner}"
-        self.key, self.sealing = key(self.name), sealing_key(owner)
+        self.key, self.sealing = key(self.name), seal_key(self.name)
         self.after = 0
         self.seen = SeenLog.nothing(ORIGIN)
         self.runs: dict[str, Run] = {}
@@ -233,7 +212,7 @@ class Run:
     def message(self, round: str, body: bytes, receiver: str = HUB, sequence: int = 0) -> Message:
         """A signed message, noted as sent; sealed if its round is from node to node."""
         if round_of(self.kind, round).receiver is Receiver.NODE:
-            public = sealing_key(receiver.removeprefix("node-")).public.raw
+            public = seal_key(receiver).public.raw
             body = seal(public, (round, sequence, self.node.name, receiver), self.case.permit, body)
         made = write_message(
             self.node.key, self.case.permit, self.transcript, round, sequence, self.node.name, receiver, body, self.rng

@@ -304,7 +304,7 @@ def test_a_piece_has_a_place_a_size_and_an_owner(notes: Any) -> None:
     ewr.post([note])
 
 
-def test_bodies_that_no_header_claims_go_after_a_while(notes: Any, kit: Any) -> None:
+def test_bodies_that_no_header_claims_go_after_a_while(notes: Any) -> None:
     job = ask(notes)
     ewr = notes.nodes["ewr"]
     ewr.post(first_post(ewr))
@@ -314,7 +314,7 @@ def test_bodies_that_no_header_claims_go_after_a_while(notes: Any, kit: Any) -> 
     files = {file.name: file for file in (notes.folder / "uploads").glob("*/*")}
     then = files[old.header.body.removeprefix("sha256:")].stat().st_mtime - EXPIRES_S - 1
     os.utime(files[old.header.body.removeprefix("sha256:")], (then, then))
-    kit.tick(notes.hub)
+    tick(notes.hub)
     left = [file.name for file in (notes.folder / "uploads").glob("*/*")]
     assert left == [young.header.body.removeprefix("sha256:")]
 

@@ -31,7 +31,7 @@ serve(HubConfig.load(Path(sys.argv[1])))
 
 
 @pytest.fixture
-def process(world: Any, kit: Any) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def process(world: Any) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """The world's hub again, as a process of its own over the same state folder."""
     world.client.__exit__(None, None, None)
     (world.folder / "trust.json").write_bytes(world.trust.encode())

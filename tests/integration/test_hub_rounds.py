@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from jobs.documents import Envelope, SentRecord, digest
+from jobs.documents import Commitment, Envelope, SentRecord, digest
 from jobs.documents.ed25519 import decode_base64, encode_base64
 from jobs.documents.message import ALL, Header
 from jobs.kinds.statistics.messages import FLAGS, VALUES, decode_key, decode_words, encode_key, encode_words
@@ -22,6 +22,7 @@ from mpc.ring import Z64
 from sandbox.errors import ContentDestroyed
 from sandbox.hub.core.hub import HUB
 from sandbox.hub.running.closing import end_in
+from sandbox.hub.running.deadlines import tick
 from sandbox.hub.running.held import whole_round
 from sandbox.hub.running.jobstate import job_row
 from sandbox.hub.running.running_job import walk_scope
@@ -30,6 +31,7 @@ from sandbox.policy.states import Cause
 from sandbox.policy.states import Event as Step
 from sandbox.store.event import Event
 from sandbox.store.tables import content_keys, messages
+from tests.support import signed
 
 OWNERS = ("ewr", "jfk", "lga")
 
@@ -181,14 +183,12 @@ def test_a_message_under_no_permit_of_this_hub_changes_nothing(world: Any, runni
     assert (log_size(world), world.state(running)) == (size, "running")
 
 
-def test_a_forged_signature_and_a_foreign_token_are_refused_and_change_nothing(
-    world: Any, running: str, kit: Any
-) -> None:
+def test_a_forged_signature_and_a_foreign_token_are_refused_and_change_nothing(world: Any, running: str) -> None:
     """Nobody but the node itself can end a job in its name."""
     node = world.nodes["ewr"]
     (key,) = said(node)
     size = log_size(world)
-    forged = Message(key.header.sign(kit.key("node-jfk")), key.header, key.body)
+    forged = Message(key.header.sign(signed.key("node-jfk")), key.header, key.body)
     assert node.post([forged], status=403)["code"] == "bad-signature"
     body = node.posted([key])
     assert world.call("POST", "/nodes/node-ewr/messages", "node-jfk", json=body, status=403)["code"] == "not-permitted"
@@ -295,13 +295,13 @@ def test_the_same_message_twice_in_one_post_is_refused_whole(world: Any, running
     refused(world, running, node, [values, values], 400, "wrong-round")
 
 
-def test_a_post_holds_messages_of_one_job(world: Any, running: str, kit: Any) -> None:
+def test_a_post_holds_messages_of_one_job(world: Any, running: str) -> None:
     node = world.nodes["ewr"]
     (key,) = said(node)
     size = log_size(world)
     other = node.resigned(key, permit=digest(b"another"))
     assert node.post([key, other], status=400)["code"] == "bad-document"
-    stranger = kit.Commitment.open(world.commitment()).sign(node.key)
+    stranger = Commitment.open(world.commitment()).sign(node.key)
     assert node.post([stranger], status=400)["code"] == "bad-document"
     assert (log_size(world), world.state(running)) == (size, "running")
 
@@ -349,7 +349,7 @@ def expected(plan: dict[str, Any]) -> list[int]:
     return [{"rows": 60, "sum": delays}[channel["kind"]] for channel in plan["channels"] for _ in ("AA", "DL")]
 
 
-def test_bodies_are_destroyed_when_the_job_ends_and_headers_stay(world: Any, running: str, kit: Any) -> None:
+def test_bodies_are_destroyed_when_the_job_ends_and_headers_stay(world: Any, running: str) -> None:
     """Masked vectors of one job add up to exact totals: after the end nobody holds them, the hub included."""
     posts = to_values(world)
     with world.store.read() as connection:
@@ -368,7 +368,7 @@ def test_bodies_are_destroyed_when_the_job_ends_and_headers_stay(world: Any, run
     assert [entry["facts"]["scope"] for entry in entries(world, running, "content.destroyed")] == [walk_scope(running)]
     assert files_with(world, key)  # the control: no query finds the key, but its bytes are still on the disk
     world.clock.now += timedelta(hours=1)
-    kit.tick(world.hub)
+    tick(world.hub)
     assert files_with(world, key) == []
 
 
@@ -454,23 +454,23 @@ def test_a_word_with_control_characters_is_no_document(world: Any, running: str,
     assert world.state(running) == "running"
 
 
-def test_a_silent_node_fails_the_job_at_its_deadline_by_name(world: Any, running: str, kit: Any) -> None:
+def test_a_silent_node_fails_the_job_at_its_deadline_by_name(world: Any, running: str) -> None:
     for owner in ("ewr", "jfk"):
         world.nodes[owner].work()
     world.clock.now += timedelta(seconds=world.config.job_seconds - 1)
-    assert kit.tick(world.hub) == 0
+    assert tick(world.hub) == 0
     world.clock.now += timedelta(seconds=2)
-    kit.tick(world.hub)
+    tick(world.hub)
     assert failure(world, running) == ("node-lost", ["node-lga"])
-    assert kit.tick(world.hub) == 0
+    assert tick(world.hub) == 0
     assert "abort" in [item["kind"] for item in world.nodes["ewr"].inbox()]
 
 
-def test_a_request_that_nobody_answers_expires(world: Any, kit: Any) -> None:
+def test_a_request_that_nobody_answers_expires(world: Any) -> None:
     world.register_all()
     job = world.submit()["id"]
     world.clock.now += timedelta(days=world.config.request_days, seconds=1)
-    assert kit.tick(world.hub) in (0, 1)  # the application's own clock may have been faster
+    assert tick(world.hub) in (0, 1)  # the application's own clock may have been faster
     assert world.state(job) == "expired"
 
 

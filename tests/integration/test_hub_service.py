@@ -11,9 +11,21 @@ import pytest
 
 from jobs.documents import Envelope, ForbiddenUse, Period
 from jobs.documents.ed25519 import decode_base64
-from sandbox.audit import Checkpoint, LogEntry, Note, verify_consistency, verify_inclusion
+from sandbox.audit import (
+    EMPTY_ROOT,
+    Checkpoint,
+    Cosigner,
+    LogEntry,
+    Note,
+    SeenLog,
+    verify_consistency,
+    verify_inclusion,
+)
 from sandbox.hub.people.tokens import Role, issue_token, list_tokens, revoke_token
 from sandbox.store.event import Actor
+from tests.integration.conftest import START, dataset_json
+from tests.integration.participant import ORIGIN
+from tests.support.signed import key, seeded
 
 SQL = "SELECT carrier, COUNT(*) AS flights, AVG(delay) AS mean FROM flights GROUP BY carrier"
 
@@ -80,13 +92,13 @@ def test_what_the_planner_refuses_is_a_problem_with_a_position(world: Any, sql: 
     assert refusal["line"] >= 1
 
 
-def test_a_commitment_binds_operator_datasets_and_period(world: Any, kit: Any) -> None:
+def test_a_commitment_binds_operator_datasets_and_period(world: Any) -> None:
     world.register_all()
     other = world.commitment("rival")
     assert world.submit(commitment=other, status=403)["code"] == "not-permitted"
     outside = world.submit(commitment=world.commitment(datasets=("weather",)))
     assert (outside["state"], outside["reasons"][0]["code"]) == ("denied", "outside-commitment")
-    period = Period(start=kit.START - timedelta(days=9), end=kit.START - timedelta(days=1))
+    period = Period(start=START - timedelta(days=9), end=START - timedelta(days=1))
     assert world.submit(commitment=world.commitment(period=period), status=403)["code"] == "expired"
 
 
@@ -104,20 +116,20 @@ def test_the_negative_list_refuses_by_entry(world: Any) -> None:
     assert world.register("ewr", sequence=2, status=403)["code"] == "negative-listed"
 
 
-def test_holders_must_register_the_same_dataset_and_no_core_data(world: Any, kit: Any) -> None:
+def test_holders_must_register_the_same_dataset_and_no_core_data(world: Any) -> None:
     world.register("ewr")
-    changed = kit.dataset_json()
+    changed = dataset_json()
     changed["title"] = "other"
     changed["columns"][2]["bounds"] = {"low": "-50", "high": "2000"}
     refusal = world.register("jfk", dataset=changed, status=422)
     assert "title" in refusal["detail"]
     assert "columns.delay.bounds" in refusal["detail"]
-    core = kit.dataset_json()
+    core = dataset_json()
     core["columns"][2]["grade"] = "core"
     assert "graded core" in world.register("jfk", dataset=core, status=422)["detail"]
     assert world.register("ewr", status=201)  # the same record again
-    document = kit.dataset_json()
-    record = world.record("ewr").model_copy(update={"label": "other"}).sign(kit.key("ewr"))
+    document = dataset_json()
+    record = world.record("ewr").model_copy(update={"label": "other"}).sign(key("ewr"))
     body = {"dataset": document, "record": record.to_json()}
     assert world.call("POST", "/datasets", "ewr", json=body, status=409)["code"] == "conflicting"
 
@@ -175,11 +187,11 @@ def test_pages_hold_everything_once(world: Any) -> None:
     assert seen == jobs
 
 
-def test_tokens_are_hashed_expire_and_are_revoked(world: Any, kit: Any) -> None:
+def test_tokens_are_hashed_expire_and_are_revoked(world: Any) -> None:
     cli = Actor("hub", "cli")
 
     def issue(seed: str) -> Any:
-        issued = issue_token(world.store, Role.AUDITOR, seed, cli, kit.seeded(seed), kit.START + timedelta(days=1))
+        issued = issue_token(world.store, Role.AUDITOR, seed, cli, seeded(seed), START + timedelta(days=1))
         world.tokens[seed] = issued.secret
         world.call("GET", "/jobs", seed)
         return issued
@@ -206,7 +218,7 @@ def test_tokens_are_hashed_expire_and_are_revoked(world: Any, kit: Any) -> None:
     world.call("GET", "/jobs", None, status=401)
 
 
-def test_checkpoints_proofs_and_cosignatures_hold(world: Any, kit: Any) -> None:
+def test_checkpoints_proofs_and_cosignatures_hold(world: Any) -> None:
     world.released_job()
     node = world.nodes["ewr"]
     node.cosign()
@@ -225,16 +237,16 @@ def test_checkpoints_proofs_and_cosignatures_hold(world: Any, kit: Any) -> None:
         verify_inclusion(leaf, item["index"], checkpoint.size, proof, checkpoint.root)
         assert (LogEntry.read(leaf).origin is None) == ("origin" not in item)
     answer = world.call("GET", f"/log/consistency?first=0&second={checkpoint.size}", "auditor")
-    verify_consistency(0, kit.EMPTY_ROOT, checkpoint.size, checkpoint.root, [decode_base64(v) for v in answer["proof"]])
+    verify_consistency(0, EMPTY_ROOT, checkpoint.size, checkpoint.root, [decode_base64(v) for v in answer["proof"]])
     too_large = f"/log/inclusion?index=0&size={checkpoint.size + 1000}"
     assert world.call("GET", too_large, "auditor", status=409)["code"] == "bad-proof"
 
 
-def test_a_cosignature_by_another_name_or_key_is_refused(world: Any, kit: Any) -> None:
+def test_a_cosignature_by_another_name_or_key_is_refused(world: Any) -> None:
     found = world.call("GET", "/log/checkpoint", "node-ewr")
-    seen = kit.SeenLog.nothing(kit.ORIGIN)
-    by_jfk = kit.Cosigner("node-jfk", kit.key("node-jfk"), kit.ORIGIN, kit.key("hub").public)
-    forged = kit.Cosigner("node-ewr", kit.key("node-jfk"), kit.ORIGIN, kit.key("hub").public)
+    seen = SeenLog.nothing(ORIGIN)
+    by_jfk = Cosigner("node-jfk", key("node-jfk"), ORIGIN, key("hub").public)
+    forged = Cosigner("node-ewr", key("node-jfk"), ORIGIN, key("hub").public)
 
     def send(cosigner: Any, who: str, status: int) -> Any:
         line = cosigner.advance(seen, found["note"].encode(), (), world.clock()).signature.line
@@ -301,13 +313,13 @@ def test_events_tell_every_state_until_the_end(world: Any) -> None:
     assert '"state":"released"' in lines[-1]
 
 
-def test_rosters_are_a_chain_from_the_pinned_root(world: Any, kit: Any) -> None:
-    newer = world.roster(2).sign(kit.key("other-root"))
+def test_rosters_are_a_chain_from_the_pinned_root(world: Any) -> None:
+    newer = world.roster(2).sign(key("other-root"))
     assert world.call("POST", "/roster", "authority", json=newer.to_json(), status=403)["code"] == "bad-signature"
     world.call("POST", "/roster", "authority", json=world.roster_envelope(2).to_json(), status=201)
     older = world.roster_envelope(1)
     assert world.call("POST", "/roster", "authority", json=older.to_json(), status=409)["code"] == "roster-rollback"
-    other = world.roster(2).model_copy(update={"operators": ()}).sign(kit.key("root"))
+    other = world.roster(2).model_copy(update={"operators": ()}).sign(key("root"))
     assert world.call("POST", "/roster", "authority", json=other.to_json(), status=409)["code"] == "roster-rollback"
     assert Envelope.from_json(world.call("GET", "/roster", None)).digest == world.roster_envelope(2).digest
     world.call("POST", "/roster", "ewr", json=newer.to_json(), status=403)

@@ -12,6 +12,7 @@ from jobs.documents import SentRecord
 from jobs.documents.ed25519 import decode_base64
 from jobs.kinds.statistics.messages import VALUES, decode_numbers, encode_numbers, encode_words
 from sandbox.verify.receipt import verify_receipt
+from tests.support.signed import key
 
 SQL = (
     "SELECT carrier, COUNT(*) AS flights, COUNT(DISTINCT tail) AS aircraft, AVG(delay) AS mean, SUM(delay) AS total "
@@ -56,7 +57,7 @@ def post(world: Any, message: Any, sent: SentRecord, body: bytes, status: int) -
     return node.post([changed, record.sign(node.key)], status=status)
 
 
-def test_one_owner_s_answer_is_rounded_at_its_node_and_its_receipt_verifies(world: Any, running: str, kit: Any) -> None:
+def test_one_owner_s_answer_is_rounded_at_its_node_and_its_receipt_verifies(world: Any, running: str) -> None:
     message, sent = values_of(world)
     left = numbers_in(world, running, message)
     assert Decimal(400) in left
@@ -73,7 +74,7 @@ def test_one_owner_s_answer_is_rounded_at_its_node_and_its_receipt_verifies(worl
     found = world.call("GET", f"/jobs/{running}/messages", "auditor")["messages"]
     assert [item["round"] for item in found] == ["key", "flags", "open", "values", "sent", "destroyed"]
     world.nodes["jfk"].cosign()
-    world.witness_seen = world.cosign("witness-1", kit.key("witness-1"), world.witness_seen)
+    world.witness_seen = world.cosign("witness-1", key("witness-1"), world.witness_seen)
     receipt = world.client.get(
         f"/v1/jobs/{running}/receipt", headers={"Authorization": f"Bearer {world.tokens['auditor']}"}
     )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from jobs.documents import Envelope, Permit, StatusEntry, StatusList, digest
+from tests.support.signed import key
 
 
 def stop(world: Any, kind: str, subject: str) -> StatusEntry:
@@ -90,13 +91,13 @@ def test_an_old_or_foreign_list_is_refused(world: Any, changed: dict[str, Any], 
     assert world.publish_status(changed.pop("number", 2), status=status, stopped=stopped, **changed)["code"] == code
 
 
-def test_only_the_status_key_signs_and_only_the_authority_publishes(world: Any, kit: Any) -> None:
+def test_only_the_status_key_signs_and_only_the_authority_publishes(world: Any) -> None:
     listed = Envelope.from_json(world.call("GET", "/status", None))  # anybody may read it
     newer = StatusList.open(listed).model_copy(update={"number": 2})
     for signer in ("hub", "root", "ewr"):
-        forged = newer.sign(kit.key(signer)).to_json()
+        forged = newer.sign(key(signer)).to_json()
         assert world.call("POST", "/status", "authority", json=forged, status=403)["code"] == "bad-signature"
-    good = newer.sign(kit.key("status")).to_json()
+    good = newer.sign(key("status")).to_json()
     assert world.call("POST", "/status", "acme", json=good, status=403)["code"] == "not-permitted"
     first = world.call("POST", "/status", "authority", json=good, status=201)
     assert world.call("POST", "/status", "authority", json=good, status=201) == first  # the same again is no change
@@ -105,8 +106,8 @@ def test_only_the_status_key_signs_and_only_the_authority_publishes(world: Any, 
     assert first["digest"] in events[-1]["entry"]["digests"]
 
 
-def test_a_new_roster_needs_no_new_list_but_a_list_needs_the_newest_roster(world: Any, kit: Any) -> None:
-    newer = world.roster(2).sign(kit.key("root"))
+def test_a_new_roster_needs_no_new_list_but_a_list_needs_the_newest_roster(world: Any) -> None:
+    newer = world.roster(2).sign(key("root"))
     old = world.hub.roster()
     world.call("POST", "/roster", "authority", json=newer.to_json(), status=201)
     world.register_all()

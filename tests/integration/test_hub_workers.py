@@ -28,20 +28,22 @@ from sandbox.hub.core.hub import Hub
 from sandbox.keys.files import create_key
 from sandbox.store.engine import sqlite_url
 from sandbox.store.migrate import open_store
+from tests.integration.conftest import World
+from tests.support.signed import key
 
 SQL = "SELECT carrier, COUNT(*) AS flights, AVG(delay) AS mean FROM flights GROUP BY carrier"
 
 
-def second_worker(world: Any, kit: Any, url: str) -> TestClient:
-    hub = Hub(world.config, open_store(url, world.clock), kit.key("hub"), world.trust)
+def second_worker(world: Any, url: str) -> TestClient:
+    hub = Hub(world.config, open_store(url, world.clock), key("hub"), world.trust)
     return TestClient(create_app(world.config, hub), raise_server_exceptions=False)
 
 
 @pytest.fixture
-def shared(tmp_path: Path, postgresql_url: str, kit: Any) -> Iterator[tuple[Any, TestClient]]:
+def shared(tmp_path: Path, postgresql_url: str) -> Iterator[tuple[Any, TestClient]]:
     """A world on PostgreSQL and a second worker behind the same database."""
-    world = kit.World(tmp_path, database=postgresql_url).start()
-    with second_worker(world, kit, postgresql_url) as other:
+    world = World(tmp_path, database=postgresql_url).start()
+    with second_worker(world, postgresql_url) as other:
         yield world, other
         other.app.state.hub.store.close()  # type: ignore[attr-defined]
     world.stop()
@@ -84,9 +86,9 @@ def test_a_commit_at_one_worker_ends_the_long_poll_at_another(shared: tuple[Any,
     assert world.state(job) == "running"
 
 
-def test_without_notices_the_other_worker_sleeps_through(world: Any, kit: Any) -> None:
+def test_without_notices_the_other_worker_sleeps_through(world: Any) -> None:
     """Control: on a SQLite file, which tells nobody, the same poll waits to its end."""
-    with second_worker(world, kit, sqlite_url(world.folder / "hub.sqlite")) as other:
+    with second_worker(world, sqlite_url(world.folder / "hub.sqlite")) as other:
         world.register_all()
         job = world.submit()["id"]
         assert seconds_until_woken(world, other, lambda: world.grant_all(job)) > 2
@@ -158,7 +160,7 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def process(shared: tuple[Any, TestClient], kit: Any) -> Iterator[tuple[psutil.Process, str]]:
+def process(shared: tuple[Any, TestClient]) -> Iterator[tuple[psutil.Process, str]]:
     """Two workers as real processes over the world's database."""
     world, _ = shared
     (world.folder / "trust.json").write_bytes(world.trust.encode())

@@ -10,6 +10,7 @@ from jobs.disclosure.profile import load_profile
 from jobs.documents import (
     Envelope,
     digest,
+    json_digest,
 )
 from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.kinds.statistics.plan.types import Plan
@@ -86,7 +87,7 @@ def plan_of(sql: str = SQL, owners: tuple[str, ...] = OWNERS) -> Plan:
 def commitment(plan: Any, **changed: Any) -> Envelope:
     """The operator's; ``plan`` as JSON, whatever it is: an operator may be in league with the hub."""
     plain = {"scenario": "delays", "purpose": "publish delays\nby carrier"}
-    return PARTIES.commitment(plan, DATASETS, **(plain | changed)).sign(key("acme"))
+    return PARTIES.commitment(json_digest(plan), DATASETS, **(plain | changed)).sign(key("acme"))
 
 
 def item(plan: Any = None, owners: tuple[str, ...] = OWNERS, sql: str = SQL, **changed: Any) -> dict[str, Any]:

@@ -156,7 +156,7 @@ class Documents:
         return PARTIES.grant(
             owner,
             self.commitment,
-            self._plan,
+            self.plan.digest(),
             self._uses,
             RULE,
             self.parameters,
@@ -167,7 +167,7 @@ class Documents:
 
     def _commitment(self) -> Commitment:
         return PARTIES.commitment(
-            self._plan, **ASKED, issued=NOW - 2 * DAY, period=Period(start=NOW - 2 * DAY, end=NOW + 60 * DAY)
+            self.plan.digest(), **ASKED, issued=NOW - 2 * DAY, period=Period(start=NOW - 2 * DAY, end=NOW + 60 * DAY)
         )
 
     def _status(self) -> StatusList:

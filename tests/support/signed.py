@@ -43,7 +43,7 @@ from jobs.documents import (
     json_digest,
 )
 from jobs.kinds.registry import algorithm_of, kind_of
-from jobs.schema import Dataset
+from jobs.schema import Dataset, Digest
 from sandbox.catalogue.register import schema_digest
 from sandbox.keys import Trust, certify_node
 
@@ -163,13 +163,11 @@ class Parties:
         made = plain | {"changed_below": None} | changed
         return DatasetRecord.model_validate({"lineage": made["version"], **made})
 
-    def commitment(
-        self, plan: Mapping[str, Any], datasets: Iterable[str] = ("flights",), /, **changed: Any
-    ) -> Commitment:
+    def commitment(self, plan: Digest, datasets: Iterable[str] = ("flights",), /, **changed: Any) -> Commitment:
         """The first operator's, to this plan and no other."""
         plain = {
             "id": "commitment-1", "operator": self.operators[0], "issued": self.at, "datasets": tuple(datasets),
-            "plans": (json_digest(plan),), "scenario": "punctuality", "purpose": "public statistics",
+            "plans": (plan,), "scenario": "punctuality", "purpose": "public statistics",
             "security_measures": "locked rooms", "period": self.period, "disposal": "delete after a year",
             "feedback": "a report",
         }  # fmt: skip
@@ -190,7 +188,7 @@ class Parties:
         self,
         owner: str,
         commitment: Envelope,
-        plan: Mapping[str, Any],
+        plan: Digest,
         uses: Iterable[DataUse],
         output: OutputRule,
         parameters: Mapping[str, Any],
@@ -202,7 +200,7 @@ class Parties:
         plain = {
             "id": f"grant-{owner}", "owner": owner, "issued": said.issued, "operator": said.operator,
             "commitment": commitment.digest, "scenario": said.scenario, "purpose": said.purpose,
-            "algorithm": ALGORITHM, "plan_digest": json_digest(plan),
+            "algorithm": ALGORITHM, "plan_digest": plan,
             "parameters": tuple(ParameterRule(name=name, allowed=(value,)) for name, value in sorted(parameters.items())),
             "data": tuple(map(scope_of, (use for use in used if use.node == f"node-{owner}"))), "period": said.period,
             "runs": 2, "output": output, "participants": participants(dict.fromkeys(use.node for use in used)),

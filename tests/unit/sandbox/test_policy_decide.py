@@ -62,7 +62,7 @@ PLAN = compile_sql(
 )
 PLAN_JSON = PLAN.model_dump(mode="json")
 USES = PARTIES.uses(PLAN.columns_touched()["data"], {owner: digest(owner.encode()) for owner in OWNERS}, "data")
-COMMITMENT = verified(PARTIES.commitment(PLAN_JSON, ["data"]), "acme")
+COMMITMENT = verified(PARTIES.commitment(PLAN.digest(), ["data"]), "acme")
 
 
 def record(owner: str) -> Verified[DatasetRecord]:
@@ -75,7 +75,7 @@ def case(**changed: Any) -> Case:
 
 
 def grant(owner: str, *signers: str, **changed: Any) -> Verified[Grant]:
-    made = PARTIES.grant(owner, COMMITMENT.envelope, PLAN_JSON, USES, OUTPUT, {})
+    made = PARTIES.grant(owner, COMMITMENT.envelope, PLAN.digest(), USES, OUTPUT, {})
     return verified(made.model_copy(update=changed), *(signers or (owner,)))
 
 
