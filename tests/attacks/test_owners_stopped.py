@@ -17,7 +17,8 @@ from jobs.documents import Revocation, SentRecord
 from sandbox.messages import Message
 from sandbox.verify import verify_receipt
 from tests.integration.conftest import World
-from tests.integration.participant import OWNERS, Node, Said, key
+from tests.integration.participant import Node, Said
+from tests.support.signed import OWNERS, key
 
 
 @pytest.fixture

@@ -376,10 +376,10 @@ def files_with(world: Any, needle: bytes) -> list[str]:
     return [file.name for file in world.folder.glob("hub.sqlite*") if needle in file.read_bytes()]
 
 
-def test_bodies_of_a_job_that_failed_are_destroyed_too(world: Any, running: str, kit: Any) -> None:
+def test_bodies_of_a_job_that_failed_are_destroyed_too(world: Any, running: str) -> None:
     to_values(world)
     world.clock.now += timedelta(hours=1)
-    kit.tick(world.hub)
+    tick(world.hub)
     with world.store.read() as connection, pytest.raises(ContentDestroyed):
         whole_round(connection, running, "flags", 0)
 
