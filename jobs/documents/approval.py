@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from jobs.documents.base import (
+    Count,
     DigestText,
     Document,
     Id,
@@ -144,6 +145,9 @@ class Grant(Document):
     data: Annotated[tuple[DataScope, ...], Field(min_length=1, max_length=64)]
     period: Period
     runs: Annotated[int, Field(ge=1, le=1_000_000)]
+    budget: dict[Label, Count] = Field(default_factory=dict, max_length=64)
+    """Metered unit of the kind -> how much all runs together may be charged, beside what the data version's own budget
+    of that unit allows. A unit that neither names cannot be charged, so the run is refused."""
     output: OutputRule
     participants: Annotated[tuple[Participant, ...], Field(min_length=1, max_length=256)]
     """Exactly these nodes with these keys, in this order."""

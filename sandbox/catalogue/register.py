@@ -54,7 +54,7 @@ def register(
     rows_at_most: int,
     label: str,
     data_until: datetime,
-    cell_budget: int = 1_000_000,
+    budgets: Mapping[str, int] = {"cells": 1_000_000},
     place: SnapshotPlace = SnapshotPlace(),
     rng: RandomBytes = secrets.token_bytes,
 ) -> tuple[Held, CheckedData]:
@@ -91,7 +91,7 @@ def register(
         record = _record(state, dataset, owner, node, version, now, details)
         envelope = record.sign(*keys)
         held = Held(
-            dataset, spec, manifest, version, record.sequence, envelope, rows_at_most, cell_budget, snapshot,
+            dataset, spec, manifest, version, record.sequence, envelope, rows_at_most, budgets, snapshot,
             excluded=len(left_out.hashes),
         )  # fmt: skip
         with state.write() as connection:

@@ -100,6 +100,17 @@ def parameters_of(values: list[str]) -> dict[str, str | int | bool]:
     return found
 
 
+def budgets_of(values: list[str]) -> dict[str, int]:
+    """``unit=1000`` pairs."""
+    found: dict[str, int] = {}
+    for item in values:
+        unit, _, amount = item.partition("=")
+        if not unit or not re.fullmatch(r"[0-9]{1,15}", amount):
+            raise typer.BadParameter(f"write a budget as unit=1000, not {item!r}")
+        found[unit] = int(amount)
+    return found
+
+
 def _scalar(text: str) -> str | int | bool:
     if text in ("true", "false"):
         return text == "true"

@@ -166,7 +166,7 @@ def register(
             place=place,
             label=label,
             data_until=day(data_until),
-            cell_budget=cell_budget,
+            budgets={"cells": cell_budget},
         )
     with connect(hub or settings.hub, token_file) as client:
         client.register(held.dataset.model_dump(mode="json"), held.record)

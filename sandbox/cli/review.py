@@ -22,6 +22,7 @@ from sandbox.cli.context import (
     KeyFile,
     TokenFile,
     TrustFile,
+    budgets_of,
     connect,
     day,
     need_trust,
@@ -40,6 +41,10 @@ Runs = Annotated[int, typer.Option(min=1, help="How many runs this grant allows.
 Until = Annotated[str, typer.Option(help="The grant ends: 2026-12-31 or 30d.")]
 SeriesUntil = Annotated[
     str | None, typer.Option(help="Grant later data versions too, up to this day, instead of this version only.")
+]
+BudgetOption = Annotated[
+    list[str] | None,
+    typer.Option("--budget", help="At most so much of a metered unit over all runs, as unit=1000; repeat for more."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask: for scripts that decided before.")]
 _TITLE = "What you sign (授权内容)"
@@ -79,6 +84,7 @@ def show(
     runs: Runs = 1,
     until: Until = "30d",
     series_until: SeriesUntil = None,
+    budget: BudgetOption = None,
     hub: HubUrl = DEFAULT_HUB,
     token_file: TokenFile = None,
     trust: TrustFile = None,
@@ -86,7 +92,7 @@ def show(
 ) -> None:
     """The grant that 'approve' with the same options would sign, in words, rendered here from its bytes."""
     with connect(hub, token_file, need_trust(trust)) as client:
-        _, words = _words(client, job_id, owner, runs, until, series_until)
+        _, words = _words(client, job_id, owner, runs, until, series_until, budgets_of(budget or []))
     if as_json:
         say_json(words.to_json())
         return
@@ -102,6 +108,7 @@ def approve(
     runs: Runs = 1,
     until: Until = "30d",
     series_until: SeriesUntil = None,
+    budget: BudgetOption = None,
     plan: Annotated[
         str | None, typer.Option(help="Digest of the plan that you have read: any other is refused.")
     ] = None,
@@ -115,7 +122,7 @@ def approve(
 ) -> None:
     """Show a grant for exactly this request in words, ask, sign the bytes that were shown, and send them."""
     with connect(hub, token_file, need_trust(trust)) as client:
-        review, words = _words(client, job_id, owner, runs, until, series_until)
+        review, words = _words(client, job_id, owner, runs, until, series_until, budgets_of(budget or []))
         grant = words.grant
         if plan is not None and plan != grant.plan_digest:
             raise OutOfScope("plan_digest", f"request {job_id} is for plan {grant.plan_digest}, not the one you named")
@@ -183,12 +190,12 @@ def deny(
 
 
 def _words(
-    client: Client, job_id: str, owner: str, runs: int, until: str, series_until: str | None
+    client: Client, job_id: str, owner: str, runs: int, until: str, series_until: str | None, budget: dict[str, int]
 ) -> tuple[Review, GrantWords]:
     """The grant of these options, drafted, written as bytes, and said from them."""
     review = _find(client, job_id)
     series = _series(review, owner, day(series_until)) if series_until else None
-    grant = draft_grant(review, owner, now(), day(until), runs, series=series)
+    grant = draft_grant(review, owner, now(), day(until), runs, series=series, budget=budget)
     return review, said(grant.payload(), review)
 
 

@@ -84,6 +84,8 @@ def check_fits(grant: Grant, review: Review) -> None:
     for name, given, expected in same:
         if given != expected:
             raise OutOfScope(name, f"{name}: the grant says another than the request")
+    if unknown := sorted(set(grant.budget) - set(review.kind.metered)):
+        raise OutOfScope("budget", f"the grant has a budget of {unknown[0]}, which this kind of job does not meter")
     for rule in grant.parameters:
         _check_rule(rule, review)
     for scope in grant.data:
@@ -116,6 +118,8 @@ def _lines(grant: Grant, plan: PlanWords, review: Review) -> Iterator[str]:
     yield f"  - operator (授权运营): {grant.operator} {_name(operator.name)}"
     yield f"  - the platform that runs it: hub {roster.hub.id}, log {roster.origin}"
     yield f"  - {grant.runs:,} run(s), from {_moment(grant.period.start)} to {_moment(grant.period.end)} (not included)"
+    for unit, most in sorted(grant.budget.items()):
+        yield f"  - at most {most:,} {unit} over all runs"
     yield f"  - each run ends within {MAX_JOB // timedelta(hours=1)} hours of its permit, done or not"
     yield f"  - scenario (场景): {_name(grant.scenario)}"
     yield "Purpose, in the operator's words:"

@@ -49,12 +49,14 @@ def draft_grant(
     *,
     allowed: Mapping[str, Sequence[Scalar]] | None = None,
     series: Mapping[str, VersionSeries] | None = None,
+    budget: Mapping[str, int] | None = None,
     terms: Terms = STANDARD_TERMS,
 ) -> Grant:
     """The owner's grant for exactly this request, to be said in words (``grant_words``) and then signed.
 
     ``allowed`` widens parameters beyond the values asked for; ``series`` grants, by dataset, every version of a
-    schema and frequency up to a date, instead of the present version alone (a choice to make knowingly).
+    schema and frequency up to a date, instead of the present version alone (a choice to make knowingly). ``budget``
+    bounds metered units of the kind over all runs.
     """
     commitment = review.commitment.document
     return Grant(
@@ -74,6 +76,7 @@ def draft_grant(
         ),
         period=Period(start=now, end=end),
         runs=runs,
+        budget=dict(budget or {}),
         output=review.output,
         participants=review.bound_participants(),
         terms=terms,
@@ -90,10 +93,11 @@ def build_grant(
     *,
     allowed: Mapping[str, Sequence[Scalar]] | None = None,
     series: Mapping[str, VersionSeries] | None = None,
+    budget: Mapping[str, int] | None = None,
     terms: Terms = STANDARD_TERMS,
 ) -> Envelope:
     """Draft and sign in one step, for programs that show nobody anything; see ``draft_grant``."""
-    grant = draft_grant(review, owner, now, end, runs, allowed=allowed, series=series, terms=terms)
+    grant = draft_grant(review, owner, now, end, runs, allowed=allowed, series=series, budget=budget, terms=terms)
     return sign_said(said(grant.payload(), review), review, keys)
 
 

@@ -116,18 +116,24 @@ class Federation:
             return client.submit_request(*request_of(job), commitment=signed)
 
     def approve(
-        self, owner: str, job: str, runs: int = 1, allowed: Mapping[str, Sequence[Scalar]] | None = None
+        self,
+        owner: str,
+        job: str,
+        runs: int = 1,
+        allowed: Mapping[str, Sequence[Scalar]] | None = None,
+        budget: Mapping[str, int] | None = None,
     ) -> Envelope:
         """The owner reads the request on its own side and signs with its own key; returns the grant."""
         with self.owner(owner) as client:
             review = next(review for review in client.reviews() if review.job == job)
             now = _now()
-            grant = build_grant(review, owner, self.keys(owner), now, now + timedelta(days=30), runs, allowed=allowed)
+            end, keys = now + timedelta(days=30), self.keys(owner)
+            grant = build_grant(review, owner, keys, now, end, runs, allowed=allowed, budget=budget)
             client.grant(grant)
         return grant
 
-    def approve_all(self, job: str, runs: int = 1) -> dict[str, Envelope]:
-        return {owner: self.approve(owner, job, runs) for owner in self.places.owners}
+    def approve_all(self, job: str, runs: int = 1, budget: Mapping[str, int] | None = None) -> dict[str, Envelope]:
+        return {owner: self.approve(owner, job, runs, budget=budget) for owner in self.places.owners}
 
     def reconcile(self, folder: Path) -> Iterator[str]:
         """The auditor compares every node's signed record with the hub's log; yields a line for each."""

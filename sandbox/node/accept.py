@@ -10,6 +10,7 @@ from sqlalchemy import Connection, insert, select
 
 from jobs.disclosure.profile import Profile, load_profile
 from jobs.documents import Roster, Verified, moment_text
+from jobs.errors import BadKind
 from jobs.permit import CheckedPermit, Order, check_order
 from jobs.schema import Digest
 from sandbox.errors import InvalidTransition, NegativeListed, NotGranted, Unavailable
@@ -40,18 +41,38 @@ class Accepted:
         return grant_account(self.checked.own_grant.digest)
 
     def charges(self) -> list[Charge]:
-        """The most that this run may cost: one run of the grant, and the kind's units of every data version."""
-        grant = self.checked.own_grant
-        found = [Charge(self.grant_account, 1, grant.document.runs, "the grant's runs are used up")]
-        for unit, amount in self.checked.kind.cost(self.checked.plan).items():
+        """The most that this run may cost: one run of the grant, and the kind's units, of the grant and of every data
+        version. Raises ``NotGranted`` for a unit of which neither has a budget, ``BadKind`` for an undeclared one."""
+        grant, found = self.checked.own_grant.document, []
+        found.append(Charge(self.grant_account, 1, grant.runs, "the grant's runs are used up"))
+        for unit, amount in self._cost.items():
+            if unit in grant.budget:
+                text = f"the grant's budget of {unit} is used up"
+                found.append(Charge(f"{unit} {self.grant_account}", amount, grant.budget[unit], text))
             for name, held in self.inputs.items():
-                text = f"the budget of {unit} of this version of {name} is used up"
-                found.append(Charge(unit_account(unit, held.version), amount, held.budget(unit), text))
+                if unit in held.budgets:
+                    text = f"the budget of {unit} of this version of {name} is used up"
+                    found.append(Charge(unit_account(unit, held.lineage), amount, held.budgets[unit], text))
+                elif unit not in grant.budget:
+                    raise NotGranted(f"no budget of {unit} is declared, neither in the grant nor for {name}")
         return found
 
     def amounts(self, metered: Mapping[str, int]) -> dict[str, int]:
-        """What a run really used, by account."""
-        return {unit_account(unit, held.version): n for unit, n in metered.items() for held in self.inputs.values()}
+        """What a run really used, by account. Raises ``BadKind`` for more than the kind's cost, or another unit."""
+        cost = self._cost
+        for unit, used in metered.items():
+            if not 0 <= used <= cost.get(unit, -1):
+                raise BadKind(self.checked.kind.name, f"a run metered more {unit[:64]!r} than the kind's cost says")
+        found = {f"{unit} {self.grant_account}": n for unit, n in metered.items()}
+        return found | {unit_account(u, held.lineage): n for u, n in metered.items() for held in self.inputs.values()}
+
+    @property
+    def _cost(self) -> Mapping[str, int]:
+        kind = self.checked.kind
+        cost = kind.cost(self.checked.plan)
+        if not set(cost) <= set(kind.metered):
+            raise BadKind(kind.name, "its cost names a unit that it does not declare as metered")
+        return cost
 
 
 def check(order: Order, state: NodeState, config: NodeConfig, roster: Verified[Roster], now: datetime) -> Accepted:
@@ -114,8 +135,8 @@ def grant_account(grant: str) -> str:
     return f"grant {grant}"
 
 
-def unit_account(unit: str, version: str) -> str:
-    return f"{unit} {version}"
+def unit_account(unit: str, lineage: str) -> str:
+    return f"{unit} {lineage}"
 
 
 def _version(held: Mapping[str, Held], name: str, version: str) -> Held:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from adapters.snapshot.ref import SnapshotRef
 from adapters.source import Manifest, SourceSpec
 from jobs.documents import (
+    DatasetRecord,
     Envelope,
     PublicKey,
     Roster,
@@ -29,7 +31,6 @@ from jobs.documents import (
 )
 from jobs.schema import Dataset
 from sandbox.audit import SeenLog
-from sandbox.errors import NotGranted
 from sandbox.keys import Trust
 from sandbox.keys.chain import current_roster
 from sandbox.node.migrate import migrate
@@ -54,7 +55,8 @@ class Held:
     sequence: int
     record: Envelope
     rows_at_most: int
-    cell_budget: int
+    budgets: Mapping[str, int]
+    """Metered unit -> how much may ever be charged for this version, over all grants and exclusions."""
     snapshot: SnapshotRef | None = None
     excluded: int = 0
     """How many individuals of the unit domain were left out when this version was written: all that were then."""
@@ -65,11 +67,10 @@ class Held:
     def unit_domain(self) -> str:
         return str(self.dataset.column(self.dataset.unit).unit_domain)
 
-    def budget(self, unit: str) -> int:
-        """How much of a metered unit this version may be charged in all; raises ``NotGranted`` if none is declared."""
-        if unit != "cells":
-            raise NotGranted(f"no budget of {unit} is declared for {self.dataset.name}: register it with one")
-        return self.cell_budget
+    @cached_property
+    def lineage(self) -> str:
+        """What budgets are charged to: leaving individuals out gives none back."""
+        return DatasetRecord.open(self.record).lineage
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,7 @@ class NodeState:
             "salt": salt,
             "record": held.record.encode(),
             "rows_at_most": held.rows_at_most,
-            "cell_budget": held.cell_budget,
+            "budgets": canonical(dict(held.budgets)),
             "active": True,
             "snapshot": _snapshot_row(held.snapshot),
             "excluded": held.excluded,
@@ -353,7 +354,7 @@ def _held(row: Row[Any], key: bytes | None) -> Held:
         row.sequence,
         Envelope.parse(row.record),
         row.rows_at_most,
-        row.cell_budget,
+        parse_json(bytes(row.budgets)),
         _snapshot(row.snapshot, key),
         row.excluded,
         row.changed_rows,

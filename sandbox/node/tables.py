@@ -38,7 +38,7 @@ datasets = Table(
     Column("salt", LargeBinary, nullable=False),
     Column("record", LargeBinary, nullable=False),  # the owner's DatasetRecord envelope
     Column("rows_at_most", Integer, nullable=False),
-    Column("cell_budget", Integer, nullable=False),
+    Column("budgets", LargeBinary, nullable=False),  # canonical JSON: metered unit -> amount
     Column("active", Boolean, nullable=False),
     Column("snapshot", LargeBinary),  # JSON: folder, digest of its index, rows, sealed
     Column("excluded", Integer, nullable=False),  # entries of the unit domain in exclusions when it was written
@@ -74,7 +74,7 @@ ledger = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("permit", String, ForeignKey("jobs.permit"), nullable=False),
-    Column("account", String, nullable=False),  # "grant <digest>" or "cells <data version>"
+    Column("account", String, nullable=False),  # "grant G", "<unit> grant G" or "<unit> <lineage>"
     Column("amount", Integer, nullable=False),
     Column("state", String, nullable=False),  # reserved, committed, refunded
     Column("at", String, nullable=False),

@@ -18,7 +18,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from jobs.documents import Envelope
-from jobs.errors import ProtocolViolation
+from jobs.errors import OutOfScope, ProtocolViolation
 from jobs.kinds import registry
 from sandbox.errors import ReceiptRefused
 from sandbox.hub.running.held import with_body
@@ -55,10 +55,10 @@ def everybody_lives(ground: Ground) -> Iterator[None]:
 _labels = (f"run {number}" for number in itertools.count())
 
 
-def fresh(ground: Ground) -> Any:
+def fresh(ground: Ground, budget: dict[str, int] | None = None) -> Any:
     """Asked and approved; a question that nobody asked before."""
     job = ground.ask_for("toy-sum", {"dataset": "trips", "column": "serial", "label": next(_labels)})
-    ground.federation.approve_all(job.id)
+    ground.federation.approve_all(job.id, budget=budget or {"sums": 1})
     return job
 
 
@@ -95,6 +95,35 @@ def test_a_receipt_without_the_participants_signatures_does_not_hold(ground: Gro
     for vouches in without:
         with pytest.raises(ReceiptRefused):
             verify_receipt(json.dumps({**receipt, "vouches": vouches}).encode(), ground.federation.trust, now)
+
+
+def test_its_own_metered_unit_has_a_budget_at_every_node(ground: Ground) -> None:
+    """Statistics charge cells, this kind sums: an exhausted budget is a typed refusal that costs nothing."""
+    job = ground.ended(fresh(ground, {"sums": 0}).id)
+    assert job.failure is not None
+    assert (job.state, job.failure["code"]) == ("failed", "budget-exceeded")
+    assert "budget of sums is used up: 0 of 0 used, 1 asked for" in job.failure["detail"]
+    ground.check(job)
+    assert all(charges(ground, owner, job.id) == [] for owner in toy.OWNERS)
+    job = ground.ended(fresh(ground, {"sums": 1}).id)  # the control
+    assert job.state == "released"
+    for owner in toy.OWNERS:
+        assert sorted(charges(ground, owner, job.id)) == [("grant", 1, "committed"), ("sums", 1, "committed")]
+    with pytest.raises(OutOfScope, match="does not meter"):
+        fresh(ground, {"cells": 1})  # a budget that bounds nothing is not signed
+
+
+def test_a_unit_without_any_budget_is_refused(ground: Ground) -> None:
+    job = ground.ask_for("toy-sum", {"dataset": "trips", "column": "serial", "label": next(_labels)})
+    ground.federation.approve_all(job.id)
+    ended = ground.ended(job.id)
+    assert ended.failure is not None
+    assert "no budget of sums is declared" in ended.failure["detail"]
+
+
+def charges(ground: Ground, owner: str, job: str) -> list[tuple[str, int, str]]:
+    query = "select l.account, l.amount, l.state from ledger l join jobs j on j.permit = l.permit where j.job = ?"
+    return [(account.split()[0], amount, state) for account, amount, state in ground.node_rows(owner, query, job)]
 
 
 def test_the_hub_cannot_read_what_nodes_tell_each_other(ground: Ground) -> None:
@@ -185,7 +214,7 @@ def test_people_ask_approve_and_verify_it_at_their_terminals(ground: Ground, tmp
     assert "no kind of job" in stranger("job", "submit", file, code=1).err
     job = str(acme.json("job", "submit", file)["id"])
     for owner in toy.OWNERS:
-        knowing(cli.owner(places, owner))("review", "approve", job, "--yes")
+        knowing(cli.owner(places, owner))("review", "approve", job, "--yes", "--budget", "sums=1")
     assert ground.ended(job).state == "released"
     acme("job", "receipt", job, "--out", receipt)
     assert "unknown here" in stranger("verify", receipt, code=1).err

@@ -23,7 +23,7 @@ from tests.support import asked
 END = asked.NOW + timedelta(days=30)
 RECORDS = asked.item()["records"]
 REVIEW = asked.review()
-GRANT = draft_grant(REVIEW, "ewr", asked.NOW, END, 2, allowed={"least": [5, 7]}).model_copy(
+GRANT = draft_grant(REVIEW, "ewr", asked.NOW, END, 2, allowed={"least": [5, 7]}, budget={"cells": 900}).model_copy(
     update={"requires": ("certificate: security",)}
 )
 POOL = [
@@ -118,7 +118,7 @@ def test_every_field_of_a_grant_is_said(grant: Grant) -> None:
         assert text != honest, path
         (refused if text is None else seen).add(path[0])
     # what an owner chooses is seen to change; what follows from the request is refused
-    assert {"id", "issued", "period", "runs", "parameters", "requires", "terms"} <= seen
+    assert {"id", "issued", "period", "runs", "budget", "parameters", "requires", "terms"} <= seen
     assert seen | refused == set(grant.to_json())
 
 

@@ -206,7 +206,7 @@ class Federation:
         owner, state = name.removeprefix("node-"), self.nodes[name].context.state
         envelope = record(owner).sign(*owner_keys(owner))
         spec, manifest = SourceSpec(kind="parquet", path="flights"), Manifest(files=())
-        held = Held(FLIGHTS, spec, manifest, version(owner), 1, envelope, ROWS, 10_000)
+        held = Held(FLIGHTS, spec, manifest, version(owner), 1, envelope, ROWS, {"cells": 10_000})
         with state.write() as connection:
             state.add_dataset(connection, held, bytes(32))
 

@@ -29,7 +29,7 @@ def upgrade() -> None:
         sa.Column("salt", sa.LargeBinary, nullable=False),
         sa.Column("record", sa.LargeBinary, nullable=False),
         sa.Column("rows_at_most", sa.Integer, nullable=False),
-        sa.Column("cell_budget", sa.Integer, nullable=False),
+        sa.Column("budgets", sa.LargeBinary, nullable=False),
         sa.Column("active", sa.Boolean, nullable=False),
         sa.Column("snapshot", sa.LargeBinary),
         sa.Column("excluded", sa.Integer, nullable=False),

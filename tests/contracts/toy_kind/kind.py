@@ -39,7 +39,7 @@ class ToySum:
         Round("mix", Receiver.NODE),
         Round("total", Receiver.HUB, reveals=True, binding=True),
     )
-    metered: ClassVar[tuple[str, ...]] = ("cells",)
+    metered: ClassVar[tuple[str, ...]] = ("sums",)
     recomputed: ClassVar[bool] = True
 
     def compile(self, request: Mapping[str, Any], view: CatalogueView) -> Compiled:
@@ -92,7 +92,7 @@ class ToySum:
         return Words(lines=(f"The sum of {plan.column} over {plan.parts} parts of {plan.dataset}.", _digest(plan)))
 
     def cost(self, plan: Plan) -> Mapping[str, int]:
-        return {"cells": 1}
+        return {"sums": 1}
 
 
 def _digest(plan: Plan) -> str:

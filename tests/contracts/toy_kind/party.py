@@ -73,7 +73,7 @@ class ToyParty:
         if set(self._state["mix"]) == whole:
             total = sum(self._state["mix"].values()) % MODULUS
             body = total.to_bytes(8, "little")
-            return [Send("total", body, metered={"cells": 1}, part=body), Done()]
+            return [Send("total", body, metered={"sums": 1}, part=body), Done()]
         return ()
 
 

@@ -19,7 +19,7 @@ class ToyReferee:
         total = sum(int.from_bytes(body, "little") for body in bodies.values()) % MODULUS
         signed = total - MODULUS if total >= MODULUS // 2 else total
         content = canonical({"sum": str(round_to_tens(signed))})
-        return Turn(output=Output(content, 1, 0, {"cells": 1}, {"decision": "release"}))
+        return Turn(output=Output(content, 1, 0, {"sums": 1}, {"decision": "release"}))
 
     def warm(self) -> None:
         return
