@@ -91,3 +91,11 @@ class AbortBody(Body):
 class RevokedBody(Body):
     KIND: ClassVar[str] = "revoked"
     revocation: Json
+
+
+class StatusBody(Body):
+    """The authority published a status list: judged again before anything leaves. With the roster that it is about."""
+
+    KIND: ClassVar[str] = "status"
+    status: Json
+    roster: Json

@@ -6,7 +6,7 @@ holds back a newer roster, a suspension or a forbidden use can do so only until 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, Final, Literal
@@ -115,20 +115,42 @@ class Objection:
     entry: str
 
 
-def objections(status: StatusList, order: Permit, roster: Roster) -> Iterator[Objection]:
-    """Yield all that the list says against this order, granted or not: the one rule of hub, node and verifier."""
+@dataclass(frozen=True)
+class Asked:
+    """A run, ordered or only asked for: who, for what, over which columns (by dataset), at whose nodes."""
+
+    operator: str
+    scenario: str
+    touched: Mapping[str, Iterable[str]]
+    participants: Sequence[str]
+    grants: Sequence[str] = ()
+
+
+def objections(status: StatusList, asked: Asked, roster: Roster) -> Iterator[Objection]:
+    """Yield all that the list says against a run, granted or not: the one rule of hub, node, owner and verifier."""
+    for entry in status.forbidden:
+        if entry.matches(asked.touched, asked.scenario, asked.operator):
+            yield Objection("negative-listed", entry.cite(status.number), entry.id)
+    owners = dict.fromkeys(roster.owner_of(node).id for node in asked.participants)
+    subjects = {("operator", asked.operator), *(("owner", owner) for owner in owners)}
+    subjects |= {("node", node) for node in asked.participants} | {("grant", grant) for grant in asked.grants}
+    for stop in status.stopped:
+        if (stop.kind, stop.subject) in subjects:
+            yield Objection(stop.code, stop.cite(status.number), stop.subject)
+
+
+def ordered(order: Permit) -> Asked:
+    """What a permit orders."""
     touched: dict[str, set[str]] = {}
     for use in order.data:
         touched.setdefault(use.dataset, set()).update(use.columns)
-    for entry in status.forbidden:
-        if entry.matches(touched, order.scenario, order.operator):
-            yield Objection("negative-listed", entry.cite(status.number), entry.id)
-    owners = dict.fromkeys(roster.owner_of(node).id for node in order.participants)
-    asked = {("operator", order.operator), *(("owner", owner) for owner in owners)}
-    asked |= {("node", node) for node in order.participants} | {("grant", grant) for grant in order.grants}
-    for stop in status.stopped:
-        if (stop.kind, stop.subject) in asked:
-            yield Objection(stop.code, stop.cite(status.number), stop.subject)
+    return Asked(order.operator, order.scenario, touched, order.participants, order.grants)
+
+
+def check_not_stopped(status: StatusList, asked: Asked, roster: Roster) -> None:
+    """Raise ``OutOfScope`` (``field`` is the objection's code) for the first thing that the list says against it."""
+    for objection in objections(status, asked, roster):
+        raise OutOfScope(objection.code, objection.text)
 
 
 def check_fresh(status: StatusList, at: datetime) -> None:
@@ -161,8 +183,7 @@ def check_status(status: Verified[StatusList], order: Permit, roster: Verified[R
     if order.deadline > status.document.expires:
         raise OutOfScope("status", "the permit runs longer than the status list that it was issued under is valid")
     check_latest(status.document, roster)
-    for objection in objections(status.document, order, roster.document):
-        raise OutOfScope(objection.code, objection.text)
+    check_not_stopped(status.document, ordered(order), roster.document)
 
 
 def check_numbers(status: Verified[StatusList], number: int, digest: str) -> None:

@@ -15,6 +15,7 @@ from sandbox.cli.context import (
     HubUrl,
     KeyFile,
     TokenFile,
+    TrustFile,
     connect,
     day,
     now,
@@ -81,12 +82,16 @@ def submit(
     idempotency_key: Annotated[str | None, typer.Option(help="The same key never makes a second job.")] = None,
     hub: HubUrl = DEFAULT_HUB,
     token_file: TokenFile = None,
+    trust: TrustFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Sign the use commitment (承诺书) with your own key and submit the job."""
+    """Check that the hub's plan is your request's, sign the use commitment (承诺书) with your own key, submit the job.
+
+    With --trust the check rests on what the owners signed of their data; without it on what the hub shows.
+    """
     spec = read_job(file)
     start = now()
-    with connect(hub, token_file) as client:
+    with connect(hub, token_file, trust) as client:
         kind, request = _asked(spec, param)
         plan = client.preview_request(kind, request).plan_digest
         if commitment_file is not None and commitment_file.exists():

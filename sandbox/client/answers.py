@@ -75,6 +75,7 @@ class DatasetShown(TypedDict):
     dataset: dict[str, Any]
     digest: str
     holdings: list[HoldingShown]
+    records: list[Envelope]
 
 
 class Reason(TypedDict):

@@ -6,17 +6,22 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from jobs.documents import Envelope, Roster, StatusList, Verified, verify_status
+from jobs.documents import Envelope, Roster, StatusList, Verified, check_fresh, verify_status
+from jobs.documents.status import check_latest
+from jobs.errors import Expired
+from jobs.kinds.registry import kind_of
 from sandbox.client import answers
+from sandbox.client.own_plan import check_own_plan
 from sandbox.client.review import Review, Unreadable, examine
 from sandbox.client.table import Table
 from sandbox.client.views import Job, Preview
 from sandbox.hub_http import HubAway, HubHttp, HubRefused
 from sandbox.keys import Trust
+from sandbox.keys.chain import current_roster
 
 _LONG_POLL_S: Final = 20.0
 _TOO_OFTEN: Final = 429
@@ -47,9 +52,15 @@ class Client:
         return self.preview_request("statistics", {"sql": sql, "parameters": dict(parameters or {})})
 
     def preview_request(self, kind: str, request: Mapping[str, Any]) -> Preview:
-        """Compile and explain a request of any kind; nothing is stored and nothing is spent."""
+        """Compile and explain a request of any kind; nothing is stored and nothing is spent.
+
+        Raises ``OutOfScope`` for a plan that is not what this machine's own compiler makes of the request.
+        """
         found: answers.PlanShown = self._call("POST", "/plans", body={"kind": kind, "request": dict(request)})
-        return Preview.read(found)
+        preview = Preview.read(found)
+        roster = None if self._trust is None else self.roster()
+        check_own_plan(kind_of(kind), request, preview.plan, self.dataset, roster)
+        return replace(preview, kind=kind)  # what was asked for, whatever the hub calls it
 
     def submit(
         self,
@@ -148,7 +159,10 @@ class Client:
         return list(self._pages("/requests"))
 
     def examine(self) -> list[Review | Unreadable]:
-        """What waits for this owner: verified under the pinned root, or why it must not be signed."""
+        """What waits for this owner: verified under the pinned root, or why it must not be signed.
+
+        Raises ``Expired`` without a fresh status list: nobody can tell who is stopped and which roster is the latest.
+        """
         declared: dict[str, Any] = {}
 
         def look_up(name: str) -> Any:
@@ -156,7 +170,12 @@ class Client:
                 declared[name] = self.dataset(name)["dataset"]
             return declared[name]
 
-        return examine(self.requests(), self.roster(), datetime.now(UTC), look_up)
+        now, roster = datetime.now(UTC), self._last_roster()
+        status = self._status(roster)
+        if status is None:
+            raise Expired("the authority has published no status list yet: nothing is signed before it does")
+        check_fresh(status.document, now)
+        return examine(self.requests(), roster, status, now, look_up)
 
     def reviews(self) -> list[Review]:
         """What waits for this owner and may be signed."""
@@ -202,26 +221,41 @@ class Client:
         return found
 
     def status(self) -> Verified[StatusList] | None:
-        """The newest status list, fresh or not, verified under the roster in force; ``None`` before the first."""
+        """The newest status list that the hub shows, fresh or not, verified under the roster in force; ``None`` before
+        the first. Raises ``RosterRollback`` if it names a later roster than the hub shows."""
+        return self._status(self._last_roster())
+
+    def _status(self, roster: Verified[Roster]) -> Verified[StatusList] | None:
         try:
             envelope = Envelope.from_json(self._call("GET", "/status"))
         except HubRefused as refused:
             if refused.code == "not-found":
                 return None
             raise
-        return verify_status(envelope, self.roster())
+        verified = verify_status(envelope, roster)
+        check_latest(verified.document, roster)
+        return verified
 
     def rosters(self) -> list[Envelope]:
         return [Envelope.from_json(item) for item in self._call("GET", "/rosters")["rosters"]]
 
     def roster(self) -> Verified[Roster]:
-        """The roster in force, verified from the pinned root on; raises a ``JobError``."""
+        """The roster in force, verified from the pinned root on; raises a ``JobError``.
+
+        ``RosterRollback`` if the authority's status list names a later one: the hub holds back a change of keys.
+        """
+        roster = self._last_roster()
+        self._status(roster)
+        return roster
+
+    def _last_roster(self) -> Verified[Roster]:
+        """The last of the chain that the hub shows."""
         if self._trust is None:
             raise ValueError("pass trust= to the client: rosters are only believed under a pinned root")
         trusted = self._trust.rosters()
         for envelope in self.rosters():
             trusted.update(envelope)
-        return trusted.current(datetime.now(UTC))
+        return current_roster(trusted, datetime.now(UTC), self._trust.oldest_roster)
 
     def messages(self, job_id: str) -> answers.Messages:
         """Which messages a job had, by digest and log entry; for auditors."""

@@ -1,8 +1,9 @@
 """A request as the owner's own machine understands it: everything that the hub relays is checked before it is shown.
 
 The hub is believed nothing. Who asks, for what and for which plan is in the operator's signed commitment; whose the
-nodes are, in the roster under the pinned root; what each column is, in the declarations whose digest the owners
-themselves signed in their dataset records; and only a plan that the compiler makes from these is shown at all.
+nodes are, in the roster under the pinned root, the latest that the authority's status list names; what each column is,
+in the declarations whose digest the owners themselves signed in their dataset records; and only a plan that the
+compiler makes from these is shown at all. Whom or what the status list stops is refused.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from jobs.documents import (
     OutputRule,
     Participant,
     Roster,
+    StatusList,
     Verified,
     json_digest,
     same_digest,
@@ -29,6 +31,7 @@ from jobs.documents import (
     verify_dataset_record,
 )
 from jobs.documents.base import check_distinct, faults
+from jobs.documents.status import Asked, check_not_stopped
 from jobs.errors import BadDocument, JobError, OutOfScope
 from jobs.kinds.base import Kind, Reading
 from jobs.kinds.registry import kind_of
@@ -63,14 +66,24 @@ class Review:
     roster: Verified[Roster]
 
     @classmethod
-    def read(cls, value: Mapping[str, Any], roster: Verified[Roster], now: datetime, declared: Declared) -> Review:
+    def read(
+        cls,
+        value: Mapping[str, Any],
+        roster: Verified[Roster],
+        status: Verified[StatusList],
+        now: datetime,
+        declared: Declared,
+    ) -> Review:
         """Check one item of the hub's list of requests; raises a ``JobError`` that names what does not hold."""
         try:
-            return cls._read(value, roster, now, declared)
+            review = cls._read(value, roster, now, declared)
         except ValidationError as error:
             raise BadDocument(f"the hub relays no valid request: {faults(error)}") from None
         except (KeyError, TypeError, AttributeError):
             raise BadDocument("the hub relays a request that lacks a part") from None
+        asked = Asked(review.operator, review.commitment.document.scenario, review.touched, review.participants)
+        check_not_stopped(status.document, asked, roster.document)
+        return review
 
     @classmethod
     def _read(cls, value: Mapping[str, Any], roster: Verified[Roster], now: datetime, declared: Declared) -> Review:
@@ -142,14 +155,19 @@ class Unreadable:
 
 
 def examine(
-    items: Sequence[Mapping[str, Any]], roster: Verified[Roster], now: datetime, declared: Declared
+    items: Sequence[Mapping[str, Any]],
+    roster: Verified[Roster],
+    status: Verified[StatusList],
+    now: datetime,
+    declared: Declared,
 ) -> list[Review | Unreadable]:
-    """Every item, read or refused. Raises ``IntegrityFailure`` for an item whose id is none."""
+    """Every item, read or refused; ``status`` is fresh and about ``roster``. Raises ``IntegrityFailure`` for an item
+    whose id is none."""
     found: list[Review | Unreadable] = []
     for item in items:
         job = job_id(item.get("id"))
         try:
-            found.append(Review.read(item, roster, now, declared))
+            found.append(Review.read(item, roster, status, now, declared))
         except (JobError, HubRefused) as error:
             found.append(Unreadable(job, error))
     return found

@@ -23,7 +23,7 @@ from jobs.documents.message import Stop
 from jobs.errors import JobError
 from jobs.permit import Order
 from sandbox.errors import IntegrityFailure, NodeLost, Rejected, SandboxError, Unavailable
-from sandbox.inbox import AbortBody, FinishedBody, MessagesBody, OutputBody, PermitBody, RevokedBody
+from sandbox.inbox import AbortBody, FinishedBody, MessagesBody, OutputBody, PermitBody, RevokedBody, StatusBody
 from sandbox.messages import SENT
 from sandbox.node.accept import Accepted, check, check_may_start, enter
 from sandbox.node.closing import GRACE, end_job, plain, public_code, public_text
@@ -191,6 +191,8 @@ class Node:
                 self._start_waiting()
             case RevokedBody.KIND:
                 self._revoked(item)
+            case StatusBody.KIND:
+                self._status(item)
             case kind if kind in _OF_A_JOB:
                 self._hand_over(item)
             case _:
@@ -342,6 +344,16 @@ class Node:
         for run in runs:
             run.deliver(Item(0, "revoked", run.job, {}))
         return new
+
+    def _status(self, item: Item) -> None:
+        """A newer list of the authority: kept if it is good; every running job looks at it before it sends."""
+        state = self.context.state
+        try:
+            body = StatusBody.read(item.body)
+            state.trust_roster(Envelope.from_json(body.roster))
+            state.take_status(Envelope.from_json(body.status), self.context.clock())
+        except JobError as error:
+            self.context.log.warning("refused a status list: %s", error)
 
     def _close_recovered(self, item: Item) -> None:
         """The hub closes a job whose thread is gone: after a restart between its last message and the end."""

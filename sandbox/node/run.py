@@ -11,14 +11,15 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
 from adapters.errors import AdapterError
-from jobs.documents import moment_text
+from jobs.documents import Envelope, StatusList, check_fresh, moment_text
+from jobs.documents.status import check_not_stopped, ordered
 from jobs.documents.verify import check_period
 from jobs.errors import JobError
 from jobs.kinds.base import Act, Compute, Done, Receiver, Send
@@ -37,7 +38,7 @@ from sandbox.node.finish import check_finished
 from sandbox.node.hub_port import HubRefused, Item
 from sandbox.node.recompute import vouch_for
 from sandbox.node.scanning import ScanReport
-from sandbox.node.state import LOG_FAILURE
+from sandbox.node.state import LOG_FAILURE, STATUS
 from sandbox.node.walk import Walk
 
 _LOOK_S: Final = 1.0
@@ -226,8 +227,8 @@ class JobRun:
         self._events.put(_Computed(future))
 
     def _check_may_send(self, connection: Connection) -> None:
-        """Last look before bytes are stored for sending: grant and commitment still valid, the log whole, no alarm, and
-        nobody excluded since the version was written.
+        """Last look before bytes are stored for sending: grant and commitment still valid, the log whole, no alarm,
+        nobody excluded since the version was written, nothing said against it in a status list that came since.
 
         An alarm stops what was accepted before it, too: a hub that misuses one job had others under way.
         """
@@ -238,9 +239,20 @@ class JobRun:
         if state.setting(connection, LOG_FAILURE) is not None:
             raise IntegrityFailure("this node has seen two histories of the hub's log; nothing more leaves it")
         check_exclusions(connection, self.accepted.inputs)
+        self._check_not_stopped(connection, now)
         grant, commitment = checked.own_grant.document, checked.commitment.document
         check_period(grant.period, now, f"grant {grant.id}")
         check_period(commitment.period, now, f"commitment {commitment.id}")
+
+    def _check_not_stopped(self, connection: Connection, now: datetime) -> None:
+        """The newest status list that this node has, if it is another than the order was accepted under."""
+        state, order = self._context.state, self.accepted.checked.permit.document
+        seen = state.setting(connection, STATUS)
+        if seen is None or (envelope := Envelope.parse(seen)).digest == order.status:
+            return
+        status = StatusList.open(envelope)  # verified when it was taken
+        check_fresh(status, now)
+        check_not_stopped(status, ordered(order), state.trusted.last.document)
 
     # ending -------------------------------------------------------------------------------------------------------
 

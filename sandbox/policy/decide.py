@@ -23,6 +23,7 @@ from jobs.documents import (
     is_own_review,
     objections,
 )
+from jobs.documents.status import ordered
 from jobs.documents.verify import check_period
 from jobs.errors import Expired, OutOfScope
 from jobs.schema import Dataset, Grade
@@ -127,7 +128,7 @@ def _forbidden(
     status: StatusList | None,
     now: datetime,
 ) -> list[Reason]:
-    against = objections(status, case.order.document, case.roster.document) if status else ()
+    against = objections(status, ordered(case.order.document), case.roster.document) if status else ()
     found = [Reason(objection.code, objection.text, entry=objection.entry) for objection in against]
     for dataset in datasets:
         if Grade.CORE in (dataset.grade, *(column.grade for column in dataset.columns)):

@@ -10,13 +10,14 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobs.documents import Envelope, Grant, Roster
+from jobs.documents import Envelope, ForbiddenUse, Grant, Roster, StatusEntry, StatusList
 from jobs.kinds.statistics.plan.types import Plan
 from jobs.kinds.statistics.plan.words import explain
 from jobs.schema import Dataset
@@ -35,6 +36,7 @@ class Hub:
     items: list[dict[str, Any]] = field(default_factory=lambda: [asked.item()])
     show: Callable[[str], dict[str, Any]] = asked.declared
     rosters: list[dict[str, Any]] = field(default_factory=lambda: [asked.PARTIES.roster_envelope.to_json()])
+    status: Envelope | None = field(default_factory=lambda: asked.status())
     grants: list[Envelope] = field(default_factory=list)
     refusal: str = ""
     address: str = ""
@@ -48,6 +50,12 @@ class Hub:
             return 201, {}
         if path == "/rosters":
             return 200, {"rosters": self.rosters}
+        if path == "/status":
+            return (
+                (200, self.status.to_json())
+                if self.status
+                else (404, {"code": "not-found", "detail": "", "advice": ""})
+            )
         if path.startswith("/datasets/"):
             return 200, {"dataset": self.show(path.removeprefix("/datasets/"))}
         return 200, {"items": self.items, "next": None}
@@ -306,3 +314,60 @@ def test_the_records_of_an_earlier_time_are_shown_as_such(hub: Hub, ewr: Person)
     ]
     shown = ewr_shows(hub, ewr, asked.item(records=records))
     assert "version '2012' (no. 1)" in shown
+
+
+# stopped by the authority ---------------------------------------------------------------------------------------------
+
+
+def suspended(kind: str, subject: str) -> dict[str, Any]:
+    entry = {"kind": kind, "subject": subject, "state": "suspended", "since": asked.NOW, "reason": "complaint 12"}
+    return {"stopped": (StatusEntry.model_validate(entry),)}
+
+
+OTHER_USE = ForbiddenUse(id="N", dataset="flights", scenario="another", ground="dispute", reason="court")
+LISTS: dict[str, tuple[dict[str, Any], str]] = {
+    "the operator": (suspended("operator", "acme"), "complaint 12"),
+    "another owner": (suspended("owner", "jfk"), "complaint 12"),
+    "a node": (suspended("node", "node-lga"), "complaint 12"),
+    "the dataset": ({"forbidden": (OTHER_USE.model_copy(update={"scenario": None}),)}, "court"),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_what_the_authority_stopped_is_not_signed(hub: Hub, ewr: Person, name: str) -> None:
+    changed, why = LISTS[name]
+    hub.status = asked.status(**changed)
+    refused(hub, ewr, why)
+
+
+def test_what_the_authority_stopped_elsewhere_is_signed(hub: Hub, ewr: Person) -> None:
+    """The control: a list with stops, and a forbidden use, of others."""
+    hub.status = asked.status(**suspended("operator", "another"), forbidden=(OTHER_USE,))
+    ewr("review", "approve", "job-1", "--yes")
+    assert len(hub.grants) == 1
+
+
+def test_a_hub_that_holds_back_a_roster_is_noticed(hub: Hub, ewr: Person) -> None:
+    """A frozen roster keeps a removed key alive; the status list names the later one. Nothing is shown or signed."""
+    hub.status = asked.status(roster_version=2, roster="sha256:" + "0" * 64)
+    for call in (("list",), ("show", "job-1"), ("approve", "job-1", "--yes")):
+        ran = ewr("review", *call, code=1)
+        assert "roster-rollback" in ran.out + ran.err
+    assert hub.grants == []
+
+
+def test_without_a_fresh_list_nothing_is_signed(hub: Hub, ewr: Person) -> None:
+    """A hub that shows none, or an old one, hides who was stopped since."""
+    for status in (None, asked.status(issued=asked.NOW - timedelta(days=3), expires=asked.NOW - timedelta(days=1))):
+        hub.status = status
+        ran = ewr("review", "approve", "job-1", "--yes", code=1)
+        assert "status list" in ran.out + ran.err
+    assert hub.grants == []
+
+
+def test_a_list_by_the_hubs_own_key_is_none(hub: Hub, ewr: Person) -> None:
+    honest = StatusList.open(asked.status())
+    hub.status = honest.sign(key("hub"))
+    ran = ewr("review", "approve", "job-1", "--yes", code=1)
+    assert "signature" in ran.out + ran.err
+    assert hub.grants == []

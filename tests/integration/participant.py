@@ -80,11 +80,12 @@ class Node:
     # in -----------------------------------------------------------------------------------------------------------
 
     def inbox(self, wait: float = 0) -> list[dict[str, Any]]:
+        """What is new, without the status lists, which belong to no job."""
         answer = self.world.call("GET", f"/nodes/{self.name}/inbox?after={self.after}&wait={wait}", self.name)
         items: list[dict[str, Any]] = answer["items"]
         if items:
             self.after = items[-1]["seq"]
-        return items
+        return [item for item in items if item["kind"] != "status"]
 
     def work(self) -> list[str]:
         """Answer everything in the inbox once; returns the kinds."""

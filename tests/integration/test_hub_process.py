@@ -64,10 +64,13 @@ def test_it_serves_and_answers_long_polls_when_told_to_stop(
     started, url = process
     assert httpx.get(f"{url}/health").json()["name"] == world.trust.origin
     answers: list[httpx.Response] = []
+    at = f"{url}/nodes/node-ewr/inbox"
     headers = {"Authorization": f"Bearer {world.tokens['node-ewr']}"}
 
+    (status,) = httpx.get(f"{at}?after=0", headers=headers).json()["items"]  # the list that was published at the start
+
     def poll() -> None:
-        answers.append(httpx.get(f"{url}/nodes/node-ewr/inbox?after=0&wait=30", headers=headers, timeout=40))
+        answers.append(httpx.get(f"{at}?after={status['seq']}&wait=30", headers=headers, timeout=40))
 
     thread = threading.Thread(target=poll)
     thread.start()

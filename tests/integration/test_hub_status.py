@@ -49,6 +49,22 @@ def test_a_running_job_ends_when_the_list_stops_who_takes_part(world: Any) -> No
     assert inbox[-1]["kind"] == "abort"
 
 
+def test_every_node_hears_of_a_list_at_once_and_of_the_roster_that_it_is_about(world: Any) -> None:
+    """So that a node judges what is under way by it, and not the hub alone."""
+    world.register_all()
+    world.publish_status(2, stopped=(stop(world, "operator", "acme"),))
+    world.publish_status(2, stopped=(stop(world, "operator", "acme"),))  # the same again is told once
+    for owner in ("ewr", "jfk", "lga"):
+        items = world.call("GET", f"/nodes/node-{owner}/inbox?after=0", f"node-{owner}")["items"]
+        told = [StatusList.open(Envelope.from_json(i["body"]["status"])) for i in items if i["kind"] == "status"]
+        assert [(status.number, len(status.stopped)) for status in told] == [(1, 0), (2, 1)]
+        assert digest_of(items[-1]["body"]["roster"]) == told[-1].roster
+
+
+def digest_of(envelope: dict[str, Any]) -> str:
+    return Envelope.from_json(envelope).digest
+
+
 def test_a_stopped_operator_starts_nothing_and_a_lifted_stop_is_lifted(world: Any) -> None:
     world.register_all()
     world.publish_status(2, stopped=(stop(world, "operator", "acme"),))

@@ -9,8 +9,11 @@ from typing import Any, Final
 from jobs.disclosure.profile import load_profile
 from jobs.documents import (
     Envelope,
+    StatusList,
+    Verified,
     digest,
     json_digest,
+    verify_status,
 )
 from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.kinds.statistics.plan.types import Plan
@@ -67,6 +70,14 @@ PARTIES: Final = Parties(NOW)
 ROSTER: Final = PARTIES.trusted
 
 
+def status(**changed: Any) -> Envelope:
+    """The authority's status list as an honest hub shows it."""
+    return PARTIES.status(**changed).sign(key("status"))
+
+
+STATUS: Final = verify_status(status(), ROSTER, NOW)
+
+
 def record(owner: str, name: str, signer: str | None = None, **changed: Any) -> Envelope:
     dataset = changed.pop("declarations", DATASETS[name])
     plain = {"dataset": name, "version": digest(f"{owner}/{name}".encode()), "rows_at_most": 200_000}
@@ -110,5 +121,7 @@ def item(plan: Any = None, owners: tuple[str, ...] = OWNERS, sql: str = SQL, **c
     return value | changed
 
 
-def review(value: Mapping[str, Any] | None = None, show: Any = declared) -> Review:
-    return Review.read(value if value is not None else item(), ROSTER, NOW, show)
+def review(
+    value: Mapping[str, Any] | None = None, show: Any = declared, listed: Verified[StatusList] | None = None
+) -> Review:
+    return Review.read(value if value is not None else item(), ROSTER, listed or STATUS, NOW, show)

@@ -148,14 +148,21 @@ def holding_of(record: DatasetRecord, roster: Verified[Roster]) -> Holding:
 
 
 def describe(hub: Hub, connection: Connection, name: str) -> dict[str, Any]:
-    """One logical dataset with its holdings, as the API shows it; raises ``NotFound``."""
-    view = catalogue_of(hub, connection, hub.roster()).view
+    """One logical dataset with its holdings and their signed records, as the API shows it; raises ``NotFound``."""
+    catalogue = catalogue_of(hub, connection, hub.roster())
+    view = catalogue.view
     try:
         dataset = view.dataset(name)
     except KeyError:
         raise NotFound(f"there is no dataset {name}") from None
     held = [holding.model_dump(mode="json") for holding in view.holdings_of(name)]
-    return {"dataset": dataset.model_dump(mode="json"), "digest": dataset_digest(dataset), "holdings": held}
+    digest = dataset_digest(dataset)
+    signed = [
+        record.envelope.to_json()
+        for record in catalogue.records
+        if (record.document.dataset, record.document.dataset_digest) == (name, digest)
+    ]
+    return {"dataset": dataset.model_dump(mode="json"), "digest": digest, "holdings": held, "records": signed}
 
 
 def read_dataset(value: dict[str, Any]) -> Dataset:

@@ -8,12 +8,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select
 
 from jobs.documents import Envelope, Permit, StatusList, Verified, moment_text, objections, verify_status
-from jobs.documents.status import Objection
+from jobs.documents.status import Objection, ordered
 from jobs.errors import RosterRollback
 from sandbox.hub.core.errors import Conflicting
 from sandbox.hub.core.hub import HUB, Hub
 from sandbox.hub.requests.permits import settle
 from sandbox.hub.running.closing import end_in
+from sandbox.hub.running.relay import put
+from sandbox.inbox import StatusBody
 from sandbox.policy.decide import NO_STATUS
 from sandbox.policy.states import Cause, State
 from sandbox.policy.states import Event as Step
@@ -49,6 +51,8 @@ def publish_status(hub: Hub, envelope: Envelope, by: Actor) -> Verified[StatusLi
             "at": moment_text(change.now),
         }
         change.execute(insert(status_lists).values(row))
+        nodes = [node.id for owner in roster.document.owners for node in owner.nodes]
+        put(change, nodes, "", StatusBody(status=envelope.to_json(), roster=roster.envelope.to_json()))
         _stop(hub, change, status)
         for job in _waiting(change):
             settle(hub, change, job, by)
@@ -75,7 +79,7 @@ def _stop(hub: Hub, change: Change, status: StatusList) -> None:
 def _running(hub: Hub, change: Change, status: StatusList) -> Iterator[tuple[Row[Any], Objection]]:
     for row in change.execute(select(jobs).where(jobs.c.state == State.RUNNING)).all():
         order = Permit.open(Envelope.parse(bytes(row.permit_envelope)))
-        for objection in objections(status, order, hub.roster_of(row.roster).document):
+        for objection in objections(status, ordered(order), hub.roster_of(row.roster).document):
             yield row, objection
             break
 

@@ -50,6 +50,7 @@ class DatasetShown(Answer):
     dataset: Annotated[dict[str, Any], Field(description="A Dataset document: columns with roles, domains, bounds")]
     digest: Digest
     holdings: list[HoldingShown]
+    records: Annotated[list[Envelope], Field(description="Of each holding, as its owner signed it")]
 
 
 class Reason(Answer):

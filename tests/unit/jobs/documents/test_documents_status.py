@@ -21,7 +21,7 @@ from jobs.documents import (
     verify_permit,
     verify_status,
 )
-from jobs.documents.status import check_status
+from jobs.documents.status import check_status, ordered
 from jobs.errors import BadDocument, BadSignature, Expired, OutOfScope, RosterRollback
 from tests.support import orders
 from tests.support.orders import NOW
@@ -81,11 +81,11 @@ def test_whoever_is_stopped_stops_the_run(kind: Any, subject: str | None, state:
     world = World()
     stop = StatusEntry(kind=kind, subject=subject or world.grants[1].digest, state=state, since=NOW, reason="complaint")
     order, roster = Permit.open(world.permit), orders.roster()
-    (found,) = objections(status_of(world, stopped=(stop,)), order, roster)
+    (found,) = objections(status_of(world, stopped=(stop,)), ordered(order), roster)
     assert (found.code, found.entry) == (f"{kind}-{state}", stop.subject)
     assert "complaint" in found.text
     other = stop.model_copy(update={"subject": digest(b"another") if kind == "grant" else "another"})
-    assert list(objections(status_of(world, stopped=(other,)), order, roster)) == []
+    assert list(objections(status_of(world, stopped=(other,)), ordered(order), roster)) == []
 
 
 def test_a_forbidden_column_that_the_order_reads_is_an_objection() -> None:
@@ -93,7 +93,7 @@ def test_a_forbidden_column_that_the_order_reads_is_an_objection() -> None:
     order, roster = Permit.open(world.permit), orders.roster()
     for column, count in (("carrier", 1), ("crew", 0)):
         status = status_of(world, forbidden=(forbidden(dataset="flights", column=column),))
-        assert len(list(objections(status, order, roster))) == count
+        assert len(list(objections(status, ordered(order), roster))) == count
 
 
 def judge(**bend: Any) -> None:

@@ -170,7 +170,7 @@ def test_a_request_that_is_none_is_a_typed_refusal() -> None:
 def test_a_bad_request_hides_no_other() -> None:
     other = asked.plan_of("SELECT COUNT(*) AS n FROM flights").model_dump(mode="json")
     bad = asked.item() | {"plan": other, "id": "job-bad"}
-    found = examine([bad, asked.item()], asked.ROSTER, asked.NOW + timedelta(minutes=1), asked.declared)
+    found = examine([bad, asked.item()], asked.ROSTER, asked.STATUS, asked.NOW + timedelta(minutes=1), asked.declared)
     assert isinstance(found[0], Unreadable)
     assert found[0].job == "job-bad"
     assert isinstance(found[1], Review)
@@ -179,4 +179,4 @@ def test_a_bad_request_hides_no_other() -> None:
 @pytest.mark.parametrize("name", ["job-1; rm -rf ~", "job 1", "$(x)", "a\nb", "", 7, None, "-rf", "ｊob"])
 def test_an_id_that_is_no_id_is_not_shown(name: Any) -> None:
     with pytest.raises(IntegrityFailure):
-        examine([asked.item(id=name)], asked.ROSTER, asked.NOW, asked.declared)
+        examine([asked.item(id=name)], asked.ROSTER, asked.STATUS, asked.NOW, asked.declared)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from jobs.documents import DatasetRecord
+from jobs.documents import DatasetRecord, Permit
 from jobs.errors import BadKind
 from sandbox.node.accept import Accepted, check
 from sandbox.node.tables import ledger
+from tests.support.joint_nodes import Federation
 from tests.support.orders import Documents, version
 
 NODE = "node-ewr"
@@ -17,17 +19,17 @@ CELLS = 8
 """What a run of the plan may cost: two aggregates in four cells."""
 
 
-def granted(budget, **changed):
+def granted(budget: dict[str, int], **changed: Any) -> Documents:
     return Documents(
         bend={"grant:ewr": lambda grant: grant.model_copy(update={"budget": budget, "runs": 9})}, **changed
     )
 
 
-def accounts(federation):
+def accounts(federation: Federation) -> list[tuple[str, int, str]]:
     return [(row.account, row.amount, row.state) for row in federation.rows(NODE, ledger)]
 
 
-def test_a_grants_budget_bounds_all_its_runs_and_is_given_back_what_stayed_closed(federation):
+def test_a_grants_budget_bounds_all_its_runs_and_is_given_back_what_stayed_closed(federation: Federation) -> None:
     documents = granted({"cells": CELLS + 2})
     federation.hub.order(documents)
     federation.drive(lambda: all(federation.states(name) == [("finished", None)] for name in federation.names))
@@ -42,7 +44,7 @@ def test_a_grants_budget_bounds_all_its_runs_and_is_given_back_what_stayed_close
     assert accounts(federation) == before  # neither the run nor the version's cells are charged
 
 
-def test_control_a_larger_budget_has_room_for_the_second_run(federation):
+def test_control_a_larger_budget_has_room_for_the_second_run(federation: Federation) -> None:
     federation.hub.order(granted({"cells": 2 * CELLS}))
     federation.drive(lambda: all(federation.states(name) == [("finished", None)] for name in federation.names))
     federation.settle()
@@ -50,7 +52,7 @@ def test_control_a_larger_budget_has_room_for_the_second_run(federation):
     federation.drive(lambda: federation.states(NODE)[-1] == ("finished", None) and len(federation.states(NODE)) == 2)
 
 
-def set_budgets(federation, budgets):
+def set_budgets(federation: Federation, budgets: dict[str, int]) -> str:
     state = federation[NODE].context.state
     with state.write() as connection:
         held = state.held(connection)["flights"]
@@ -72,10 +74,12 @@ def set_budgets(federation, budgets):
         ({"cells": CELLS}, {}, None),
     ],
 )
-def test_a_unit_is_charged_where_a_budget_is_declared_and_nowhere_else(federation, version_has, grant_has, code):
+def test_a_unit_is_charged_where_a_budget_is_declared_and_nowhere_else(
+    federation: Federation, version_has: dict[str, int], grant_has: dict[str, int], code: str | None
+) -> None:
     new = set_budgets(federation, version_has)
 
-    def permit(document):
+    def permit(document: Permit) -> Permit:
         uses = tuple(u.model_copy(update={"version": new}) if u.node == NODE else u for u in document.data)
         return document.model_copy(update={"data": uses})
 
@@ -94,7 +98,7 @@ def test_a_unit_is_charged_where_a_budget_is_declared_and_nowhere_else(federatio
     assert [(name.split()[0], amount) for name, amount, _ in accounts(federation)] == [("grant", 1), ("cells", CELLS)]
 
 
-def test_leaving_individuals_out_gives_no_budget_back(federation):
+def test_leaving_individuals_out_gives_no_budget_back(federation: Federation) -> None:
     """Charges are to the lineage, which the version with further exclusions shares."""
     state = federation[NODE].context.state
     with state.read() as connection:
@@ -105,7 +109,9 @@ def test_leaving_individuals_out_gives_no_budget_back(federation):
 
 
 @pytest.mark.parametrize("metered", [{"cells": CELLS + 1}, {"cells": -1}, {"rows": 1}])
-def test_a_run_that_meters_more_than_its_kind_says_is_a_fault_of_the_kind(federation, metered):
+def test_a_run_that_meters_more_than_its_kind_says_is_a_fault_of_the_kind(
+    federation: Federation, metered: dict[str, int]
+) -> None:
     context, documents = federation[NODE].context, Documents()
     now = context.clock()
     context.state.trust_roster(documents.roster)

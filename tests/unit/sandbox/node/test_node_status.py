@@ -87,3 +87,70 @@ def test_numbers_never_go_back_also_after_a_restart(federation: Federation) -> N
         nonce="0f" * 32, job="job-4", bend={"status": lambda s: change(number=8, expires=s.expires + timedelta(1))(s)}
     )
     assert federation.refusal(NODE, other.body) == "roster-rollback"
+
+
+def published(federation: Federation, bend: Bend) -> None:
+    """The hub lays a newer list into the node's inbox, as it does when the authority publishes one."""
+    made = Documents(bend={"status": lambda document: bend(document).model_copy(update={"number": 8})})
+    federation.hub.put(NODE, "status", "", {"status": made.status.to_json(), "roster": made.roster.to_json()})
+
+
+LATER = {
+    "the operator": stopped("operator", "acme"),
+    "another owner": stopped("owner", "lga"),
+    "another node": stopped("node", "node-jfk"),
+    "a column": change(
+        forbidden=(ForbiddenUse(id="N", dataset="flights", column="delay", ground="dispute", reason="c"),)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [*LATER, "nothing of it"])
+def test_what_the_authority_stops_after_the_permit_does_not_leave(federation: Federation, name: str) -> None:
+    """Between flags and values a newer list comes: values leave only if it has nothing against the job (the control)."""
+    hub = federation.hub
+    hub.hold.add("flags")
+    hub.order(Documents())
+    federation.drive(lambda: all("flags" in hub.rounds(node) for node in federation.names))
+    published(federation, LATER.get(name, stopped("operator", "op-token")))
+    federation.tick()
+    hub.open()
+    if name in LATER:
+        federation.drive(lambda: federation.states(NODE) == [("failed", "out-of-scope")])
+        federation.settle()
+        assert "values" not in federation.outbox(NODE)
+        assert "status list 8" in hub.messages(NODE, "stop")[0].advice
+    else:
+        federation.drive(lambda: "values" in federation.outbox(NODE))
+
+
+def test_a_list_that_another_order_brought_counts_too(federation: Federation) -> None:
+    hub = federation.hub
+    hub.hold.add("flags")
+    hub.order(Documents())
+    federation.drive(lambda: all("flags" in hub.rounds(node) for node in federation.names))
+    newer = Documents(
+        nonce="cd" * 32, job="job-2", bend={"status": lambda s: stopped("operator", "acme")(change(number=8)(s))}
+    )
+    assert federation.refusal(NODE, newer.body) == "out-of-scope"
+    hub.open()
+    federation.drive(lambda: federation.states(NODE)[0] == ("failed", "out-of-scope"))
+    assert "values" not in federation.outbox(NODE)
+
+
+def test_a_published_list_that_is_old_or_forged_changes_nothing(federation: Federation) -> None:
+    """Else a hub could stop jobs in the authority's name, or take a stop back."""
+    hub = federation.hub
+    hub.hold.add("flags")
+    hub.order(Documents())
+    federation.drive(lambda: all("flags" in hub.rounds(node) for node in federation.names))
+    honest = Documents(bend={"status": stopped("operator", "acme")})
+    stop = StatusEntry(kind="operator", subject="acme", state="suspended", since=NOW, reason="complaint")
+    old = Documents(bend={"status": change(number=6, stopped=(stop,))})
+    forged = Documents(bend={"status": change(number=8, stopped=(stop,))}, signer={"status": (key("hub"),)})
+    for bad in (old, forged):
+        hub.put(NODE, "status", "", {"status": bad.status.to_json(), "roster": honest.roster.to_json()})
+    hub.put(NODE, "status", "", {"status": "?"})
+    federation.tick()
+    hub.open()
+    federation.drive(lambda: "values" in federation.outbox(NODE))
