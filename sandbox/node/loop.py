@@ -26,6 +26,7 @@ from sandbox.errors import IntegrityFailure, NodeLost, Rejected, SandboxError, U
 from sandbox.inbox import AbortBody, FinishedBody, MessagesBody, OutputBody, PermitBody, RevokedBody, StatusBody
 from sandbox.messages import SENT
 from sandbox.node.accept import Accepted, check, check_may_start, enter
+from sandbox.node.alarms import ALTERED, raise_alarm
 from sandbox.node.closing import GRACE, end_job, plain, public_code, public_text
 from sandbox.node.context import Context
 from sandbox.node.finish import check_finished
@@ -373,7 +374,10 @@ class Node:
             permit: Verified[Permit] = verify_permit(envelope, context.state.roster(context.clock()))
             body = FinishedBody.read(item.body)
         except JobError as error:
-            context.log.error("job %s: what the hub says of its end is not to be read: %s", row.job, error)
+            text = f"what the hub says of the job's end cannot be compared with what was signed: {error}"
+            context.log.critical("job %s: %s", row.job, text)
+            with context.state.write() as connection:
+                raise_alarm(connection, row.job, row.permit, ALTERED, text, moment_text(context.clock()))
             return
         with context.state.write() as connection:
             check_finished(context, connection, permit, body)
