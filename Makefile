@@ -19,9 +19,9 @@ serve: $(READY)
 test: $(READY)
 	$(TESTS) tests --ignore tests/attacks --ignore tests/faults
 
-# No server, no Ray: under a minute.
+# No server, no Ray, no node's database: under a minute.
 quick: $(READY)
-	$(TESTS) tests/unit tests/vectors -m "not ray and not e2e and not slow"
+	$(TESTS) tests/unit tests/vectors --ignore tests/unit/sandbox/node -m "not ray and not e2e and not slow"
 
 # Every promise attacked over the public way in, then every process killed and every connection cut.
 attack: $(READY)

@@ -65,6 +65,7 @@ def _undo_the_permutation(sender: Sender, x: list[bytes]) -> None:
     sender._digests = digest_items(x, sender._salt)
 
 
+@pytest.mark.slow
 def test_the_place_of_a_match_says_nothing_about_the_order() -> None:
     assert 15 < _mean_position(shuffled=True) < 84  # mean 49.5, deviation 6.5
     assert _mean_position(shuffled=False) == 0  # positive control

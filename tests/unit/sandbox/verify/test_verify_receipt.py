@@ -316,6 +316,7 @@ def test_what_is_no_receipt_is_refused(honest: World, data: bytes) -> None:
     refused(data, honest.trust, "receipt")
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=150, deadline=None)
 def test_no_single_byte_can_change(data: st.DataObject) -> None:
