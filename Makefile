@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 WORKERS ?= 2
+TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: demo serve test quick attack check bench bench-mpc bench-statistics fuzz clean
 
