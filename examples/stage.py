@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from examples.prepare_flights import AIRPORTS, prepare, prepare_planes
 from sandbox.local.federation import Federation, parquet, read_dataset
@@ -25,16 +26,24 @@ class Stage:
     processes: Processes
     federation: Federation
     ray: SharedRay
+    lock: IO[bytes]
 
     def close(self) -> None:
         self.processes.stop_all()
         self.ray.stop()
+        self.lock.close()
+
+
+class StageTaken(SystemExit):
+    """A federation runs in this folder already; ends the program with a line that says what to do."""
 
 
 def raise_curtain(say: Callable[[str], None], root: Path = ROOT, port: int | None = None) -> Stage:
-    """Make keys and folders, start Ray, hub, three nodes and the witness. Whatever was in ``root`` is replaced."""
-    shutil.rmtree(root, ignore_errors=True)
-    root.mkdir(mode=0o700)
+    """Make keys and folders, start Ray, hub, three nodes and the witness.
+
+    Whatever was in ``root`` is replaced, unless it runs: then raises ``StageTaken``.
+    """
+    lock = replaced(root)
     ray = SharedRay(root / "ray")
     ray.start()
     say("laying out keys, trust and configuration: one folder per party")
@@ -46,7 +55,7 @@ def raise_curtain(say: Callable[[str], None], root: Path = ROOT, port: int | Non
         port=port,
     )
     processes = Processes(places)
-    stage = Stage(places, processes, Federation(places), ray)
+    stage = Stage(places, processes, Federation(places), ray, lock)
     try:
         say("starting hub, witness and three nodes as separate processes (Ray takes a few seconds)")
         processes.start_all()
@@ -54,6 +63,21 @@ def raise_curtain(say: Callable[[str], None], root: Path = ROOT, port: int | Non
         stage.close()
         raise
     return stage
+
+
+def replaced(root: Path) -> IO[bytes]:
+    """A fresh, empty folder, and its lock: it is held until the stage closes or its program ends, however it ends."""
+    root.mkdir(mode=0o700, exist_ok=True)
+    with (root / "lock").open("ab") as before:
+        try:
+            fcntl.flock(before, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StageTaken(f"a demo or 'make serve' runs in {root}: end it first (Ctrl-C in its terminal)") from None
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir(mode=0o700)
+        lock = (root / "lock").open("ab")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return lock
 
 
 def register_all(stage: Stage, say: Callable[[str], None]) -> None:

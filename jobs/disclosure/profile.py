@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from importlib import resources
 from typing import Annotated, Literal
 
@@ -36,6 +37,7 @@ class Profile(Model):
         return json_digest(self.model_dump(mode="json"))
 
 
+@cache
 def load_profile(profile_id: str) -> Profile:
     """The shipped profile ``name@version``; raises ``InvalidRequest`` if there is none."""
     name, _, version = profile_id.partition("@")

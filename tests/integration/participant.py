@@ -80,12 +80,19 @@ class Node:
     # in -----------------------------------------------------------------------------------------------------------
 
     def inbox(self, wait: float = 0) -> list[dict[str, Any]]:
-        """What is new, without the status lists, which belong to no job."""
+        """What is new, without the status lists, which belong to no job and end no waiting here."""
+        self._pass_lists()
         answer = self.world.call("GET", f"/nodes/{self.name}/inbox?after={self.after}&wait={wait}", self.name)
         items: list[dict[str, Any]] = answer["items"]
         if items:
             self.after = items[-1]["seq"]
         return [item for item in items if item["kind"] != "status"]
+
+    def _pass_lists(self) -> None:
+        for item in self.world.call("GET", f"/nodes/{self.name}/inbox?after={self.after}", self.name)["items"]:
+            if item["kind"] != "status":
+                return
+            self.after = item["seq"]
 
     def work(self) -> list[str]:
         """Answer everything in the inbox once; returns the kinds."""

@@ -53,7 +53,7 @@ DECODERS: list[Any] = [ReceiverHello, SenderHello, Correction, Masks, Hint, KeyS
 
 
 @pytest.mark.parametrize(
-    ("decoder", "message"), zip(DECODERS, VALID, strict=True), ids=lambda value: getattr(value, "__name__", "")
+    ("decoder", "message"), list(zip(DECODERS, VALID, strict=True)), ids=lambda value: getattr(value, "__name__", "")
 )
 def test_decoding_inverts_encoding(decoder: type, message: bytes) -> None:
     assert decoder.decode(message, SESSION).encode(SESSION) == message  # type: ignore[attr-defined]

@@ -19,6 +19,7 @@ from jobs.kinds.statistics.plan.infer import infer_parameters
 from jobs.kinds.statistics.plan.joins import check_joins, ordered_joins
 from jobs.kinds.statistics.plan.outputs import normal_output, output_type
 from jobs.kinds.statistics.plan.scope import Scope, check_condition, check_depth
+from jobs.kinds.statistics.plan.size import check_size
 from jobs.kinds.statistics.plan.types import MAX_CELLS, Dimension, Order, Output, Plan, PlannedColumn, UnitColumn, Where
 from jobs.schema import Column, ColumnType, Dataset, Digest, Role
 
@@ -51,6 +52,7 @@ def assemble(draft: Draft, datasets: dict[str, Dataset], rows_bound: int, holder
     order_by = tuple(
         Order(expr=output(o.expr), descending=o.descending, nulls_first=o.nulls_first) for o in draft.order_by
     )
+    check_size(dimensions, outputs, draft.limit, tables[0].profile)
     units = _unit_columns(scope)
     rows = (*conjuncts, *(d.expr for d in dimensions), *(a.filter for a in planned if a.filter))
     results = (*(o.expr for o in outputs), *(o.expr for o in order_by), *([having] if having else []))

@@ -360,6 +360,7 @@ def test_no_new_job_until_earlier_messages_are_in_the_log(federation: Federation
     federation.hub.log = False
     federation.hub.order(Documents())
     federation.drive(lambda: "key" in federation.hub.rounds(NODE))
+    federation[NODE].context.outbox.post()  # waits for the thread that posted, until it has noted that the hub took it
     assert federation.refusal(NODE, Documents(nonce="cd" * 32, job="job-2").body) == "unavailable"
     assert len(federation.rows(NODE, jobs)) == 1
 
