@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from adapters.errors import BadSource, SourceNotFound
@@ -34,6 +35,7 @@ class FileSource:
         only: frozenset[str] | None = None,
     ) -> None:
         place = Path(path)
+        self._blanks = kind == "csv"
         self._files = _find(place, kind)
         self._folder = self._files[0].parent if place.is_file() else base_folder(place).resolve()
         if only is not None:
@@ -62,13 +64,17 @@ class FileSource:
         """Stream batches of at most 131,072 rows; a few are read ahead, so memory stays bounded.
 
         Text of Parquet files stays dictionary-coded as it is stored: who counts groups and units counts small numbers.
+        CSV has one way to write a text that is empty and one that is missing: a blank is a missing value, of any type.
         """
         if missing := sorted(set(columns) - set(self.schema.names)):
             raise BadSource(f"the data has no column {missing[0]!r}")
         scanner = self._read_from.scanner(
             columns=list(columns), batch_size=_BATCH_ROWS, batch_readahead=4, fragment_readahead=1
         )
-        return pa.RecordBatchReader.from_batches(scanner.projected_schema, _typed(scanner.to_reader()))
+        batches = _typed(scanner.to_reader())
+        return pa.RecordBatchReader.from_batches(
+            scanner.projected_schema, map(_without_blanks, batches) if self._blanks else batches
+        )
 
     @property
     def folder(self) -> Path:
@@ -92,6 +98,16 @@ def base_folder(path: Path) -> Path:
     while any(set("*?[") & set(part) for part in path.parts):
         path = path.parent
     return path
+
+
+def _without_blanks(batch: pa.RecordBatch) -> pa.RecordBatch:
+    columns = [
+        pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
+        if pa.types.is_string(column.type)
+        else column
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
 def _typed(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

@@ -146,6 +146,7 @@ def test_an_alarm_stops_what_is_under_way_too(federation: Federation, misused: b
         federation.drive(lambda: hub.rounds(EWR).count("values") == 2)
         return
     federation.drive(lambda: ("failed", "integrity-failure") in federation.states(EWR))
+    federation.drive(lambda: bool(hub.messages(EWR, "stop")))
     assert hub.rounds(EWR).count("values") == 1
     (stop,) = hub.messages(EWR, "stop")
     assert (stop.bound, stop.code) == (False, "integrity-failure")

@@ -314,7 +314,7 @@ def test_a_revoked_token_ends_at_once_also_where_it_waits(tmp_path: Path) -> Non
             revoke_token(strict.hub.store, strict.tokens["auditor"].id, CLI)
             refused = strict.call("GET", "/log/entries", "auditor")
             assert (refused.status_code, refused.json()["code"]) == (401, "not-authenticated")
-            assert closed_within(stays, 3)
+            assert closed_within(stays, 15)  # of the 25 s that it may wait
             assert not closed_within(control, 0.3)
 
 

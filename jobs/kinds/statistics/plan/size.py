@@ -1,4 +1,4 @@
-"""A table that its profile would never release is refused before anybody approves it, not after the numbers have left."""
+"""A table that its profile would never release is refused before anybody approves it, not when numbers have left."""
 
 from __future__ import annotations
 
