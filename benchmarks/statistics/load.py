@@ -27,6 +27,7 @@ from benchmarks.statistics._stage import Stage, federation, granted
 from benchmarks.statistics._trial import JOB, load_note, peak_mib, processes, processor_seconds
 from jobs.documents import Envelope
 from sandbox.client import Client, HubRefused
+from sandbox.client.client import Finished
 from sandbox.local.postgres import server
 
 RUNNING: Final = 10
@@ -149,9 +150,17 @@ def operate(client: Client, commitment: Envelope, seen: Seen, end: float, number
                 latest = submitted(client, commitment, seen, least) or latest
                 if runs and latest:
                     done = seen.call("submit to end", partial(client.wait, latest, 120))
-                    seen.ends[done.job.state if done else "not seen"] += 1
+                    seen.ends[ending(done)] += 1
             else:
                 seen.call("list jobs", lambda: list(islice(client.jobs(limit=PAGE), PAGE)))
+
+
+def ending(done: Finished | None) -> str:
+    """How a joint job ended, with the code of its failure."""
+    if done is None:
+        return "not seen"
+    failure = done.job.failure
+    return done.job.state if failure is None else f"{done.job.state}: {failure['code']}"
 
 
 def submitted(client: Client, commitment: Envelope, seen: Seen, least: int) -> str:

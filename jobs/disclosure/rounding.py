@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from math import isqrt
 
 _GRID = (1, 2, 5)
@@ -46,11 +47,17 @@ def _grid_step_of_square(least: Fraction) -> Fraction:
     """The smallest grid step whose square is not below ``least`` (> 0)."""
     power = (_digits(least) - 2) // 2  # 10^power is certainly too small; climb from there
     while True:
-        for factor in _GRID:
-            step = factor * Fraction(10) ** power
-            if step * step >= least:
+        for step, square in _steps(power):
+            if square >= least:
                 return step
         power += 1
+
+
+@lru_cache(maxsize=128)
+def _steps(power: int) -> tuple[tuple[Fraction, Fraction], ...]:
+    """The grid's steps of one power of ten, with their squares."""
+    steps = [factor * Fraction(10) ** power for factor in _GRID]
+    return tuple((step, step * step) for step in steps)
 
 
 def _digits(value: Fraction) -> int:

@@ -46,7 +46,7 @@ class NodeConfig(Model):
     memory_bytes: Annotated[int, Field(ge=64 << 20)] = 1_000_000_000
     threads: Annotated[int, Field(ge=1, le=256)] = 2
     jobs_at_once: Annotated[int, Field(ge=1, le=64)] = 4
-    log_patience_s: Annotated[float, Field(ge=0, le=60)] = 5.0
+    log_patience_s: Annotated[float, Field(ge=0, le=600)] = 30.0
     """How long a new job waits for the hub's log to show this node's earlier messages before it is refused."""
     job_seconds_at_most: Annotated[int, Field(ge=1, le=86_400)] = 3600
     """A permit whose deadline lies further from its issue is refused."""

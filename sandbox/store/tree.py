@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, insert, or_, select, update
 
 from sandbox.audit.merkle import HASH_BYTES, NodeHashes, append
 from sandbox.errors import BadProof
@@ -44,6 +45,17 @@ def prove_from(connection: Connection, proofs: Iterable[Callable[[NodeHashes], P
     return [proof(nodes) for proof in made]
 
 
+@cache
+def _of_levels(count: int) -> Select[Any]:
+    """Hashes of ``count`` levels. By level: SQLite would scan the table for a list of pairs."""
+    there = [
+        (log_nodes.c.level == bindparam(f"level{place}"))
+        & log_nodes.c.index.in_(bindparam(f"found{place}", expanding=True))
+        for place in range(count)
+    ]
+    return select(log_nodes.c.level, log_nodes.c.index, log_nodes.c.hash).where(or_(*there))
+
+
 class _Wanted:
     """``NodeHashes`` that notes what is asked for and knows nothing."""
 
@@ -71,13 +83,12 @@ class StoredNodes:
         levels: dict[int, list[int]] = defaultdict(list)
         for level, index in places:
             levels[level].append(index)
-        if not levels:
-            return
-        # by level: SQLite would scan the table for a list of pairs
-        there = [(log_nodes.c.level == level) & log_nodes.c.index.in_(found) for level, found in levels.items()]
-        columns = (log_nodes.c.level, log_nodes.c.index, log_nodes.c.hash)
-        for level, index, value in self._connection.execute(select(*columns).where(or_(*there))):
-            self._loaded[level, index] = bytes(value)
+        given: dict[str, Any] = {}
+        for place, (level, found) in enumerate(levels.items()):
+            given |= {f"level{place}": level, f"found{place}": found}
+        if levels:
+            for level, index, value in self._connection.execute(_of_levels(len(levels)), given):
+                self._loaded[level, index] = bytes(value)
 
     def get(self, level: int, index: int) -> bytes:
         """The stored root of one complete subtree; raises ``BadProof`` if the tree does not reach that far."""

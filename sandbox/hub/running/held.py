@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from jobs.documents import Envelope, json_digest
 from jobs.documents.message import Header
@@ -22,42 +22,63 @@ from sandbox.store.tables import messages
 Key = tuple[str, int, str, str]
 """(round, sequence, sender, receiver)."""
 
+# Every message asks these questions several times: making such a statement costs as much as running it.
+_ROUND: Final = (messages.c.job == bindparam("job")) & (messages.c.round == bindparam("round"))
+_NUMBER: Final = _ROUND & (messages.c.sequence == bindparam("sequence"))
+_LINE: Final = _ROUND & (messages.c.sender == bindparam("sender")) & (messages.c.receiver == bindparam("receiver"))
+_PLACE: Final = _LINE & (messages.c.sequence == bindparam("sequence"))
+_DIGEST: Final = select(messages.c.digest).where(_PLACE)
+_ENVELOPE: Final = select(messages.c.envelope).where(_PLACE)
+_COUNT: Final = select(func.count()).where(_LINE)
+_SENDERS: Final = select(messages.c.sender).where(_NUMBER)
+_WHOLE: Final = select(messages.c.sender, messages.c.envelope).where(_NUMBER).order_by(messages.c.sender)
+_SENT: Final = (
+    select(messages)
+    .where(messages.c.job == bindparam("job"), messages.c.sender == bindparam("sender"))
+    .where(~messages.c.round.in_(RESERVED))
+    .order_by(messages.c.entry)
+)
+
 
 def stored_digest(connection: Connection, job: str, key: Key) -> Digest | None:
-    found = connection.execute(select(messages.c.digest).where(at(job, key))).scalar()
+    found = connection.execute(_DIGEST, at(job, key)).scalar()
     return None if found is None else Digest(found)
+
+
+def stored_envelope(connection: Connection, job: str, key: Key) -> Envelope:
+    """The stored envelope of one message; raises ``NotFound``."""
+    found = connection.execute(_ENVELOPE, at(job, key)).scalar()
+    if found is None:
+        raise NotFound("there is no such message")
+    return Envelope.parse(bytes(found))
 
 
 def count_sent(connection: Connection, job: str, round: str, sender: str, receiver: str) -> int:
     """How many messages of one sender to one receiver a round has so far."""
-    same = (messages.c.round == round) & (messages.c.sender == sender) & (messages.c.receiver == receiver)
-    return int(connection.execute(select(func.count()).where((messages.c.job == job) & same)).scalar_one())
+    line = {"job": job, "round": round, "sender": sender, "receiver": receiver}
+    return int(connection.execute(_COUNT, line).scalar_one())
 
 
 def senders(connection: Connection, job: str, round: str, sequence: int = 0) -> set[str]:
     """Who has sent this round's message of this number."""
-    where = (messages.c.job == job) & (messages.c.round == round) & (messages.c.sequence == sequence)
-    return set(connection.execute(select(messages.c.sender).where(where)).scalars())
+    return set(connection.execute(_SENDERS, {"job": job, "round": round, "sequence": sequence}).scalars())
 
 
 def sent_by(connection: Connection, job: str, sender: str) -> list[Row[Any]]:
     """The messages of the kind's rounds that one node sent, in the order in which they were taken."""
-    apart = messages.c.round.in_(RESERVED)
-    where = (messages.c.job == job) & (messages.c.sender == sender) & ~apart
-    return list(connection.execute(select(messages).where(where).order_by(messages.c.entry)))
+    return list(connection.execute(_SENT, {"job": job, "sender": sender}))
 
 
 def envelopes(connection: Connection, job: str, round: str, nodes: Iterable[str]) -> list[Envelope]:
     """The envelopes of a round with one message of each node, in the order of ``nodes``."""
-    where = (messages.c.job == job) & (messages.c.round == round) & (messages.c.sequence == 0)
-    found = {row.sender: bytes(row.envelope) for row in connection.execute(select(messages).where(where))}
+    rows = connection.execute(_WHOLE, {"job": job, "round": round, "sequence": 0})
+    found = {row.sender: bytes(row.envelope) for row in rows}
     return [Envelope.parse(found[node]) for node in nodes if node in found]
 
 
 def whole_round(connection: Connection, job: str, round: str, sequence: int) -> list[Message]:
     """Headers and bodies of one sequence number of a round."""
-    where = (messages.c.job == job) & (messages.c.round == round) & (messages.c.sequence == sequence)
-    rows = connection.execute(select(messages).where(where).order_by(messages.c.sender)).all()
+    rows = connection.execute(_WHOLE, {"job": job, "round": round, "sequence": sequence}).all()
     return [with_body(connection, job, Envelope.parse(bytes(row.envelope))) for row in rows]
 
 
@@ -88,8 +109,7 @@ def piece_name(header: Header, number: int) -> str:
     return f"body {json_digest(list(header.key))} {number}"
 
 
-def at(job: str, key: Key) -> Any:
-    """The one message at this place."""
+def at(job: str, key: Key) -> dict[str, Any]:
+    """The parameters of a statement about the one message at this place."""
     round, sequence, sender, receiver = key
-    place = (messages.c.round == round) & (messages.c.sequence == sequence)
-    return (messages.c.job == job) & place & (messages.c.sender == sender) & (messages.c.receiver == receiver)
+    return {"job": job, "round": round, "sequence": sequence, "sender": sender, "receiver": receiver}

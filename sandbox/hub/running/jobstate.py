@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from jobs.documents import moment_text
 from jobs.schema import Digest
@@ -14,6 +14,8 @@ from sandbox.policy.states import Event as Step
 from sandbox.store.event import Actor, Event
 from sandbox.store.store import Change
 from sandbox.store.tables import job_nodes, jobs, scans
+
+_JOB: Final = select(jobs).where(jobs.c.id == bindparam("job"))
 
 
 def move(
@@ -58,7 +60,7 @@ def set_progress(change: Change, job: str, progress: str) -> None:
 
 def job_row(connection: Connection, job: str) -> Row[Any]:
     """The job's row; raises ``NotFound``."""
-    row = connection.execute(select(jobs).where(jobs.c.id == job)).first()
+    row = connection.execute(_JOB, {"job": job}).first()
     if row is None:
         raise NotFound(f"there is no job {job}")
     return row

@@ -11,19 +11,19 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from jobs.documents import Envelope, canonical, parse_json
+from jobs.documents import canonical, parse_json
 from jobs.documents.ed25519 import encode_base64
 from jobs.documents.message import ALL, Header
 from sandbox.errors import ContentDestroyed, NotFound, Unavailable
 from sandbox.hub.core.hub import Hub
-from sandbox.hub.running.held import Key, at, body_pieces, piece_name
+from sandbox.hub.running.held import Key, body_pieces, piece_name, stored_envelope
 from sandbox.hub.running.jobstate import inbox_topic, participants
 from sandbox.hub.running.running_job import RunningJob, walk_scope
 from sandbox.inbox import Body, Carried, MessagesBody, OutputBody
 from sandbox.messages import INLINE_BYTES
 from sandbox.store import contents
 from sandbox.store.store import Change
-from sandbox.store.tables import inbox, jobs, messages
+from sandbox.store.tables import inbox, jobs
 
 UNREAD_BYTES: Final = 64 << 20
 """Of node to node messages, for one receiver. One message is always let through."""
@@ -75,7 +75,7 @@ def items(hub: Hub, node: str, after: int) -> list[dict[str, Any]]:
 def piece(hub: Hub, node: str, job: str, key: Key, number: int) -> bytes:
     """One piece of a body that this node may read; raises ``NotFound``."""
     with hub.store.read() as connection:
-        header = Header.open(_header(connection, job, key))
+        header = Header.open(stored_envelope(connection, job, key))
         if not _may_read(connection, node, job, header):
             raise NotFound("there is no such message for this node")
         return contents.get(connection, walk_scope(job), piece_name(header, number))
@@ -83,7 +83,7 @@ def piece(hub: Hub, node: str, job: str, key: Key, number: int) -> bytes:
 
 def carried(connection: Connection, job: str, key: Key) -> Carried:
     """A stored message as it is shown to a reader: a large body is fetched in pieces."""
-    envelope = _header(connection, job, key)
+    envelope = stored_envelope(connection, job, key)
     header = Header.open(envelope)
     small = header.size <= INLINE_BYTES
     body = encode_base64(b"".join(body_pieces(connection, job, header))) if small else None
@@ -121,14 +121,6 @@ def _body(connection: Connection, row: Row[Any]) -> dict[str, Any]:
 def _key(named: list[Any]) -> Key:
     round, sequence, sender, receiver = named
     return str(round), int(sequence), str(sender), str(receiver)
-
-
-def _header(connection: Connection, job: str, key: Key) -> Envelope:
-    """The stored envelope of one message; raises ``NotFound``."""
-    found = connection.execute(select(messages.c.envelope).where(at(job, key))).scalar()
-    if found is None:
-        raise NotFound("there is no such message")
-    return Envelope.parse(bytes(found))
 
 
 def _may_read(connection: Connection, node: str, job: str, header: Header) -> bool:
