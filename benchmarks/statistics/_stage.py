@@ -15,7 +15,6 @@ from typing import Any, Final
 import psutil
 
 from adapters.source import SourceSpec
-from examples.prepare_flights import AIRPORTS
 from jobs.schema import Dataset
 from sandbox.client import Client, Job
 from sandbox.local.federation import Federation, read_dataset
@@ -62,7 +61,7 @@ def federation(
         try:
             places = lay_out(
                 folder / "federation",
-                AIRPORTS,
+                tuple(sources),
                 operators,
                 ray_address=ray.address,
                 ray_token_file=ray.token_file.resolve(),

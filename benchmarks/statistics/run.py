@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks import report
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-NAMES = ("snapshot", "growth", "workers", "evidence", "joint", "latency", "load")
+NAMES = ("snapshot", "growth", "workers", "evidence", "joint", "breadth", "latency", "load", "fullstore")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -24,8 +24,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--render", action="store_true", help="write the page from existing results and stop")
     options = parser.parse_args(argv)
     failed = [] if options.render else [name for name in options.only if not ran(name)]
-    files = [report.RESULTS / f"statistics_{name}.json" for name in NAMES]
-    report.update_page("statistics", [file for file in files if file.exists()])
+    files = [file for name in NAMES for file in sorted(report.RESULTS.glob(f"statistics_{name}*.json"))]
+    report.update_page("statistics", files)
     if failed:
         sys.stderr.write(f"failed: {', '.join(failed)} (their rows on the page are from an earlier run, if any)\n")
     return 1 if failed else 0
