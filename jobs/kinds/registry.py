@@ -27,9 +27,13 @@ _PACKAGES: Final[dict[str, str]] = {
 
 
 def add(package: str) -> Kind:
-    """Make the kind in ``package`` known to this process; raises ``BadKind`` if its name is taken by another, or its
-    table of rounds cannot be driven."""
-    found = _load(package)
+    """Make the kind in ``package`` known to this process; raises ``BadKind`` if there is none in it, its name is taken
+    by another, or its table of rounds cannot be driven."""
+    try:
+        found = _load(package)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        text = f"{type(error).__name__}: name a package that this Python can import, with a module `kind` that has KIND"
+        raise BadKind(package, text) from error
     if _PACKAGES.setdefault(found.name, package) != package:
         raise BadKind(found.name, "there is another one of this name")
     return found

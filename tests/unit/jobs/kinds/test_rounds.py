@@ -96,3 +96,11 @@ def test_a_bad_kind_is_refused_when_it_is_named_and_none_can_take_anothers_name(
     with pytest.raises(BadKind, match="another one"):
         registry.add("unseen_tried")
     assert registry.names() == before
+
+
+@pytest.mark.parametrize("package", ["no_such_package_anywhere", "json", "..", ""])
+def test_a_package_without_a_kind_is_refused_by_its_name(package: str) -> None:
+    before = registry.names()
+    with pytest.raises(BadKind, match="name a package that this Python can import"):
+        registry.add(package)
+    assert registry.names() == before
