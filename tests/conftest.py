@@ -1,6 +1,7 @@
 """Hypothesis profiles and the PostgreSQL server that tests share.
 
-Profiles: ``default`` for every run, ``long`` for ``make fuzz``. No deadlines: machines are shared.
+Profiles: ``default`` for every run, the same examples each time, so that a change fails for what it changed; ``long`` for
+``make fuzz``, which looks for new ones. No deadlines: machines are shared.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from sandbox.local.postgres import Server, server, why_not
 from sandbox.store.engine import sqlite_url
 
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("default", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", deadline=None, max_examples=2000, suppress_health_check=list(HealthCheck))
 settings.load_profile("default")
 
