@@ -29,6 +29,7 @@ JOB: Final[dict[str, Any]] = {
 """``least`` is another value in every run, so that no run is answered by the release of an earlier one. It is applied
 to the released table, so every run scans the same."""
 ROUNDS: Final = ("key", "flags", "values")
+_AT_START: Final = os.getloadavg()[0]
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,12 @@ def _status(process: int, name: str) -> float:
     raise SystemExit(f"this system does not tell {name}: the benchmark needs Linux")
 
 
-def load_note(when: str = "when this was measured") -> str:
-    """How busy the machine is with other work: shared machines are, and then times say little."""
-    return f"1-minute load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores {when}."
+def load_note(when: str = "") -> str:
+    """How busy the machine is with other work: shared machines are, and then times say little.
+
+    Without ``when``: as the process began, and now. A figure counts if the first is small, for the rise is its own.
+    """
+    now, cores = os.getloadavg()[0], os.cpu_count()
+    if when:
+        return f"1-minute load average {now:.1f} on {cores} cores {when}."
+    return f"1-minute load average {_AT_START:.1f} on {cores} cores before this run, {now:.1f} at its end."

@@ -1,20 +1,24 @@
 """``make bench-statistics``: every benchmark of the statistics job, then its part of ``benchmarks/RESULTS.md``.
 
 Run: ``python -m benchmarks.statistics.run [--only NAME ...] [--render]``. Each runs in a process of its own, one after
-the other; one that fails is named at the end and the others still run.
+the other, on a machine that has come to rest; one that fails is named at the end and the others still run.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Final
 
 from benchmarks import report
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+IDLE: Final = 0.7
+SETTLE_S: Final = 300.0
 NAMES = ("snapshot", "growth", "workers", "evidence", "joint", "breadth", "latency", "load", "fullstore")
 
 
@@ -31,10 +35,22 @@ def main(argv: list[str] | None = None) -> int:
     return 1 if failed else 0
 
 
+def is_idle() -> bool:
+    """Wait until what ran before has left the load average, so that the one that a result prints is its own."""
+    end = time.monotonic() + SETTLE_S
+    while os.getloadavg()[0] > IDLE:
+        if time.monotonic() >= end:
+            return False
+        time.sleep(5)
+    return True
+
+
 def ran(name: str) -> bool:
     """Run one benchmark to its end; its output goes to ours. True if it ended well."""
     sys.stdout.write(f"== {name}\n")
     sys.stdout.flush()
+    if not is_idle():
+        sys.stderr.write(f"{name}: the machine does other work, so its figures will not count\n")
     start = time.perf_counter()
     command = [sys.executable, "-m", f"benchmarks.statistics.{name}"]
     code = subprocess.run(command, cwd=REPOSITORY, check=False).returncode

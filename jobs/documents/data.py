@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from jobs.documents.base import Count, DigestText, Document, Id, Label, Moment, Version
 from jobs.errors import OutOfScope
+from jobs.schema import Holding
 
 
 class DatasetRecord(Document):
@@ -38,6 +39,18 @@ class DatasetRecord(Document):
     """A declared bound that range proofs use, not the number of rows."""
     legal_basis: Label
     issued: Moment
+
+    def holding(self, provider: str) -> Holding:
+        """What a plan knows of this part; ``provider`` is the owner's name in the roster."""
+        return Holding(
+            dataset=self.dataset,
+            owner=self.owner,
+            node=self.node,
+            provider=provider,
+            version_commitment=self.version,
+            version_label=self.label,
+            max_rows=self.rows_at_most,
+        )
 
     @model_validator(mode="after")
     def _first_or_changed(self) -> DatasetRecord:

@@ -28,6 +28,10 @@ TrustFile = Annotated[
     Path | None, typer.Option("--trust", envvar="UNSEEN_TRUST", help="trust.json with the authority's pinned root.")
 ]
 KeyFile = Annotated[Path, typer.Option("--key", envvar="UNSEEN_KEY", help="Your own signing key; it never leaves.")]
+CosignKeys = Annotated[
+    list[Path] | None,
+    typer.Option("--cosign-key", help="Another signer's key, where several must sign for this owner."),
+]
 NodeConfig = Annotated[
     Path,
     typer.Option("--config", envvar="UNSEEN_NODE_CONFIG", exists=True, dir_okay=False, help="node.yaml of your node."),

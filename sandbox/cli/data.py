@@ -16,6 +16,7 @@ from jobs.documents import Roster, SigningKey
 from sandbox.cli.context import (
     DEFAULT_HUB,
     AsJson,
+    CosignKeys,
     HubUrl,
     KeyFile,
     NodeConfig,
@@ -125,9 +126,7 @@ def register(
     cell_budget: Annotated[
         int, typer.Option(min=0, help="Cells that may ever be released of this version.")
     ] = 1_000_000,
-    cosign_key: Annotated[
-        list[Path] | None, typer.Option(help="Another signer's key, where several must sign for this owner.")
-    ] = None,
+    cosign_key: CosignKeys = None,
     hub: HubUrl = "",
     token_file: TokenFile = None,
     as_json: AsJson = False,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sandbox.cli.context import AsJson, HubUrl, KeyFile, NodeConfig, TokenFile, connect, now
+from sandbox.cli.context import AsJson, CosignKeys, HubUrl, KeyFile, NodeConfig, TokenFile, connect, now
 from sandbox.cli.data import check_signers
 from sandbox.cli.render import command, show_next
 from sandbox.cli.terminal import say, say_json
@@ -23,9 +23,7 @@ def exclude(
     ],
     config: NodeConfig,
     key: KeyFile,
-    cosign_key: Annotated[
-        list[Path] | None, typer.Option(help="Another signer's key, where several must sign for this owner.")
-    ] = None,
+    cosign_key: CosignKeys = None,
     hub: HubUrl = "",
     token_file: TokenFile = None,
     as_json: AsJson = False,

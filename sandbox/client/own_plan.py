@@ -61,15 +61,5 @@ def _holdings(shown: DatasetShown, roster: Verified[Roster] | None) -> list[Hold
         if record.dataset != shown["dataset"]["name"] or not same_digest(record.dataset_digest, declared):
             text = f"the hub shows other declarations than {record.owner} signed for {record.dataset}: sign nothing"
             raise OutOfScope("dataset_digest", text)
-        found.append(
-            Holding(
-                dataset=record.dataset,
-                owner=record.owner,
-                node=record.node,
-                provider=roster.document.owner(record.owner).name,
-                version_commitment=record.version,
-                version_label=record.label,
-                max_rows=record.rows_at_most,
-            )
-        )
+        found.append(record.holding(roster.document.owner(record.owner).name))
     return found

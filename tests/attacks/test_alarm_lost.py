@@ -152,6 +152,17 @@ def test_an_alarm_stops_what_is_under_way_too(federation: Federation, misused: b
     assert (stop.bound, stop.code) == (False, "integrity-failure")
 
 
+def all_sent(federation: Federation, restarted: bool) -> None:
+    """Every node has sent everything and waits for the hub's last word; one of them perhaps after a restart."""
+    federation.hub.hold.add("sent")
+    federation.hub.order(Documents())
+    federation.drive(lambda: all("sent" in federation.hub.rounds(node) for node in federation.names))
+    if restarted:
+        with federation[EWR]._lock:
+            federation[EWR]._runs.clear()
+        federation.restart(EWR)
+
+
 GARBAGE: dict[str, dict[str, Any]] = {
     "nothing": {},
     "no records": {"release": {}, "sent": []},
@@ -163,13 +174,7 @@ GARBAGE: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", GARBAGE)
 def test_a_release_that_cannot_be_read_is_no_release(federation: Federation, name: str, restarted: bool) -> None:
     """After a restart nobody waits for the job's last word any more; whatever it is, it must say what was released."""
-    federation.hub.hold.add("sent")
-    federation.hub.order(Documents())
-    federation.drive(lambda: all("sent" in federation.hub.rounds(node) for node in federation.names))
-    if restarted:
-        with federation[EWR]._lock:
-            federation[EWR]._runs.clear()
-        federation.restart(EWR)
+    all_sent(federation, restarted)
     federation.hub.put(EWR, "finished", "job-1", GARBAGE[name])
     federation.drive(lambda: [state for state, _ in federation.states(EWR)] != ["open"])
     assert federation.alarms(EWR) != []
@@ -177,13 +182,7 @@ def test_a_release_that_cannot_be_read_is_no_release(federation: Federation, nam
 
 @pytest.mark.parametrize("restarted", [False, True])
 def test_control_a_release_that_all_signed_alarms_nobody(federation: Federation, restarted: bool) -> None:
-    federation.hub.hold.add("sent")
-    federation.hub.order(Documents())
-    federation.drive(lambda: all("sent" in federation.hub.rounds(node) for node in federation.names))
-    if restarted:
-        with federation[EWR]._lock:
-            federation[EWR]._runs.clear()
-        federation.restart(EWR)
+    all_sent(federation, restarted)
     federation.hub.finish()
     federation.drive(lambda: federation.states(EWR) == [("finished", None)])
     assert federation.alarms(EWR) == []

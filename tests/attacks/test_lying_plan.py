@@ -6,11 +6,8 @@ grant it; only the operator knows what was asked.
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +19,7 @@ from jobs.schema import Dataset
 from sandbox.keys import create_key
 from tests.support import asked
 from tests.support.cli import Person
+from tests.support.served import served
 from tests.support.signed import OWNERS, seed
 
 SQL = "SELECT carrier, COUNT(*) AS n FROM flights WHERE delay > 15 GROUP BY carrier"
@@ -75,31 +73,8 @@ class Hub:
 @pytest.fixture
 def hub() -> Iterator[Hub]:
     said = Hub()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer(None)
-
-        def do_POST(self) -> None:
-            self._answer(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-
-        def _answer(self, body: Any) -> None:
-            status, value = said.answer(self.path, body)
-            content = json.dumps(value).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            """Nothing on the test's terminal."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        said.address = f"http://127.0.0.1:{server.server_address[1]}"
+    with served(lambda path, body: said.answer(path, body)) as said.address:  # a test may put another answer there
         yield said
-        server.shutdown()
 
 
 @dataclass(frozen=True)

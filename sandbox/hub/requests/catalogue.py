@@ -22,7 +22,7 @@ from jobs.documents import (
 )
 from jobs.documents.base import faults
 from jobs.documents.data import check_follows
-from jobs.schema import CatalogueView, Dataset, Digest, Grade, Holding
+from jobs.schema import CatalogueView, Dataset, Digest, Grade
 from sandbox.errors import InvalidSpec, NegativeListed, NotFound
 from sandbox.hub.core.errors import Conflicting, NotPermitted
 from sandbox.hub.core.hub import Hub
@@ -115,7 +115,7 @@ def _catalogue(
     verified = tuple(hub.verified_once.verified(verify_dataset_record, envelopes[digest], roster) for digest in newest)
     found = {row.name: row for row in connection.execute(select(datasets))}
     held = tuple(
-        holding_of(record.document, roster)
+        record.document.holding(roster.document.owner(record.document.owner).name)
         for record in verified
         if found[record.document.dataset].digest == record.document.dataset_digest
     )
@@ -133,18 +133,6 @@ def _newest_query() -> Select[tuple[str, str]]:
 
 _NEWEST: Final = _newest_query()
 _NAMED: Final = select(datasets.c.name, datasets.c.digest).order_by(datasets.c.name)
-
-
-def holding_of(record: DatasetRecord, roster: Verified[Roster]) -> Holding:
-    return Holding(
-        dataset=record.dataset,
-        owner=record.owner,
-        node=record.node,
-        provider=roster.document.owner(record.owner).name,
-        version_commitment=record.version,
-        version_label=record.label,
-        max_rows=record.rows_at_most,
-    )
 
 
 def describe(hub: Hub, connection: Connection, name: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ PEER = Round("peer", Receiver.NODE, repeats=3)
 FLAGS = Round("flags", reveals=True)
 OPEN = Round("open", Receiver.ALL, by_hub=True)
 VALUES = Round("values", reveals=True, binding=True)
+EVERYBODY: Any = "everybody"
 GOOD = (KEY, PEER, FLAGS, OPEN, VALUES)
 
 
@@ -40,7 +41,7 @@ FAULTS: dict[str, tuple[tuple[Round, ...], str]] = {
     "two of one name": ((*GOOD, KEY), "two rounds have one name"),
     "no name": ((replace(KEY, name=""), *GOOD[1:]), "no name"),
     "a line in a name": ((replace(KEY, name="a\nb"), *GOOD[1:]), "no name"),
-    "no such receiver": ((replace(KEY, receiver="everybody"), *GOOD[1:]), "no known receiver"),  # type: ignore[arg-type]
+    "no such receiver": ((replace(KEY, receiver=EVERYBODY), *GOOD[1:]), "no known receiver"),
     "no message": ((replace(KEY, repeats=0), *GOOD[1:]), "no message"),
     "more messages than a record holds": ((KEY, replace(PEER, repeats=16384), *GOOD[2:]), "more than 16384"),
     "binding and silent": ((*GOOD[:4], replace(VALUES, reveals=False)), "reveals"),

@@ -49,6 +49,20 @@ def source(tmp_path: Path) -> Callable[..., Any]:
     return make
 
 
+@pytest.mark.parametrize("blank", ["", '""'])
+def test_a_blank_text_in_a_csv_is_a_missing_value(tmp_path: Path, blank: str) -> None:
+    """Rows without a unit follow ``null_units``; as texts they would all be one individual."""
+    file = tmp_path / "t.csv"
+    file.write_text(f"unit_id,place,x\na,north,1\n{blank},north,2\n{blank},{blank},3\nb,{blank},\n")
+    place = column("place", ColumnType.STRING, role=Role.KNOWN, domain=("north",))
+    data = open_source(SourceSpec(kind="csv", path=str(file)))
+    assert (
+        check_data(dataset(place, column(bounds=Bounds(low="0", high="9")), null_units="exclude"), data).null_units == 2
+    )
+    wanted = place.model_copy(update={"nullable": False})
+    assert any("place" in item for item in violations(dataset(wanted, column(), null_units="exclude"), data))
+
+
 def violations(document: Dataset, source: Source) -> list[str]:
     with pytest.raises(DataRefused) as refused:
         check_data(document, source)

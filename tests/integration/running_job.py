@@ -1,0 +1,48 @@
+"""A job whose permit is in every inbox, what its nodes would say, and how hub and log tell of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def waiting_job(world: Any) -> str:
+    world.register_all()
+    job = str(world.submit()["id"])
+    world.grant_all(job)
+    return job
+
+
+def said(node: Any) -> Any:
+    """What the node would post next; not posted."""
+    (post,) = node.answer(node.inbox()[0])
+    return post
+
+
+def log_size(world: Any) -> int:
+    return int(world.call("GET", "/health", None)["log_size"])
+
+
+def entries(world: Any, job: str, kind: str) -> list[dict[str, Any]]:
+    found = world.call("GET", f"/log/entries?job={job}&kind={kind}&limit=1000", "auditor")["items"]
+    return [item["entry"] for item in found]
+
+
+def failure(world: Any, job: str) -> tuple[str, list[str]]:
+    found = world.call("GET", f"/jobs/{job}", "acme")["failure"]
+    return found["code"], found["nodes"]
+
+
+def to_flags(world: Any) -> Any:
+    """All keys posted; the flags of one node are made but not posted."""
+    for node in world.nodes.values():
+        node.work()
+    (flags,) = said(world.nodes["ewr"])
+    return flags
+
+
+def to_values(world: Any) -> dict[str, list[Any]]:
+    """Run all nodes up to the values, which are made but not posted."""
+    for _ in range(2):
+        for node in world.nodes.values():
+            node.work()
+    return {owner: said(node) for owner, node in world.nodes.items()}
