@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 WORKERS ?= 2
-TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+# A file's tests stay together and in order: several tell one story to the servers that its first test starts.
+TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: demo serve test quick attack check bench bench-mpc bench-statistics fuzz clean
 

@@ -119,7 +119,11 @@ BAD: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.fixture(scope="module")
 def halted(ground: Ground) -> Any:
-    """A running job that stands still, because one node's key is held back; yields another node's accepted post."""
+    """A running job that stands still, because one node's key is held back; yields another node's accepted post.
+
+    A job has ended before it, whichever of these tests come first in their process.
+    """
+    assert ground.ended(ground.run().id).state == "released"
     with ground.proxy.gate("node-C", "key", "before") as gate:
         job = ground.run()
         gate.wait()
