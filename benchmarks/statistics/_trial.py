@@ -131,12 +131,10 @@ def _status(process: int, name: str) -> float:
     raise SystemExit(f"this system does not tell {name}: the benchmark needs Linux")
 
 
-def load_note(when: str = "") -> str:
+def load_note(when: str = "at its end") -> str:
     """How busy the machine is with other work: shared machines are, and then times say little.
 
-    Without ``when``: as the process began, and now. A figure counts if the first is small, for the rise is its own.
+    As the process began, and now: a figure counts if the first is small, for the rise is its own.
     """
-    now, cores = os.getloadavg()[0], os.cpu_count()
-    if when:
-        return f"1-minute load average {now:.1f} on {cores} cores {when}."
-    return f"1-minute load average {_AT_START:.1f} on {cores} cores before this run, {now:.1f} at its end."
+    now = os.getloadavg()[0]
+    return f"1-minute load average {_AT_START:.1f} on {os.cpu_count()} cores before this run, {now:.1f} {when}."
