@@ -24,7 +24,7 @@ from sandbox.policy.states import Cause
 from sandbox.policy.states import Event as Step
 from sandbox.store.event import Event
 from sandbox.store.tables import content_keys, messages
-from tests.integration.running_job import entries, failure, log_size, said, to_values, waiting_job
+from tests.integration.running_job import drive_with_a_restart, entries, failure, log_size, said, to_values, waiting_job
 
 OWNERS = ("ewr", "jfk", "lga")
 
@@ -184,19 +184,7 @@ def test_killed_and_restarted_after_any_message_the_job_still_ends_released_once
     """The hub is dropped without a goodbye after the n-th message and opened again from its files."""
     world = make_world()
     job = waiting_job(world)
-    left = steps
-    pending = True
-    while pending:
-        pending = False
-        for node in world.nodes.values():
-            for item in node.inbox():
-                pending = True
-                for post in node.answer(item):
-                    node.post(post)
-                    if left == 0:
-                        world.restart()
-                        node.post(post)  # a node that heard no answer sends the same bytes again
-                    left -= 1
+    drive_with_a_restart(world, steps)
     assert world.state(job) == "released"
     assert len(entries(world, job, "job.released")) == 1
     usage = world.call("GET", "/usage", "auditor")["items"]

@@ -16,6 +16,7 @@ from sandbox.hub.running.deadlines import silent_nodes, tick
 from sandbox.hub.running.held import whole_round
 from sandbox.messages import INLINE_BYTES, Message, unseal
 from sandbox.store.tables import jobs
+from tests.integration.running_job import drive_with_a_restart
 
 PACKAGE = "tests.integration.note_kind"
 registry.add(PACKAGE)
@@ -192,21 +193,11 @@ def test_a_note_is_for_one_other_participant(notes: Any, receiver: str) -> None:
 @pytest.mark.parametrize("steps", [0, 3, 7, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 4, 5, 6, 8))])
 def test_killed_and_restarted_between_any_two_messages_it_still_ends_released_once(notes: Any, steps: int) -> None:
     """Also between the draft that participants recompute and the release; large bodies are asked for again."""
-    job, left, pending = ask(notes), steps, True
+    job = ask(notes)
     for node, post in [(node, first_post(node)) for node in notes.nodes.values()]:
         others = [name for name in (EWR, JFK, LGA) if name != node.name]
         node.post([*post, *(large(node, job, 2 * INLINE_BYTES, 1, to) for to in others)])
-    while pending:
-        pending = False
-        for node in notes.nodes.values():
-            for item in node.inbox():
-                pending = True
-                for post in node.answer(item):
-                    node.post(post)
-                    if left == 0:
-                        notes.restart()
-                        node.post(post)
-                    left -= 1
+    drive_with_a_restart(notes, steps)
     assert notes.state(job) == "released"
     items = notes.call("GET", f"/log/entries?job={job}&kind=job.released", "auditor")["items"]
     assert len(items) == 1
