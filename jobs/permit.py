@@ -1,7 +1,7 @@
 """An order to run, verified on the node's side: bytes in, a ``CheckedPermit`` out, or the reason why not. Pure.
 
-Only ``check_order`` makes a ``CheckedPermit``, and the runner takes nothing else: no valid grant, no run. Uses, nonces,
-revocations and the data's identity are the node's ledger's to check (``sandbox.node.accept``).
+Only ``check_order`` makes a ``CheckedPermit``, and of jobs the runner takes nothing else: no valid grant, no run. Uses,
+nonces, revocations and the data's identity are the node's ledger's to check (``sandbox.node.accept``).
 """
 
 from __future__ import annotations
@@ -97,6 +97,18 @@ class CheckedPermit:
     def __post_init__(self) -> None:
         if self.seal is not _SEAL:
             raise TypeError("a CheckedPermit comes from jobs.permit.check_order")
+
+
+@dataclass(frozen=True)
+class OwnLook:
+    """An owner looks at its own data, at its own node (``sandbox.node.dry_run``): nothing leaves, so nobody permits it.
+
+    The plan was checked against the node's own datasets.
+    """
+
+    kind: Kind
+    plan: Any
+    parameters: Mapping[str, Scalar]
 
 
 def check_order(

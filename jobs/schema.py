@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Literal, NewType
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -101,6 +102,10 @@ def _is_date(text: str) -> bool:
     return "-" in text[1:]
 
 
+def _decimals(text: str) -> int:
+    return len(text.partition(".")[2].rstrip("0"))
+
+
 class Column(Model):
     name: Name
     type: ColumnType
@@ -111,6 +116,8 @@ class Column(Model):
     rounded: bool = False  # finer values are rounded to ``decimals`` on reading, by declaration; else they are refused
     domain: tuple[DomainValue, ...] | None = None  # every value that may occur, in display order; needed to group by it
     bounds: Bounds | None = None  # needed to aggregate or bucket it
+    cut_points: Annotated[tuple[DecimalText | DateText, ...], Field(max_length=64)] = ()
+    """Of a column without a domain: the only values that a condition may compare it with, and a range may begin at."""
     unit_domain: Name | None = None  # which kind of individual: needed for role unit
     identifier_kind: Literal["person_id", "social_credit_code", "geocode", "other"] | None = None
     title: Title = ""
@@ -128,9 +135,32 @@ class Column(Model):
                 raise ValueError(f"column {self.name}: a {self.type.value} has no bounds, declare a domain")
             if self.bounds.temporal != (self.type in (ColumnType.DATE, ColumnType.TIMESTAMP)):
                 raise ValueError(f"column {self.name}: bounds of another kind than its type")
+        self._check_cut_points()
         if self.decimals and self.type is not ColumnType.DECIMAL:
             raise ValueError(f"column {self.name}: only a decimal has decimals")
         return self
+
+    def _check_cut_points(self) -> None:
+        if not self.cut_points:
+            return
+        if self.domain is not None or self.type in (ColumnType.STRING, ColumnType.BOOL):
+            raise ValueError(f"column {self.name}: cut points are for numbers and dates without a domain")
+        temporal = self.type in (ColumnType.DATE, ColumnType.TIMESTAMP)
+        if any(_is_date(point) != temporal for point in self.cut_points):
+            raise ValueError(f"column {self.name}: cut points of another kind than its type")
+        if self.type is ColumnType.DATE and any("T" in point for point in self.cut_points):
+            raise ValueError(f"column {self.name}: a date is cut at dates, not at times of day")
+        if not temporal and any(_decimals(point) > self.decimals for point in self.cut_points):
+            raise ValueError(f"column {self.name}: a cut point has more decimals than the column")
+        places = [datetime.fromisoformat(p) if temporal else Decimal(p) for p in self.cut_points]
+        if any(one >= other for one, other in pairwise(places)):  # type: ignore[operator]
+            raise ValueError(f"column {self.name}: cut points ascend, each once")
+        if self.bounds is not None:
+            low, high = (
+                datetime.fromisoformat(end) if temporal else Decimal(end) for end in (self.bounds.low, self.bounds.high)
+            )
+            if not low <= places[0] or not places[-1] <= high:  # type: ignore[operator]
+                raise ValueError(f"column {self.name}: cut points lie within the bounds")
 
 
 class Dataset(Model):
@@ -143,6 +173,13 @@ class Dataset(Model):
     unit: Name  # the column that is the privacy unit
     null_units: Literal["exclude", "refuse"] = "refuse"  # rows without a unit: left out by rule, or not registrable
     units_disjoint: bool = False  # owners declare that no individual is held by two of them
+    joint_minimum: bool = False
+    """Owners agree that the minimum group is judged on all parts together (联合最小分组); needs ``units_disjoint``."""
+    colluding_owners: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    """Owners agree that noise suffices for all parts together, as long as at most so many of them pool what they know
+    with the hub; ``None``: the noise of each part suffices alone."""
+    rows_per_unit: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """No individual has more rows at one owner; verified at registration. Differential privacy needs it."""
     unique_keys: tuple[tuple[Name, ...], ...] = ()  # verified at registration; what a many-to-one join may use
     grade: Grade = Grade.GENERAL
     security_level: Annotated[int, Field(ge=1, le=5)] = 1
@@ -152,7 +189,7 @@ class Dataset(Model):
     collecting_body: Title = ""
     update_frequency: Literal["real_time", "weekly", "monthly", "quarterly", "yearly", "other"] = "other"
     scenarios: tuple[Title, ...] = ()
-    profile: ProfileId = "standard@1"
+    profile: ProfileId = "standard@2"
 
     @model_validator(mode="after")
     def _consistent(self) -> Dataset:
@@ -161,6 +198,10 @@ class Dataset(Model):
             raise ValueError(f"dataset {self.name}: two columns have one name")
         if self.unit not in names or self.column(self.unit).role is not Role.UNIT:
             raise ValueError(f"dataset {self.name}: unit must name a column with role unit")
+        if self.joint_minimum and not self.units_disjoint:
+            raise ValueError(
+                f"dataset {self.name}: joint_minimum adds up individuals of all owners, so it needs units_disjoint"
+            )
         for key in self.unique_keys:
             for part in key:
                 if part not in names:

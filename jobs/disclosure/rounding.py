@@ -1,70 +1,69 @@
-"""Rounding, so that no released number gives an exact count back.
+"""How many digits of a noisy number are shown: none finer than its standard error, and none that depends on its value.
 
-Counts go to the nearest multiple of the base b. Every other magnitude v of n rows goes to a 1-2-5 grid whose step is
-at least ``b * |v| / n``: the relative uncertainty that the count itself has. Then sum / mean leaves at least b counts
-possible, and the sum of an indicator column is as coarse as the count that it is. Means and deviations also never
-get a step below ``unit / min_group``, so the digits of a mean are consistent with *every* count >= min_group (for
-each such n some integer sum rounds to it). n enters as the already rounded count, so the step tells nothing new.
+A number is shown on a 1-2-5 grid whose step is the largest not above its standard error, which follows from the noise
+alone for counts and sums, and from noisy numbers for what is computed of them. Rounding here is format: what protects
+is the noise. Standard errors are handled as their squares, so that everything is exact and everybody who recomputes a
+release gets the same digits.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal
+from dataclasses import dataclass
+from decimal import Context, Decimal
 from fractions import Fraction
 from functools import lru_cache
 from math import isqrt
+from typing import Final
 
-_GRID = (1, 2, 5)
-
-
-def round_count(count: int, base: int) -> int:
-    """The nearest multiple of ``base``; halves go to the even multiple."""
-    return round(Fraction(count, base)) * base
+_WIDE: Final = Context(prec=400)
 
 
-def round_magnitude(value: Fraction, floor: Fraction, relative: Fraction) -> Decimal:
-    """``value`` on the finest 1-2-5 grid whose step is at least ``floor`` and ``relative * |value|``."""
-    step = grid_step(max(floor, relative * abs(value)))
-    return _decimal(round(value / step) * step)
+@dataclass(frozen=True)
+class Step:
+    """``factor`` (1, 2 or 5) times ten to the ``power``."""
+
+    factor: int
+    power: int
+
+    @property
+    def size(self) -> Fraction:
+        return self.factor * Fraction(10) ** self.power
+
+    def times(self, count: int) -> Decimal:
+        """So many steps, exactly, with as many decimals as the step has."""
+        if self.power >= 0:
+            return Decimal(count * self.factor * 10**self.power)
+        return Decimal(count * self.factor).scaleb(self.power, _WIDE)
 
 
-def round_root(square: Fraction, floor: Fraction, relative: Fraction) -> Decimal:
-    """The square root of ``square``, rounded as ``round_magnitude`` does, without ever computing an inexact root."""
-    least = max(floor * floor, relative * relative * square)
-    step = _grid_step_of_square(least)
-    scaled = square / (step * step)
-    below = isqrt(scaled.numerator // scaled.denominator)
-    nearest = below + (scaled > Fraction(2 * below + 1, 2) ** 2)
-    return _decimal(nearest * step)
+def decimals(places: int) -> Step:
+    """The step of numbers with so many decimals."""
+    return Step(1, -places)
 
 
-def grid_step(least: Fraction) -> Fraction:
-    """The smallest of 1, 2, 5 times a power of ten that is not below ``least`` (> 0)."""
-    return _grid_step_of_square(least * least)
-
-
-def _grid_step_of_square(least: Fraction) -> Fraction:
-    """The smallest grid step whose square is not below ``least`` (> 0)."""
-    power = (_digits(least) - 2) // 2  # 10^power is certainly too small; climb from there
+def step_below(square: Fraction) -> Step:
+    """The largest of 1, 2, 5 times a power of ten whose square is not above ``square`` (> 0)."""
+    power = (len(str(square.numerator)) - len(str(square.denominator))) // 2 + 1  # certainly not too small
     while True:
-        for step, square in _steps(power):
-            if square >= least:
+        for step, least in _descending(power):
+            if least <= square:
                 return step
-        power += 1
+        power -= 1
 
 
-@lru_cache(maxsize=128)
-def _steps(power: int) -> tuple[tuple[Fraction, Fraction], ...]:
+def on_grid(value: Fraction, step: Step) -> Decimal:
+    """The nearest multiple of ``step``; halves go to the even one."""
+    return step.times(round(value / step.size))
+
+
+def root_on_grid(square: Fraction, step: Step) -> Decimal:
+    """The square root of ``square`` (>= 0) on the grid, without ever computing an inexact root."""
+    scaled = square / step.size**2
+    below = isqrt(scaled.numerator // scaled.denominator)
+    return step.times(below + (scaled > Fraction(2 * below + 1, 2) ** 2))
+
+
+@lru_cache(maxsize=256)
+def _descending(power: int) -> tuple[tuple[Step, Fraction], ...]:
     """The grid's steps of one power of ten, with their squares."""
-    steps = [factor * Fraction(10) ** power for factor in _GRID]
-    return tuple((step, step * step) for step in steps)
-
-
-def _digits(value: Fraction) -> int:
-    """A lower estimate of log10, off by less than two."""
-    return len(str(value.numerator)) - len(str(value.denominator)) - 1
-
-
-def _decimal(value: Fraction) -> Decimal:
-    """A grid value as an exact decimal (denominators are powers of ten)."""
-    return Decimal(value.numerator) / Decimal(value.denominator)
+    return tuple((Step(factor, power), Step(factor, power).size ** 2) for factor in (5, 2, 1))

@@ -32,6 +32,9 @@ class Header(Document):
     """SHA-256 of these bytes."""
     transcript: DigestText
     """All that the sender had received together with all other participants when it wrote this."""
+    state: DigestText | None
+    """Of a node: what its gate remembers of all that was ever asked here, this message's questions included. The hub
+    has none. A node that goes back to an older state signs another chain than its earlier headers name."""
     salt: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
     """Random: nobody who sees this header's digest in the log can confirm a guess of what it says."""
 

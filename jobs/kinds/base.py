@@ -5,6 +5,9 @@ A kind has three faces, each in a module of its own so that nobody loads more th
 ``kind``     ``Kind``: request to plan, plan to words, scope, cost, rounds; what an offline verifier checks. Everybody.
 ``party``    ``Party``: one node's part, sans-I/O: messages in, messages and local steps out. Nodes.
 ``referee``  ``Referee``: the hub's part, pure functions of what was received. The hub, and whoever recomputes it.
+
+A kind may have two more: ``forecast`` (``Forecast``, for operators, from a plan alone) and ``dry_run`` (``DryRun``, for
+an owner at its node).
 """
 
 from __future__ import annotations
@@ -15,11 +18,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeVar
 
 from jobs.disclosure.profile import Profile
+from jobs.disclosure.zcdp import Spend
 from jobs.errors import InvalidRequest
 from jobs.schema import CatalogueView, Dataset, Digest, Scalar
 
 if TYPE_CHECKING:
     from adapters.source import Input
+    from jobs.disclosure.gate import Gate, Question, Verdict  # numpy: whoever verifies offline has none
 
 R = TypeVar("R")
 RandomBytes = Callable[[int], bytes]
@@ -126,11 +131,23 @@ class Compute:
 
 
 @dataclass(frozen=True)
+class Ask:
+    """Ask the node's gate, whose verdict comes back through ``Party.judged`` at once: what is sent then is stored in
+    the transaction that remembers what was asked. The only act of its turn.
+
+    ``vetoes``: how many cells rules that look at secret values have closed; the node counts them.
+    """
+
+    questions: tuple[Question, ...] = field(repr=False)
+    vetoes: int = 0
+
+
+@dataclass(frozen=True)
 class Done:
     """All is sent: the node signs the list of what it sent and waits for the end."""
 
 
-Act = Send | Compute | Done
+Act = Send | Compute | Ask | Done
 
 
 class Party(Protocol):
@@ -139,6 +156,10 @@ class Party(Protocol):
     def start(self) -> Sequence[Act]: ...
 
     def computed(self, result: Any) -> Sequence[Act]: ...
+
+    def judged(self, verdict: Verdict) -> Sequence[Act]:
+        """The gate's answer to the last ``Ask``. A kind that never asks raises ``ProtocolViolation``."""
+        ...
 
     def receive(self, incoming: Incoming) -> Sequence[Act]: ...
 
@@ -160,17 +181,37 @@ class Party(Protocol):
 
 @dataclass(frozen=True)
 class Seat:
-    """Whose part a party plays: its own node, and where secret randomness comes from."""
+    """Whose part a party plays: its own node, where secret randomness comes from, and the node's gate."""
 
     case: Case
     own: str
     rng: RandomBytes = field(repr=False)
+    gate: Gate = field(repr=False)
 
 
 class MakeParty(Protocol):
     def __call__(self, seat: Seat, checkpoint: bytes | None = None) -> Party:
         """A fresh party, or the one that wrote the checkpoint, which is asked to ``resume`` and not to start."""
         ...
+
+
+class DryRun(Protocol):
+    """One part, judged for the eyes of its owner alone, without a permit: nothing is masked, stored or sent."""
+
+    @property
+    def step(self) -> LocalStep[Any]: ...
+
+    def asked(self, result: Any) -> Ask:
+        """What a party would ask the node's gate after this result of the step; called once."""
+        ...
+
+    def told(self, verdict: Verdict) -> Mapping[str, Any]:
+        """JSON for the owner: which numbers would be withheld, by which rule. Names no individual."""
+        ...
+
+
+class MakeDryRun(Protocol):
+    def __call__(self, plan: Any, parameters: Mapping[str, Scalar], profile: Profile, gate: Gate) -> DryRun: ...
 
 
 class LocalStep(Protocol[R]):
@@ -300,6 +341,14 @@ class Reading:
     rows: int
 
 
+class Forecast(Protocol):
+    """What plan and declarations alone say of a run: no data was looked at."""
+
+    def text(self) -> str: ...
+
+    def model_dump(self, *, mode: str) -> dict[str, Any]: ...
+
+
 class Kind(Protocol):
     """What everybody needs of a kind: pure, and importable without servers, engines or Ray.
 
@@ -356,4 +405,9 @@ class Kind(Protocol):
 
     def cost(self, plan: Any) -> Mapping[str, int]:
         """The most that a run may be charged at one node, per metered unit."""
+        ...
+
+    def spends(self, plan: Any) -> tuple[Spend, ...]:
+        """What a run costs each unit domain under differential privacy; none: the kind draws no such noise, and a
+        node refuses it under such a profile. The party asks the node's gate before anything with this noise leaves."""
         ...

@@ -11,11 +11,11 @@ import importlib
 import importlib.util
 import re
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from jobs.documents import json_digest
 from jobs.errors import BadKind, OutOfScope
-from jobs.kinds.base import RESERVED_ROUNDS, Kind, MakeParty, Receiver, Referee, Round
+from jobs.kinds.base import RESERVED_ROUNDS, Forecast, Kind, MakeDryRun, MakeParty, Receiver, Referee, Round
 from jobs.schema import Digest
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,63}")
@@ -80,6 +80,25 @@ def make_party(kind: Kind) -> MakeParty:
 def referee_of(kind: Kind) -> Referee:
     found: Referee = importlib.import_module(f"{_PACKAGES[kind.name]}.referee").REFEREE
     return found
+
+
+def forecast_of(kind: Kind, plan: Any) -> Forecast:
+    """What the plan alone says of a run; raises ``OutOfScope`` for a kind that has no module ``forecast``."""
+    found: Forecast = _optional(kind, "forecast").forecast(plan)
+    return found
+
+
+def make_dry_run(kind: Kind) -> MakeDryRun:
+    """The constructor of the kind's dry run; loads what a node needs. Raises ``OutOfScope`` if the kind has none."""
+    found: MakeDryRun = _optional(kind, "dry_run").make_dry_run
+    return found
+
+
+def _optional(kind: Kind, name: str) -> Any:
+    module = f"{_PACKAGES[kind.name]}.{name}"
+    if importlib.util.find_spec(module) is None:
+        raise OutOfScope("algorithm", f"kind {kind.name} has no dry run: explain says what its plans do")
+    return importlib.import_module(module)
 
 
 def preparations() -> tuple[str, ...]:

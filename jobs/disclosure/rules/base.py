@@ -1,33 +1,16 @@
-"""What a rule sees: exact evidence about the units behind one aggregate in every cell of one part."""
-
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
-from typing import Protocol
-
-import numpy as np
-import numpy.typing as npt
+"""The base (底数): the known conditions of an answer are met by no unit at all, or by at least ``min_group``."""
 
 from jobs.disclosure.profile import Profile
-
-Bits = npt.NDArray[np.bool_]
-
-
-class Evidence(Protocol):
-    """Per cell: distinct contributing units, the two largest absolute contributions of a unit, and their total."""
-
-    @property
-    def units(self) -> npt.NDArray[np.int64]: ...
-
-    @property
-    def top1(self) -> Sequence[int]: ...
-
-    @property
-    def top2(self) -> Sequence[int]: ...
-
-    @property
-    def total(self) -> Sequence[int]: ...
+from jobs.disclosure.rules.evidence import Bits, Evidence, nowhere
 
 
-Rule = Callable[[str, Evidence, Profile], Bits]
-"""(aggregate function, evidence, profile) -> True where the rule fails. Cells without units are not judged."""
+def base(evidence: Evidence, profile: Profile) -> Bits:
+    """Fails where 1 <= units of the base < ``min_group``; not asked of data that has nothing to hide, nor
+    where the owners judge all parts together.
+
+    It depends on known columns alone, so whoever is refused learns nothing that he could not know before (simulatable
+    auditing: Kenthapadi, Mishra and Nissim, 2005).
+    """
+    if profile.exact or evidence.joint:
+        return nowhere(evidence)
+    return (evidence.base > 0) & (evidence.base < profile.min_group)
