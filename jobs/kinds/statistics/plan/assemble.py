@@ -18,7 +18,9 @@ from jobs.kinds.statistics.plan.expr import And, Col, Dim, OutExpr, RowExpr, col
 from jobs.kinds.statistics.plan.infer import infer_parameters
 from jobs.kinds.statistics.plan.joins import check_joins, ordered_joins
 from jobs.kinds.statistics.plan.outputs import normal_output, output_type
+from jobs.kinds.statistics.plan.private import check_private
 from jobs.kinds.statistics.plan.scope import Scope, check_condition, check_depth
+from jobs.kinds.statistics.plan.separate import check_conjuncts, check_group, check_known_sums, secrets
 from jobs.kinds.statistics.plan.size import check_size
 from jobs.kinds.statistics.plan.types import MAX_CELLS, Dimension, Order, Output, Plan, PlannedColumn, UnitColumn, Where
 from jobs.schema import Column, ColumnType, Dataset, Digest, Role
@@ -33,7 +35,12 @@ def assemble(draft: Draft, datasets: dict[str, Dataset], rows_bound: int, holder
     conjuncts = conjuncts_of(draft.where, scope)
     aggregates, aggregate_index = _aggregates(draft.aggregates, scope, holders)
     dimensions, dimension_index = _dimensions(draft, scope, conjuncts)
-    planned, channels = plan_channels(aggregates, scope, rows_bound)
+    for item in aggregates:
+        check_known_sums(item, (*conjuncts, *(d.expr for d in dimensions)), scope)
+    units = _unit_columns(scope)
+    check_private(tables[0], units)
+    cells = prod(len(d.domain) for d in dimensions)
+    planned, channels = plan_channels(aggregates, scope, units[0], rows_bound, holders, cells)
 
     shown = [dimensions[dimension_index[i]] for i in range(len(draft.dimensions))]
     for expr in (*(o.expr for o in draft.outputs), *(o.expr for o in draft.order_by)):
@@ -53,7 +60,6 @@ def assemble(draft: Draft, datasets: dict[str, Dataset], rows_bound: int, holder
         Order(expr=output(o.expr), descending=o.descending, nulls_first=o.nulls_first) for o in draft.order_by
     )
     check_size(dimensions, outputs, draft.limit, tables[0].profile)
-    units = _unit_columns(scope)
     rows = (*conjuncts, *(d.expr for d in dimensions), *(a.filter for a in planned if a.filter))
     results = (*(o.expr for o in outputs), *(o.expr for o in order_by), *([having] if having else []))
     return Plan(
@@ -71,6 +77,7 @@ def assemble(draft: Draft, datasets: dict[str, Dataset], rows_bound: int, holder
         limit=draft.limit,
         unit_columns=units,
         columns=_columns(scope, units, (*rows, *(a.column for a in planned if a.column))),
+        joint_minimum=holders > 1 and all(d.joint_minimum for d in tables) and all(unit.disjoint for unit in units),
         rows_bound=rows_bound,
         holders=holders,
         ring_bits=ring_bits(channels),
@@ -95,11 +102,12 @@ def conjuncts_of(where: list[RowExpr], scope: Scope) -> tuple[RowExpr, ...]:
         raise UnsupportedSql("the WHERE clause can never be true")
     if whole == TRUE:
         return ()
+    check_conjuncts(whole, scope)
     return whole.args if isinstance(whole, And) else (whole,)
 
 
 def _where(conjuncts: tuple[RowExpr, ...], scope: Scope) -> Where:
-    known = tuple(c for c in conjuncts if all(scope.column(col).role is Role.KNOWN for col in columns_of(c)))
+    known = tuple(c for c in conjuncts if not secrets(c, scope))
     return Where(known=known, sensitive=tuple(c for c in conjuncts if c not in known))
 
 
@@ -121,6 +129,7 @@ def _dimensions(
     made: list[Dimension] = []
     for expr, name in names.items():
         made.append(dimension(name, expr, scope, conjuncts))
+        check_group(expr, scope)
         if prod(len(d.domain) for d in made) > MAX_CELLS:
             raise TooLarge(f"the groups make more than {MAX_CELLS} cells: group more coarsely")
     places = {expr: place for place, expr in enumerate(names)}
@@ -151,6 +160,7 @@ def aggregate(draft: DraftAggregate, scope: Scope, holders: int) -> DraftAggrega
         check_depth(filter_)
         if filter_ == FALSE:
             raise UnsupportedSql("a FILTER can never be true")
+        check_conjuncts(filter_, scope)
         filter_ = None if filter_ == TRUE else filter_
     function, col = draft.function, draft.column
     if function == "count_rows":
@@ -190,17 +200,26 @@ def _check_distinct(col: Col, column: Column, scope: Scope, holders: int) -> Non
 
 
 def _unit_columns(scope: Scope) -> tuple[UnitColumn, ...]:
-    """Every unit column of every table; one that a join equates with a unit already listed is the same individual."""
+    """Every unit column of every table; one that a join equates with a unit of its own domain that is already listed is
+    the same individual. Of another domain it is audited there too: else each domain would have answers of its own."""
     found: list[UnitColumn] = []
     for table, dataset in enumerate(scope.tables):
         for column in dataset.unit_columns:
             col = Col(table=table, name=column.name)
             if table and any(
-                key.right == column.name and key.left in [unit.column for unit in found]
+                key.right == column.name
+                and (key.left, column.unit_domain) in [(u.column, u.unit_domain) for u in found]
                 for key in scope.joins[table - 1].on
             ):
                 continue
-            found.append(UnitColumn(column=col, unit_domain=str(column.unit_domain), nulls=dataset.null_units))
+            found.append(
+                UnitColumn(
+                    column=col,
+                    unit_domain=str(column.unit_domain),
+                    nulls=dataset.null_units,
+                    disjoint=dataset.units_disjoint and column.name == dataset.unit,
+                )
+            )
     return tuple(found)
 
 
@@ -219,6 +238,7 @@ def _columns(scope: Scope, units: tuple[UnitColumn, ...], exprs: tuple[RowExpr, 
                 type=column.type,
                 decimals=column.decimals,
                 nullable=excluded if column.role is Role.UNIT else column.nullable,
+                role=column.role,
                 low=column.bounds.low if column.bounds else None,
                 high=column.bounds.high if column.bounds else None,
             )

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from math import isqrt
 from typing import Literal
 
+from jobs.disclosure.noise import BOUND
+from jobs.disclosure.profile import load_profile
 from jobs.kinds.statistics.plan.draft import DraftAggregate
 from jobs.kinds.statistics.plan.errors import TooLarge
 from jobs.kinds.statistics.plan.expr import Col, RowExpr
+from jobs.kinds.statistics.plan.private import private_noise
 from jobs.kinds.statistics.plan.scope import Scope
-from jobs.kinds.statistics.plan.types import Aggregate, Channel, ChannelKind, Function
+from jobs.kinds.statistics.plan.types import Aggregate, Channel, ChannelKind, Function, UnitColumn
+from jobs.schema import Dataset
 
 KINDS: dict[Function, tuple[ChannelKind, ...]] = {
     "count_rows": ("rows",),
@@ -24,39 +32,103 @@ KINDS: dict[Function, tuple[ChannelKind, ...]] = {
 }
 
 
+@dataclass(frozen=True)
+class Quantity:
+    """What a channel adds up. One record contributes an integer in [low, high], at the scale."""
+
+    kind: ChannelKind
+    column: Col | None
+    filter: RowExpr | None
+    scale: int
+    low: int
+    high: int
+
+    @property
+    def largest(self) -> int:
+        """The most that one record contributes; at least 1, so that a column of zeros has noise too."""
+        return max(abs(self.low), abs(self.high), 1)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Of one part: its standard deviation, what it never exceeds, and ``Channel.sensitivity``."""
+
+    deviation: int | Fraction
+    most: int
+    sensitivity: int = 0
+
+
 def plan_channels(
-    drafts: Sequence[DraftAggregate], scope: Scope, rows_bound: int
+    drafts: Sequence[DraftAggregate], scope: Scope, unit: UnitColumn, rows_bound: int, holders: int, cells: int
 ) -> tuple[tuple[Aggregate, ...], tuple[Channel, ...]]:
-    """Aggregates with their channels; a channel that two aggregates need exists once."""
-    channels: list[Channel] = []
+    """Aggregates with their channels; a channel that two aggregates need exists once. ``unit``: whose noise it is."""
+    quantities: list[Quantity] = []
     aggregates = []
     for draft in drafts:
         indices = []
         for kind in KINDS[draft.function]:
-            channel = _channel(kind, draft.column, draft.filter, scope, rows_bound)
-            if channel not in channels:
-                channels.append(channel)
-            indices.append(channels.index(channel))
+            quantity = _quantity(kind, draft.column, draft.filter, scope)
+            if quantity not in quantities:
+                quantities.append(quantity)
+            indices.append(quantities.index(quantity))
         aggregates.append(
             Aggregate(function=draft.function, column=draft.column, filter=draft.filter, channels=tuple(indices))
         )
-    return tuple(aggregates), tuple(channels)
+    noises = _noises(quantities, scope.tables, unit, holders, cells)
+    return tuple(aggregates), tuple(map(partial(_channel, rows_bound, holders), quantities, noises))
 
 
-def _channel(kind: ChannelKind, column: Col | None, filter_: RowExpr | None, scope: Scope, rows: int) -> Channel:
+def _quantity(kind: ChannelKind, column: Col | None, filter_: RowExpr | None, scope: Scope) -> Quantity:
     if kind in ("rows", "distinct"):
-        counted = column if kind == "distinct" or (column and scope.nullable(column)) else None
-        return Channel(kind=kind, column=counted, filter=filter_, low=0, high=rows)
+        column = column if kind == "distinct" or (column and scope.nullable(column)) else None
+        return Quantity(kind, column, filter_, 0, 0, 1)
     if column is None:
         raise TooLarge("a sum without a column")
     scale, low, high = scope.bounded(column)
     if kind == "sumsq":
-        return Channel(
-            kind=kind, column=column, filter=filter_, low=0, high=rows * max(low * low, high * high), scale=2 * scale
-        )
+        scale, low, high = 2 * scale, 0, max(low * low, high * high)
+    return Quantity(kind, column, filter_, scale, low, high)
+
+
+def _channel(rows: int, holders: int, quantity: Quantity, noise: Noise) -> Channel:
     return Channel(
-        kind=kind, column=column, filter=filter_, low=rows * min(low, 0), high=rows * max(high, 0), scale=scale
+        kind=quantity.kind,
+        column=quantity.column,
+        filter=quantity.filter,
+        low=rows * min(quantity.low, 0) - holders * noise.most,
+        high=rows * max(quantity.high, 0) + holders * noise.most,
+        noise=noise.deviation,
+        sensitivity=noise.sensitivity,
+        scale=quantity.scale,
     )
+
+
+def _noises(
+    quantities: Sequence[Quantity], tables: Sequence[Dataset], unit: UnitColumn, holders: int, cells: int
+) -> list[Noise]:
+    largest = [quantity.largest for quantity in quantities]
+    privacy = load_profile(tables[0].profile).privacy
+    if privacy is None:
+        return [Noise(sd, BOUND * sd) for sd in (part_noise(each, tables, holders) for each in largest)]
+    return [
+        Noise(event.sigma, most, event.sensitivity)
+        for event, most in private_noise(privacy, tables[0], unit, largest, holders, cells)
+    ]
+
+
+def part_noise(largest: int, tables: Sequence[Dataset], holders: int) -> int:
+    """Standard deviation of one part's keyed noise. ``largest``: the most that one record contributes. ``tables``: the
+    datasets that are joined, under one profile.
+
+    Sufficient alone; where the owners agree, parts that do not collude (n - c of n) make it up together: their
+    variances add, so each has 1 / (n - c) of it. The strictest of the datasets decides.
+    """
+    alone = load_profile(tables[0].profile).noise_ratio * largest
+    colluding = [holders if table.colluding_owners is None else table.colluding_owners for table in tables]
+    honest = max(1, holders - max(colluding))
+    square = -(-(alone**2) // honest)
+    root = isqrt(square)
+    return root + (root**2 < square)
 
 
 def ring_bits(channels: Sequence[Channel]) -> Literal[64, 128]:

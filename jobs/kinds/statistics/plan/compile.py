@@ -12,7 +12,7 @@ import unicodedata
 from sqlglot import exp
 
 from jobs.kinds.statistics.plan.assemble import assemble, conjuncts_of
-from jobs.kinds.statistics.plan.canonical import normal
+from jobs.kinds.statistics.plan.canonical import condition, normal
 from jobs.kinds.statistics.plan.compile_outputs import Outputs
 from jobs.kinds.statistics.plan.compile_rows import Rows, text_literal
 from jobs.kinds.statistics.plan.domains import dimension
@@ -21,7 +21,8 @@ from jobs.kinds.statistics.plan.errors import InvalidSql, MissingDeclaration, Pl
 from jobs.kinds.statistics.plan.expr import And, Col, Lit, OutExpr, RowExpr
 from jobs.kinds.statistics.plan.joins import check_joins
 from jobs.kinds.statistics.plan.outputs import output_type
-from jobs.kinds.statistics.plan.scope import Scope, check_depth
+from jobs.kinds.statistics.plan.scope import Scope, check_condition, check_depth
+from jobs.kinds.statistics.plan.separate import check_conjuncts, check_group
 from jobs.kinds.statistics.plan.source import Source, construct
 from jobs.kinds.statistics.plan.types import Dimension, Join, JoinKey, Order, Output, Plan
 from jobs.legible import fault
@@ -79,7 +80,7 @@ class _Statement:
         source = self.source
         where = self._where()
         dimensions = self._dimensions(where)
-        outputs = Outputs(self.source, self.rows, self.holders, dimensions)
+        outputs = Outputs(self.source, self.rows, self.holders, dimensions, where)
         shown = self._outputs(outputs)
         having_node, order = self.select.args.get("having"), self.select.args.get("order")
         having = outputs.convert(having_node.this) if having_node else None
@@ -176,6 +177,11 @@ class _Statement:
         if clause is None:
             return []
         expr = self.rows.convert(clause.this)
+        for part in clause.this.flatten() if isinstance(clause.this, exp.And) else [clause.this]:
+            with self.source.at(part):
+                conjunct = self.rows.convert(part)
+                check_condition(conjunct, self.scope)
+                check_conjuncts(condition(conjunct, self.scope), self.scope)
         with self.source.at(clause):
             conjuncts_of([expr], self.scope)
         return list(expr.args) if isinstance(expr, And) else [expr]
@@ -199,6 +205,7 @@ class _Statement:
                 expr = normal(expr, self.scope)
                 check_depth(expr)
                 made = dimension("group", expr, self.scope, ())
+                check_group(expr, self.scope)
             if expr not in found:
                 found.append(expr)
                 self.made.append(made)

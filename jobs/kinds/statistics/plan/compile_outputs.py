@@ -12,6 +12,7 @@ from jobs.kinds.statistics.plan.compile_rows import Rows, text_literal
 from jobs.kinds.statistics.plan.draft import DraftAggregate
 from jobs.kinds.statistics.plan.errors import InvalidSql, PlanError, UnknownName
 from jobs.kinds.statistics.plan.expr import Agg, Col, Dim, Lit, Op, Operator, OutExpr, RowExpr
+from jobs.kinds.statistics.plan.separate import check_known_sums
 from jobs.kinds.statistics.plan.source import Source, construct
 from jobs.kinds.statistics.plan.types import Function
 from jobs.kinds.statistics.plan.values import truth
@@ -40,6 +41,7 @@ class Outputs:
     rows: Rows
     holders: int
     dimensions: list[RowExpr]
+    where: list[RowExpr]
     aliases: dict[str, OutExpr] = field(default_factory=dict)
     aggregates: list[DraftAggregate] = field(default_factory=list)
 
@@ -149,6 +151,7 @@ class Outputs:
         with self.source.at(node):
             draft = self._draft(inner, filter_)
             draft = aggregate(draft, self.rows.scope, self.holders)
+            check_known_sums(draft, (*self.where, *self.dimensions), self.rows.scope)
         if draft not in self.aggregates:
             self.aggregates.append(draft)
         return Agg(index=self.aggregates.index(draft))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from jobs.kinds.statistics.opening import NUMBER_BYTES
 from jobs.kinds.statistics.plan.types import Plan
 from jobs.kinds.statistics.way import by_tables, decide_way
 from jobs.schema import Dataset, Model
@@ -41,16 +40,9 @@ def estimate(plan: Plan, dataset: Dataset) -> Cost:
         rows_at_most=plan.rows_bound,
         columns_read=len(plan.columns),
         passes=passes,
-        flag_bytes_per_node=2 * 8 * len(plan.aggregates) * plan.cells,
-        value_bytes_per_node=_value_bytes(plan),
+        flag_bytes_per_node=8 * len(plan.aggregates) * plan.cells,
+        value_bytes_per_node=plan.ring_bits // 8 * len(plan.channels) * plan.cells,
         rows_per_second=speed,
         seconds_about=f"{_FIXED_SECONDS + passes * plan.rows_bound / plan.holders / speed:.1f}",
         seconds_one_part=f"{_FIXED_SECONDS + passes * plan.rows_bound / speed:.1f}",
     )
-
-
-def _value_bytes(plan: Plan) -> int:
-    """Masked channels; of a single owner decimal text behind its length, per aggregate."""
-    if plan.holders == 1:
-        return (4 + NUMBER_BYTES) * len(plan.aggregates) * plan.cells
-    return plan.ring_bits // 8 * len(plan.channels) * plan.cells

@@ -60,7 +60,7 @@ def _values(expr: RowExpr, scope: Scope) -> list[Value | None]:
             low, high = part_range(expr, scope)
             return _with_null([Fraction(n) for n in _span(low, high)], expr, scope)
         case DateTrunc():
-            return _with_null(_periods(expr, scope), expr, scope)
+            return _with_null(periods(expr, scope), expr, scope)
         case FloorDiv():
             _check_width(expr, scope)
             number = scope.number(expr)
@@ -122,21 +122,22 @@ def _decimal(value: Fraction) -> Lit:
     return Lit(type="number", value=str(from_value))
 
 
-def _periods(expr: DateTrunc, scope: Scope) -> list[Value | None]:
+def periods(expr: DateTrunc, scope: Scope) -> list[Value | None]:
+    """The first day of every period that a bounded date may lie in, in order."""
     low, high = bounds_of(scope.column(expr.arg))
     if not isinstance(low, date) or not isinstance(high, date):
         raise TypeMismatch(f"column {expr.arg.name} is no date")
     day, last = truncate(expr.unit, date(low.year, low.month, low.day)), date(high.year, high.month, high.day)
-    periods: list[Value | None] = []
+    found: list[Value | None] = []
     steps = {"day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}
     while day <= last:
-        periods.append(day)
-        if len(periods) > MAX_CELLS:
+        found.append(day)
+        if len(found) > MAX_CELLS:
             raise TooLarge(f"more than {MAX_CELLS} groups: group more coarsely")
         if (date.max - day).days <= steps[expr.unit]:
             break
         day = truncate(expr.unit, day + timedelta(days=steps[expr.unit]))
-    return periods
+    return found
 
 
 def _span(low: int, high: int) -> range:

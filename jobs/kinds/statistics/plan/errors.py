@@ -54,9 +54,15 @@ class RoleForbids(InvalidSql):
 
 
 class MissingDeclaration(InvalidSql):
-    """A domain, bound or key that the dataset must declare before this can be planned."""
+    """A domain, bound, cut point or key that the dataset must declare before this can be planned."""
 
     code = "missing-declaration"
+
+
+class NotSeparable(InvalidSql):
+    """Known and secret columns in one condition or group, which the rules judge apart: to be written with AND."""
+
+    code = "not-separable"
 
 
 class TooLarge(InvalidSql):

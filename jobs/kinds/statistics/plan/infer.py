@@ -8,8 +8,9 @@ from fractions import Fraction
 from jobs.kinds.statistics.plan.errors import TypeMismatch
 from jobs.kinds.statistics.plan.expr import Col, Compare, In, Op, OutExpr, Par, RowExpr, children
 from jobs.kinds.statistics.plan.scope import Scope
+from jobs.kinds.statistics.plan.separate import cut_values, restricted, secrets
 from jobs.kinds.statistics.plan.types import Parameter
-from jobs.kinds.statistics.plan.values import TYPE_OF, number_text
+from jobs.kinds.statistics.plan.values import TYPE_OF, number_text, scalar
 from jobs.schema import Column, ColumnType
 
 
@@ -48,17 +49,21 @@ def _names(expr: OutExpr) -> Iterable[str]:
 
 def _parameter(name: str, other: RowExpr, scope: Scope) -> Parameter:
     if isinstance(other, Col):
-        return _of_column(name, scope.column(other))
+        found = _of_column(name, scope.column(other))
+        cuts = cut_values(scope.column(other)) if restricted(scope) and secrets(other, scope) else None
+        if cuts is None:
+            return found
+        return found.model_copy(update={"allowed": tuple(scalar(value) for value in cuts)})
     type_ = scope.type_of(other)
     if type_ != "number":
         return Parameter(name=name, type=type_)
-    found = scope.number(other)
+    number = scope.number(other)
     return Parameter(
         name=name,
         type="number",
-        decimals=found.scale,
-        low=None if found.low is None else _scaled(found.low, found.scale),
-        high=None if found.high is None else _scaled(found.high, found.scale),
+        decimals=number.scale,
+        low=None if number.low is None else _scaled(number.low, number.scale),
+        high=None if number.high is None else _scaled(number.high, number.scale),
     )
 
 
@@ -79,13 +84,13 @@ def _scaled(value: int, scale: int) -> str:
 
 
 def _add(found: dict[str, Parameter], new: Parameter) -> None:
-    """Two uses of one parameter: the same type, and whatever both columns may hold."""
+    """Two uses of one parameter: the same type, and what both columns allow."""
     old = found.setdefault(new.name, new)
     if old.type != new.type:
         raise TypeMismatch(f"parameter :{new.name} is compared with a {old.type} and with a {new.type}")
     if old == new:
         return
-    allowed = None
+    allowed = new.allowed if old.allowed is None else old.allowed
     if old.allowed is not None and new.allowed is not None:
         allowed = tuple(sorted(set(old.allowed) & set(new.allowed), key=lambda v: (str(type(v)), str(v))))
     same = (old.low, old.high) == (new.low, new.high)

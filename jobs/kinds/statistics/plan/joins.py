@@ -23,6 +23,7 @@ from jobs.kinds.statistics.plan.expr import (
     RowExpr,
 )
 from jobs.kinds.statistics.plan.scope import Scope
+from jobs.kinds.statistics.plan.separate import restricted
 from jobs.kinds.statistics.plan.types import Join, JoinKey
 from jobs.schema import ColumnType, Role
 
@@ -115,5 +116,10 @@ def check_joins(scope: Scope) -> None:
                 raise TypeMismatch(f"join keys {left.name} and {other.name} have different types")
             if Role.MEASURE in (left.role, other.role) or left.type is ColumnType.BOOL:
                 raise RoleForbids(f"join key {left.name} = {other.name}: a measure or a boolean is no key")
+            if Role.SENSITIVE in (left.role, other.role) and restricted(scope):
+                raise RoleForbids(
+                    f"join key {left.name} = {other.name}: a sensitive column is no key, else conditions on the known "
+                    f"columns of {right.name} would be conditions on it. Declare a group of it as a column of its own"
+                )
         if right.profile != scope.tables[0].profile:
             raise UnsupportedSql(f"datasets {scope.tables[0].name} and {right.name} have different rule profiles")

@@ -47,7 +47,7 @@ def _value(parameter: Parameter, given: Scalar) -> Value:
             raise InvalidParameter(f"parameter :{name}: {why}")
         if parameter.allowed is not None:
             if value not in [from_scalar(parameter.type, allowed) for allowed in parameter.allowed]:
-                raise InvalidParameter(f"parameter :{name} is not in the declared domain")
+                raise InvalidParameter(f"parameter :{name} is not among the declared values")
         elif parameter.low is not None and parameter.high is not None:
             low, high = parse(parameter.type, parameter.low), parse(parameter.type, parameter.high)
             if not low <= value <= high:  # type: ignore[operator]

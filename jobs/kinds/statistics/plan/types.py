@@ -13,8 +13,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, model_validator
 
 from jobs import legible
+from jobs.disclosure.ratio import Deviation
 from jobs.documents.canonical import json_digest
-from jobs.kinds.statistics.plan.expr import Col, OutExpr, RowExpr, ValueType
+from jobs.kinds.statistics.plan.expr import Col, OutExpr, RowExpr, ValueType, columns_of
 from jobs.schema import (
     ColumnType,
     DateText,
@@ -25,6 +26,7 @@ from jobs.schema import (
     Model,
     Name,
     ProfileId,
+    Role,
     Scalar,
 )
 
@@ -100,13 +102,17 @@ class Aggregate(Model):
 
 
 class Channel(Model):
-    """One additive quantity per cell. Its total over all holders lies in [low, high], by proof."""
+    """One additive quantity per cell. Its total over all holders, noise included, lies in [low, high], by proof."""
 
     kind: ChannelKind
     column: Col | None = None
     filter: RowExpr | None = None
     low: BigInt
     high: BigInt
+    noise: Deviation
+    """Standard deviation of the noise of one part, at the channel's scale; 0: exact."""
+    sensitivity: BigInt = 0
+    """Under differential privacy, how far one individual moves a part's cells, all together, in the Euclidean norm."""
     scale: Annotated[int, Field(ge=0, le=18)] = 0
     """Values are integers times 10^-scale; a sum of squares has twice the column's scale."""
 
@@ -128,6 +134,8 @@ class UnitColumn(Model):
     column: Col
     unit_domain: Name
     nulls: Literal["exclude", "refuse"]
+    disjoint: bool
+    """Whether the owners declare that no individual is held by two of them."""
 
 
 class PlannedColumn(Model):
@@ -137,12 +145,14 @@ class PlannedColumn(Model):
     type: ColumnType
     decimals: Annotated[int, Field(ge=0, le=9)] = 0
     nullable: bool
+    role: Role
+    """What an outsider may know of it: conditions on known columns define the base of an answer."""
     low: DecimalText | DateText | None = None
     high: DecimalText | DateText | None = None
 
 
 class Plan(Model):
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     dataset: Name
     schema_digests: dict[Name, DigestText]
     joins: Annotated[tuple[Join, ...], Field(max_length=8)] = ()
@@ -157,6 +167,8 @@ class Plan(Model):
     limit: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     unit_columns: Annotated[tuple[UnitColumn, ...], Field(min_length=1, max_length=32)]
     columns: Annotated[tuple[PlannedColumn, ...], Field(min_length=1, max_length=512)]
+    joint_minimum: bool = False
+    """Whether the minimum group is judged on the total of all parts alone, as all owners agree."""
     rows_bound: Annotated[int, Field(ge=1, le=1 << 50)]
     """No fewer rows than all holders declare together, rounded up to a power of two so that growth voids no grant."""
     holders: Annotated[int, Field(ge=1, le=10_000)]
@@ -181,6 +193,16 @@ class Plan(Model):
     def digest(self) -> Digest:
         """``sha256:`` over the RFC 8785 bytes of the template: parameters by name and type, not by value."""
         return json_digest(self.model_dump(mode="json"))
+
+    def secrets_of(self, expr: RowExpr | None) -> frozenset[Col]:
+        """The columns of an expression whose values an outsider must not learn."""
+        return columns_of(expr) & frozenset(
+            planned.column for planned in self.columns if planned.role is not Role.KNOWN
+        )
+
+    def is_measure(self, expr: RowExpr | None) -> bool:
+        """Whether an expression is a measure alone: its values are secret, that there is one is not."""
+        return any(planned.column == expr and planned.role is Role.MEASURE for planned in self.columns)
 
     def dataset_of(self, table: int) -> str:
         """The dataset's name behind ``Col.table``."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from jobs.disclosure.profile import load_profile
 from jobs.kinds.statistics.plan.cost import Cost, estimate
 from jobs.kinds.statistics.plan.expr import Col, columns_of
 from jobs.kinds.statistics.plan.grade import combined_grade
+from jobs.kinds.statistics.plan.guards import guard_words
 from jobs.kinds.statistics.plan.phrases import column, phrase, statistic
 from jobs.kinds.statistics.plan.reading import reading_words
 from jobs.kinds.statistics.plan.statement import statement, text_sql
@@ -60,6 +62,8 @@ class PlanWords(Model):
     parts: tuple[str, ...]
     """Who contributes, and what hub and others learn of it."""
     units: str
+    guards: tuple[str, ...]
+    """Noise, base, verdicts and audit."""
     reading: tuple[str, ...]
     """How the rows are read at every owner, and how long that takes."""
     cost: Cost
@@ -72,8 +76,8 @@ class PlanWords(Model):
         for title, items in (
             ("Statistics", self.statistics),
             ("For each", self.groups),
-            ("Only rows where (known columns)", self.rows_known),
-            ("Only rows where (sensitive columns 敏感)", self.rows_sensitive),
+            ("Only rows where (known columns, which make the base)", self.rows_known),
+            ("Only rows where (secret columns 敏感)", self.rows_sensitive),
             ("Joined inside your domain", self.joins),
             ("Parameters, given at each run", self.parameters),
             ("On released numbers only", self.after_release),
@@ -88,6 +92,8 @@ class PlanWords(Model):
             f"Cells: {self.cells:,}, numbers: {self.numbers:,}",
             f"Privacy units: {self.units}",
             f"Combined grade (分类分级): {self.grade_reason}",
+            "How individuals are protected:",
+            *(f"  - {item}" for item in self.guards),
             "Parts, and what others learn of yours:",
             *(f"  - {item}" for item in self.parts),
             "How every owner's part is read:",
@@ -100,7 +106,7 @@ class PlanWords(Model):
 
 
 def explain(plan: Plan, datasets: CatalogueView | Iterable[Dataset]) -> PlanWords:
-    """The plan in words. ``datasets`` must hold every dataset of the plan; raises ``KeyError`` otherwise."""
+    """The plan in words. Raises ``KeyError`` for a dataset not in ``datasets``, ``InvalidRequest`` for a profile."""
     known = {d.name: d for d in (datasets.datasets if isinstance(datasets, CatalogueView) else datasets)}
     grade, reason = combined_grade(plan, known)
     groups = tuple(_group(d, plan) for d in plan.dimensions)
@@ -122,8 +128,9 @@ def explain(plan: Plan, datasets: CatalogueView | Iterable[Dataset]) -> PlanWord
         numbers=plan.cells * len(plan.aggregates),
         grade=grade.value,
         grade_reason=reason,
-        parts=_parts(plan.holders),
+        parts=_parts(plan),
         units=_units(plan),
+        guards=guard_words(plan),
         reading=reading_words(plan, known, cost),
         cost=cost,
         digest=plan.digest(),
@@ -155,9 +162,12 @@ def _units(plan: Plan) -> str:
     whose = "in your part alone" if plan.holders == 1 else "in every owner's part"
     named = [
         f"{column(unit.column, plan)} tells them apart (domain {unit.unit_domain}"
+        + (", held by one owner only" if unit.disjoint and plan.holders > 1 else "")
         + (", rows without one are left out)" if unit.nulls == "exclude" else ")")
         for unit in plan.unit_columns
     ]
+    if load_profile(plan.profile).privacy is not None:
+        return f"{'; '.join(named)}. Presence or absence of each is what the noise hides"
     return f"{'; '.join(named)}. The rules count them {whose}"
 
 
@@ -168,29 +178,33 @@ def _after(plan: Plan) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _parts(holders: int) -> tuple[str, ...]:
-    """Who learns what, today: README says the same."""
-    if holders == 1:
+def _parts(plan: Plan) -> tuple[str, ...]:
+    """Who learns what."""
+    profile = load_profile(plan.profile)
+    noisy, private = "exact" if profile.exact else "noisy", profile.privacy is not None
+    seen = "every participating owner sees the released table, recomputes it from all messages and signs it"
+    if plan.holders == 1:
         return (
-            "you alone contribute, so there is nothing to mask: your own node applies all rules and rounds",
-            "exact totals never leave your node; the hub (平台) sees which cells pass and their rounded numbers, and "
-            "not whether a withheld cell is small or empty",
-            "the hub alone computes the released table from them",
+            f"you alone contribute, so nothing is masked: your node {'adds noise' if private else 'applies all rules'} "
+            f"and sends {noisy} numbers",
+            "the hub (平台) sees all noisy numbers and formats the released table"
+            if private
+            else f"the hub (平台) sees one bit per cell and statistic, whether it fails, and the {noisy} numbers of "
+            "those that pass; it formats the released table",
+            "your node recomputes the released table and signs it",
         )
+    judged = "each noisy part" if private else f"the rules judge each {noisy} part alone, and it"
     common = (
-        f"{holders} owners contribute; each part alone must satisfy minimum group and dominance, and is masked",
-        "the hub (平台) sees sums of all parts only, and computes the released numbers alone: no node recomputes them",
-        "of each cell and statistic the hub sees two flags, whether some part breaks a rule and whether some part is "
-        "large enough: it tells empty, small and mixed cells apart, and by asking single nodes to open a failed cell "
-        "it finds out whose part failed",
+        f"{plan.holders} owners contribute; {judged} is masked",
+        "the hub (平台) sees sums of all noisy parts"
+        if private
+        else f"the hub (平台) sees one bit per cell and statistic, whether some part fails, and sums of all {noisy} "
+        "parts where none does; by asking single nodes to open a failed cell it finds out whose part failed",
+        seen,
     )
-    if holders == 2:
-        return (
-            *common,
-            "with two owners, masking hides a part from the hub only: whoever knows one part and the released total "
-            "knows the other, so each owner learns the other's numbers, up to rounding",
-        )
-    return (*common, "all other owners together could subtract their parts and learn yours, up to rounding")
+    if plan.holders == 2:
+        return (*common, f"with two owners each learns the other's {noisy} part: the released total less its own")
+    return (*common, f"all other owners together learn your {noisy} part: the released total less theirs")
 
 
 def _columns(plan: Plan, datasets: dict[str, Dataset]) -> tuple[ColumnWords, ...]:
@@ -216,7 +230,7 @@ def _columns(plan: Plan, datasets: dict[str, Dataset]) -> tuple[ColumnWords, ...
 
 
 _HUB = "the hub (平台), as"
-_OPERATOR = "the operator (授权运营), where the rules pass"
+_READERS = "the operator (授权运营) and every participating owner, where the rules pass"
 
 
 def _uses(plan: Plan, col: Col) -> tuple[list[str], str, str]:
@@ -241,8 +255,6 @@ def _uses(plan: Plan, col: Col) -> tuple[list[str], str, str]:
         if aggregate.column == col:
             uses.append("aggregated")
             revealed.append(statistic(aggregate, plan))
-    if not revealed and plan.holders == 1:
-        return uses, "nothing but whether a cell has enough individuals", f"{_HUB} one bit per number"
     if not revealed:
-        return uses, "nothing but whether a cell is empty, small or large enough", f"{_HUB} two flags per number"
-    return list(dict.fromkeys(uses)), "; ".join(dict.fromkeys(revealed)), _OPERATOR
+        return uses, "nothing but whether the rules withhold a number", f"{_HUB} one bit per number"
+    return list(dict.fromkeys(uses)), "; ".join(dict.fromkeys(revealed)), _READERS
