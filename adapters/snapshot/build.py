@@ -133,7 +133,8 @@ def _compacted(folder: Path, index: Index, key: bytes | None, most: int) -> Inde
 
 
 def _sorted(runs: Sequence[Run]) -> tuple[Run, ...]:
-    return tuple(sorted(runs, key=lambda run: (run.part, run.name)))
+    """By part; of one part as they came, so that a row keeps its place among its unit's when others are appended."""
+    return tuple(sorted(runs, key=lambda run: run.part))
 
 
 def _link(source: Path, target: Path, runs: Sequence[Run]) -> None:

@@ -46,6 +46,7 @@ class Index(_Model):
     """A version's snapshot. ``parts`` is a power of two; a part's units have its number as leading bits of their hash.
 
     ``rows``: kept rows; ``unitless``: rows without a unit, which are left out by the dataset's rule.
+    ``runs``: of one part in the order in which they came: a record is known by its place among its unit's rows.
     """
 
     format: Literal[1] = 1

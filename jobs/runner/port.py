@@ -1,4 +1,6 @@
-"""What a node asks of whatever runs its local steps: a future for the result of a checked permit's step."""
+"""What a node asks of whatever runs its local steps: a future for the result of a step, of a checked permit's job or
+of its owner's own look.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from typing import Any, Protocol
 
 from adapters.source import Input
 from jobs.kinds.base import LocalStep
-from jobs.permit import CheckedPermit
+from jobs.permit import CheckedPermit, OwnLook
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ ProgressReport = Callable[[Progress], None]
 class Runner(Protocol):
     def submit(
         self,
-        checked: CheckedPermit,
+        checked: CheckedPermit | OwnLook,
         step: LocalStep[Any],
         inputs: Mapping[str, Input],
         progress: ProgressReport | None = None,

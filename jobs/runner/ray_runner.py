@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from adapters.source import Input
 from jobs.kinds.base import Limits, LocalStep
-from jobs.permit import CheckedPermit
+from jobs.permit import CheckedPermit, OwnLook
 from jobs.runner.errors import RunnerLost, ScanOutOfMemory
 from jobs.runner.pool import WorkerPool
 from jobs.runner.port import ProgressReport
@@ -51,7 +51,7 @@ class RayRunner:
 
     def submit(
         self,
-        checked: CheckedPermit,
+        checked: CheckedPermit | OwnLook,
         step: LocalStep[Any],
         inputs: Mapping[str, Input],
         progress: ProgressReport | None = None,

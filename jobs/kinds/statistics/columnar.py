@@ -6,7 +6,7 @@ each row becomes a cell number, a unit number and values; ``kernel`` sums them u
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -49,15 +49,16 @@ def row_query(
     units: Sequence[str],
     where: str,
     coded: frozenset[RowExpr] = frozenset(),
+    kept: str | None = None,
+    beside: Sequence[str] = (),
 ) -> str:
-    """SQL that yields per row selected by ``where``: cell number, ``units``, slot flags, summed values."""
-    cell = "0"
-    for dimension in plan.dimensions:
-        sql = scaled(bind(dimension.expr, values), declared)[0]
-        outside = f"error('{MARK}{dimension.name}')"
-        known = f"(CASE WHEN {sql} >= 0 THEN {sql} ELSE {outside} END)"
-        code = known if dimension.expr in coded else _code(dimension, sql, outside)
-        cell = f"({cell}) * {len(dimension.domain)} + {code}"
+    """SQL that yields per row selected by ``where``: cell number, ``units``, slot flags, summed values.
+
+    ``kept``: where it is not true, the cell is -1. ``beside``: columns of the caller.
+    """
+    cell = cell_code(plan, range(len(plan.dimensions)), values, declared, coded)
+    if kept is not None:
+        cell = f"(CASE WHEN {kept} THEN {cell} ELSE -1 END)"
     flags = " + ".join(
         f"(CASE WHEN {_counts(column, filter_, values, declared)} THEN {1 << bit} ELSE 0 END)"
         for bit, (column, filter_) in enumerate(slots(plan))
@@ -65,7 +66,27 @@ def row_query(
     parts = [f"CAST({cell} AS INTEGER) AS cell", f"CAST({flags} AS UINTEGER) AS flags"]
     parts += [f"{unit} AS u{i}" for i, unit in enumerate(units)]
     parts += [f"coalesce({staged(column)}, 0) AS x{i}" for i, column in enumerate(summed(plan))]
+    parts += beside
     return f"SELECT {', '.join(parts)} FROM {source_of(plan)} WHERE {where}"  # noqa: S608
+
+
+def cell_code(
+    plan: Plan,
+    dimensions: Iterable[int],
+    values: Mapping[str, Lit],
+    declared: Declared,
+    coded: frozenset[RowExpr] = frozenset(),
+) -> str:
+    """SQL of a row's place among the groups of these dimensions, the last one fastest."""
+    cell = "0"
+    for number in dimensions:
+        dimension = plan.dimensions[number]
+        sql = scaled(bind(dimension.expr, values), declared)[0]
+        outside = f"error('{MARK}{dimension.name}')"
+        known = f"(CASE WHEN {sql} >= 0 THEN {sql} ELSE {outside} END)"
+        code = known if dimension.expr in coded else _code(dimension, sql, outside)
+        cell = f"({cell}) * {len(dimension.domain)} + {code}"
+    return cell
 
 
 def tallies(

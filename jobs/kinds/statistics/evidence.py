@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from jobs.disclosure.gate import Records, UInt64
 from jobs.kinds.statistics.plan.types import ChannelKind
 
 
@@ -34,12 +37,14 @@ class Contributions:
 class LocalResult:
     """One part, exactly. ``values``: per channel, per cell, integers at the channel's scale; sums over parts are sums.
 
-    ``evidence``: per aggregate, one ``Contributions`` for each pair of unit column and channel that the hub would open.
+    ``evidence``: per aggregate, one ``Contributions`` for each pair of unit column and channel that would be opened.
+    ``records``: per unit column of the plan; one partition for each of ``plan.bases.partitions``.
     """
 
     values: tuple[list[int], ...]
     evidence: tuple[tuple[Contributions, ...], ...]
     rows_scanned: int
+    records: tuple[Records, ...]
 
 
 class ChannelTally:
@@ -63,22 +68,41 @@ class ChannelTally:
 
 
 def merge(results: Sequence[LocalResult]) -> LocalResult:
-    """Parts that share no unit, as one: everything adds, and the two largest of both are the two largest of all."""
-    merged = results[0]
-    for other in results[1:]:
-        merged = _both(merged, other)
-    return merged
-
-
-def _both(a: LocalResult, b: LocalResult) -> LocalResult:
+    """Parts that share no unit, as one: everything adds, the two largest of both are the two largest of all, and
+    records are put one after the other, each array copied once.
+    """
     return LocalResult(
-        tuple(_added(x, y) for x, y in zip(a.values, b.values, strict=True)),
-        tuple(
-            tuple(_both_of(x, y) for x, y in zip(first, second, strict=True))
-            for first, second in zip(a.evidence, b.evidence, strict=True)
-        ),
-        a.rows_scanned + b.rows_scanned,
+        reduce(_all_added, (result.values for result in results)),
+        reduce(_both, (result.evidence for result in results)),
+        sum(result.rows_scanned for result in results),
+        tuple(merge_records(parts) for parts in zip(*(result.records for result in results), strict=True)),
     )
+
+
+Evidence = tuple[tuple[Contributions, ...], ...]
+
+
+def _all_added(a: tuple[list[int], ...], b: tuple[list[int], ...]) -> tuple[list[int], ...]:
+    return tuple(_added(x, y) for x, y in zip(a, b, strict=True))
+
+
+def _both(a: Evidence, b: Evidence) -> Evidence:
+    return tuple(
+        tuple(_both_of(x, y) for x, y in zip(first, second, strict=True)) for first, second in zip(a, b, strict=True)
+    )
+
+
+def merge_records(parts: Sequence[Records]) -> Records:
+    """Of parts that share no unit, whose units come all in one form."""
+    if len(parts) == 1:
+        return parts[0]
+    units: UInt64 | pa.Array
+    if all(isinstance(part.units, np.ndarray) for part in parts):
+        units = np.concatenate([part.units for part in parts])
+    else:
+        units = pa.concat_arrays([part.units for part in parts])
+    labels = zip(*(part.labels for part in parts), strict=True)
+    return Records(units, np.concatenate([part.rows for part in parts]), tuple(np.concatenate(each) for each in labels))
 
 
 def _both_of(a: Contributions, b: Contributions) -> Contributions:

@@ -6,7 +6,7 @@ two largest sums. The window-function form of the same evidence costs several ti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from jobs.kinds.statistics.plan.bind import bind
 from jobs.kinds.statistics.plan.expr import Col, Lit, RowExpr
@@ -47,26 +47,44 @@ def cell_query(
 
 def source_of(plan: Plan) -> str:
     """The staged tables, joined."""
+    return _joined(plan, frozenset(n for n, join in enumerate(plan.joins, start=1) if join.side == "left"))
+
+
+def lenient_source(plan: Plan) -> tuple[str, list[str]]:
+    """The staged tables with every join as a left one, so that no row is lost; and what is true of a row that the
+    plan's own joins keep: a key is equal only where it is not null.
+    """
+    found = [
+        f"{staged(Col(table=number, name=join.on[0].right))} IS NOT NULL"
+        for number, join in enumerate(plan.joins, start=1)
+        if join.side == "inner"
+    ]
+    return _joined(plan, frozenset(range(1, len(plan.joins) + 1))), found
+
+
+def _joined(plan: Plan, left: frozenset[int]) -> str:
     tables = "t0"
     for number, join in enumerate(plan.joins, start=1):
         on = " AND ".join(f"{staged(key.left)} = {staged(Col(table=number, name=key.right))}" for key in join.on)
-        tables += f" {'LEFT ' if join.side == 'left' else ''}JOIN t{number} ON {on}"
+        tables += f" {'LEFT ' if number in left else ''}JOIN t{number} ON {on}"
     return tables
 
 
 def where_of(plan: Plan, values: Mapping[str, Lit], columns: Columns) -> str:
     """The rows that count: the plan's conditions, and a unit where the dataset leaves out rows without one."""
-    parts = [selected(plan, values, columns)]
-    parts += [
+    return " AND ".join([selected(plan.where.conjuncts, values, columns), *counted_units(plan)])
+
+
+def counted_units(plan: Plan) -> list[str]:
+    """What is true of a row that the plan's dataset does not leave out for want of a unit."""
+    return [
         f"{staged(u.column)} IS NOT NULL" for u in plan.unit_columns if u.column.table == 0 and u.nulls == "exclude"
     ]
-    return " AND ".join(parts)
 
 
-def selected(plan: Plan, values: Mapping[str, Lit], columns: Columns) -> str:
-    """The plan's conditions alone."""
-    parts = [condition(bind(conjunct, values), columns) for conjunct in plan.where.conjuncts]
-    return " AND ".join(parts) or "TRUE"
+def selected(conjuncts: Sequence[RowExpr], values: Mapping[str, Lit], columns: Columns) -> str:
+    """Conditions of the plan alone."""
+    return " AND ".join(condition(bind(conjunct, values), columns) for conjunct in conjuncts) or "TRUE"
 
 
 def _measure(channel: Channel, filters: list[RowExpr], summed: list[Col], ring_bits: int) -> str:

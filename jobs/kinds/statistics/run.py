@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from jobs.disclosure.gate import Records
 from jobs.kinds.base import Limits
 from jobs.kinds.statistics.columnar import LARGE, suits, tallies
 from jobs.kinds.statistics.engine import Engine
@@ -24,8 +25,9 @@ from jobs.kinds.statistics.numbering import Numbering, codable, numberable
 from jobs.kinds.statistics.plan.expr import Col, Lit
 from jobs.kinds.statistics.plan.parameters import parameter_literals
 from jobs.kinds.statistics.plan.types import Aggregate, Dimension, Plan, PlannedColumn, UnitColumn
-from jobs.kinds.statistics.query import cell_query
-from jobs.kinds.statistics.render import quoted
+from jobs.kinds.statistics.query import cell_query, counted_units, lenient_source
+from jobs.kinds.statistics.recording import ROW, grouped, no_records, record_query, recorded
+from jobs.kinds.statistics.render import quoted, staged
 from jobs.kinds.statistics.staging import staged_select
 from jobs.schema import Scalar
 
@@ -44,10 +46,13 @@ def run_local(
     found = step.large() or [step.tally(unit) for unit in plan.unit_columns]
     if step.rows_scanned > plan.rows_bound:
         raise ArithmeticOverflow("the part has more rows than all holders declare together: correct max_rows")
-    return local_result(plan, found, step.rows_scanned)
+    rows = step.rows_scanned
+    return local_result(plan, found, rows, step.records() if recorded(plan) else no_records(plan))
 
 
-def local_result(plan: Plan, found: list[list[ChannelTally]], rows_scanned: int) -> LocalResult:
+def local_result(
+    plan: Plan, found: list[list[ChannelTally]], rows_scanned: int, records: tuple[Records, ...]
+) -> LocalResult:
     """From what each pass over a unit column found, per channel."""
     of_channel = [_values(plan, index, found) for index in range(len(plan.channels))]
     evidence = tuple(
@@ -58,7 +63,7 @@ def local_result(plan: Plan, found: list[list[ChannelTally]], rows_scanned: int)
         )
         for aggregate in plan.aggregates
     )
-    return LocalResult(tuple(of_channel), evidence, rows_scanned)
+    return LocalResult(tuple(of_channel), evidence, rows_scanned, records)
 
 
 def _values(plan: Plan, index: int, tallies: list[list[ChannelTally]]) -> list[int]:
@@ -151,14 +156,35 @@ class Step:
         for number, tally in enumerate(tallies):
             tally.add(cell, *row[width + 4 * number : width + 4 * number + 4])
 
+    def records(self) -> tuple[Records, ...]:
+        """One pass of its own: every row that has a unit, whatever the conditions, numbered as the reader yields it.
+
+        Several unit columns protect a row each: it is a record of all of them. Raises ``OutOfLocalMemory``.
+        """
+        units = [staged(unit.column) for unit in self.plan.unit_columns]
+        joined, counted = lenient_source(self.plan), counted_units(self.plan)
+        batches, size = [], 0
+        with Engine(self.limits) as engine:
+            self.stage(engine, _numbered_rows(self._open(0)), carried=[ROW])
+            for batch in engine.stream(record_query(self.plan, self.values, self.columns, units, joined, counted)):
+                size += batch.nbytes
+                if 3 * size > self.limits.memory_bytes:  # as they come, in their order, and by unit
+                    raise OutOfLocalMemory("the records need more memory than the limit: raise memory_bytes")
+                batches.append(batch)
+        return grouped(self.plan, pa.Table.from_batches(batches)) if batches else no_records(self.plan)
+
     def stage(
-        self, engine: Engine, rows: pa.RecordBatchReader | None = None, numbering: Numbering | None = None
+        self,
+        engine: Engine,
+        rows: pa.RecordBatchReader | None = None,
+        numbering: Numbering | None = None,
+        carried: Sequence[str] = (),
     ) -> None:
         """``t0``, ``t1``, ... of typed, checked columns. The right sides of joins are held in memory."""
         numbered, coded = (numbering.columns, numbering.coded) if numbering else (frozenset(), frozenset())
         reader = self._open(0) if rows is None else rows
         engine.register("raw0", reader)
-        select = staged_select(self._wanted(0), reader.schema, "raw0", self.grouped, numbered, coded)
+        select = staged_select(self._wanted(0), reader.schema, "raw0", self.grouped, numbered, coded, carried)
         engine.run(f"CREATE TEMP VIEW t0 AS {select}")
         self.stage_joined(engine)
 
@@ -206,6 +232,20 @@ class Step:
         for batch in batches:
             self.rows_scanned += batch.num_rows
             yield batch
+
+
+def _numbered_rows(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    """With each row's place in the source beside it, which no thread of the database can change."""
+    schema = reader.schema.append(pa.field(ROW, pa.int64()))
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        first = 0
+        for batch in reader:
+            places = pa.array(np.arange(first, first + batch.num_rows))
+            yield pa.RecordBatch.from_arrays([*batch.columns, places], schema=schema)
+            first += batch.num_rows
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
 
 
 def _positions(dimension: Dimension) -> dict[Any, int]:

@@ -14,9 +14,10 @@ from adapters.snapshot.present import condemn_if_damaged
 from adapters.snapshot.read import Snapshot, SnapshotRows
 from adapters.source import Input, check_unchanged
 from jobs.kinds.base import Limits
+from jobs.kinds.statistics.direct import Direct
 from jobs.kinds.statistics.errors import ArithmeticOverflow
 from jobs.kinds.statistics.evidence import LocalResult
-from jobs.kinds.statistics.ordered import Direct, Rendered, scan_parts
+from jobs.kinds.statistics.ordered import Rendered, scan_parts
 from jobs.kinds.statistics.plan.expr import Col
 from jobs.kinds.statistics.plan.parameters import parameter_literals
 from jobs.kinds.statistics.plan.types import Plan
@@ -105,14 +106,14 @@ def _ordered(
     opened = (snapshot.part(number) for number in numbers)
     direct = Direct.of(plan, values, {column.name: column for column in index.columns})
     if direct is not None:
-        found = scan_parts(plan, direct, opened)
+        found, records = scan_parts(plan, direct, opened)
     else:
         with _tables(_joined(plan, inputs)) as whole:
             tables = whole | _own_parts(plan, inputs, index, numbers)
             with Rendered(plan, values, tables, limits) as rendered:
-                found = scan_parts(plan, rendered, opened)
+                found, records = scan_parts(plan, rendered, opened)
     rows = sum(index.rows_of(number) for number in numbers) + (index.unitless if 0 in numbers else 0)
-    return local_result(plan, [found], rows)
+    return local_result(plan, [found], rows, (records,))
 
 
 def _joined(plan: Plan, inputs: Mapping[str, Input]) -> dict[str, Input]:

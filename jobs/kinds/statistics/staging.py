@@ -5,6 +5,7 @@ A value outside its declaration ends the run (typed, naming the column); nothing
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import pyarrow as pa
@@ -27,13 +28,15 @@ def staged_select(
     grouped: frozenset[Col] = frozenset(),
     numbered: frozenset[Col] = frozenset(),
     coded: frozenset[Col] = frozenset(),
+    carried: Sequence[str] = (),
 ) -> str:
     """SELECT over a registered reader that yields ``c_<name>`` for every column; raises ``SourceMismatch``.
 
     ``grouped``: columns whose every value is looked up in a declared domain afterwards, and needs no check here.
     ``numbered``, ``coded``: columns that hold a number, or a position in a domain, in place of each value already.
+    ``carried``: columns of the scan itself, which keep their names.
     """
-    parts = []
+    parts = [quoted(name) for name in carried]
     for planned in columns:
         name = planned.column.name
         index = schema.get_field_index(name)

@@ -67,7 +67,7 @@ def wide(plan: Plan) -> bool:
 def by_tables(plan: Plan, dataset: Dataset) -> bool:
     """Whether groups and conditions are looked up by value, so that no database takes part. ``dataset``: the plan's.
 
-    What ``ordered.Direct`` finds out from the stored columns, told from the declarations; a test compares the two.
+    What ``direct.Direct`` finds out from the stored columns, told from the declarations; a test compares the two.
     """
     if plan.joins:
         return False
