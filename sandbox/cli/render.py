@@ -144,7 +144,7 @@ def moment(text: str) -> str:
 
 
 def show_table(table: Table, limit: int = 40) -> None:
-    """A released table; suppressed cells are marked, and the source is under it (R14)."""
+    """A released table; suppressed cells are marked, errors stand behind numbers, and the source is under it (R14)."""
     numeric = tuple(
         all(row[place] is None or isinstance(row[place], int | Decimal) for row in table.rows)
         for place in range(len(table.columns))
@@ -159,3 +159,8 @@ def show_table(table: Table, limit: int = 40) -> None:
         part=f", {limit} shown" if len(table) > limit else "",
         hidden=sum(len(names) for names in table.suppressed),
     )
+    if table.has_errors():
+        say(
+            "[dim]± one standard error of the noise that protects individuals: two of three numbers are "
+            "closer than that to the exact one[/]"
+        )

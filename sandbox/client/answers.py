@@ -257,6 +257,17 @@ class Messages(TypedDict):
     messages: list[MessageLine]
 
 
+class Inputs(TypedDict):
+    job: str
+    permit: dict[str, Any]
+    release: dict[str, Any]
+    salt: str
+    messages: list[dict[str, Any]]
+    said: list[dict[str, Any]]
+    sent: list[dict[str, Any]]
+    vouches: list[dict[str, Any]]
+
+
 # log --------------------------------------------------------------------------------------------------------------
 
 

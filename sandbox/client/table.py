@@ -1,4 +1,4 @@
-"""A released table: suppressed cells marked, the source line under it, and ways out to pandas, Arrow and CSV."""
+"""A released table: suppressed cells marked, standard errors beside numbers, the source line under it, ways out."""
 
 from __future__ import annotations
 
@@ -18,50 +18,65 @@ SUPPRESSED: Final = "·"
 
 @dataclass(frozen=True)
 class Table:
-    """``rows`` hold ``None`` for NULL; ``suppressed`` names, per row, the columns that the rules withheld."""
+    """``rows`` hold ``None`` for NULL; ``suppressed`` names, per row, the columns that the rules withheld.
+
+    ``errors`` has the shape of ``rows``: how far the noise that protects people may have moved a number (one standard
+    error: in two of three cases less); ``None`` where nothing was added.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
     suppressed: tuple[frozenset[str], ...]
+    errors: tuple[tuple[Decimal | None, ...], ...]
     source_line: str
 
     @classmethod
     def read(cls, value: Mapping[str, Any]) -> Table:
-        """From the API's JSON: columns, rows, per-row suppressed names, source line."""
+        """From the API's JSON: columns, rows, per-row suppressed names, standard errors, source line."""
         columns = tuple(str(column["name"]) for column in value["columns"])
         kinds = [str(column["type"]) for column in value["columns"]]
         rows = tuple(tuple(_typed(cell, kind) for cell, kind in zip(row, kinds, strict=True)) for row in value["rows"])
         suppressed = tuple(frozenset(names) for names in value["suppressed"])
-        return cls(columns, rows, suppressed, str(value["source_line"]))
+        errors = tuple(tuple(None if item is None else Decimal(item) for item in row) for row in value["errors"])
+        return cls(columns, rows, suppressed, errors, str(value["source_line"]))
 
-    def to_pandas(self) -> pd.DataFrame:
-        """Suppressed cells are ``<NA>``; decimals become floats, whole numbers stay whole."""
+    def to_pandas(self, *, errors: bool = False) -> pd.DataFrame:
+        """Suppressed cells are ``<NA>``; decimals become floats, others stay. ``errors``: as ``to_arrow``."""
         import pandas as pd
         import pyarrow as pa
 
-        frame: pd.DataFrame = self.to_arrow().to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+        arrow = self.to_arrow(errors=errors)
+        frame: pd.DataFrame = arrow.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
         return frame
 
-    def to_arrow(self) -> pa.Table:
-        """One Arrow table; the source line is in the schema's metadata."""
+    def to_arrow(self, *, errors: bool = False) -> pa.Table:
+        """One Arrow table; the source line is in the schema's metadata. ``errors``: with a column ``NAME (se)`` after
+        each that has standard errors.
+        """
         import pyarrow as pa
 
-        arrays = (
-            {
-                name: pa.array([float(v) if isinstance(v, Decimal) else v for v in values])
-                for name, values in zip(self.columns, zip(*self.rows, strict=True), strict=True)
-            }
-            if self.rows
-            else {name: pa.array([], pa.null()) for name in self.columns}
-        )
+        arrays = {}
+        for place, name in enumerate(self.columns):
+            arrays[name] = pa.array([_plain(row[place]) for row in self.rows], None if self.rows else pa.null())
+            if errors and self.is_noisy(name):
+                arrays[f"{name} (se)"] = pa.array([_plain(row[place]) for row in self.errors], pa.float64())
         return pa.table(arrays).replace_schema_metadata({"source": self.source_line})
 
+    def is_noisy(self, column: str) -> bool:
+        """Whether any number of a column has a standard error."""
+        place = self.columns.index(column)
+        return any(row[place] is not None for row in self.errors)
+
+    def error(self, row: int, column: str) -> Decimal | None:
+        """The standard error of one number."""
+        return self.errors[row][self.columns.index(column)]
+
     def cell(self, row: int, column: str) -> str:
-        """How one cell is shown."""
+        """How one cell is shown, a standard error behind its number."""
         if column in self.suppressed[row]:
             return SUPPRESSED
-        value = self.rows[row][self.columns.index(column)]
-        return "" if value is None else str(value)
+        value, error = self.rows[row][self.columns.index(column)], self.error(row, column)
+        return "" if value is None else str(value) if error is None else f"{value} ±{format(error, 'f')}"
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -72,9 +87,18 @@ class Table:
             "<tr>" + "".join(f"<td>{html.escape(self.cell(i, name))}</td>" for name in self.columns) + "</tr>"
             for i in range(min(len(self.rows), 60))
         )
-        more = f"<p>{len(self.rows)} rows; {SUPPRESSED} = withheld by the disclosure rules or empty</p>"
+        noisy = "; ± one standard error of the noise that protects people" if self.has_errors() else ""
+        more = f"<p>{len(self.rows)} rows; {SUPPRESSED} = withheld by the disclosure rules or empty{noisy}</p>"
         source = f"<p><small>{html.escape(self.source_line)}</small></p>"
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}{source}"
+
+    def has_errors(self) -> bool:
+        """Whether any number has a standard error."""
+        return any(self.is_noisy(name) for name in self.columns)
+
+
+def _plain(value: Any) -> Any:
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def _typed(value: Any, kind: str) -> Any:

@@ -1,7 +1,7 @@
-"""From exact totals to the table an operator reads: exact rationals first, then output expressions on released numbers.
+"""From released numbers to the table an operator reads: output expressions, HAVING, ORDER BY, LIMIT.
 
-Run by the hub (and by whoever replays a release). Pure: no data beyond what was opened, no DuckDB. Rounding and the
-decision what is released lie between ``exact`` and ``table``, in the disclosure rules.
+Run by the hub and by whoever recomputes a release. Pure: formatting and the decision what is released come before
+(``jobs.kinds.statistics.release``).
 """
 
 from __future__ import annotations
@@ -9,27 +9,18 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
+from typing import Final
 
-from jobs.kinds.statistics.answer_expr import SUPPRESSED, Cell, Result, evaluate_output, rank
-from jobs.kinds.statistics.plan.expr import Agg, Dim, Lit, OutExpr
-from jobs.kinds.statistics.plan.types import Aggregate, Dimension, Plan
+from jobs.disclosure.rounding import on_grid, step_below
+from jobs.kinds.statistics.answer_expr import SUPPRESSED, Cell, Number, Result, evaluate_output, plain, rank
+from jobs.kinds.statistics.plan.expr import Agg, Dim, Lit, Op, OutExpr
+from jobs.kinds.statistics.plan.types import Dimension, Plan
 from jobs.schema import Scalar
 
+_TWO_DIGITS: Final = Context(prec=2, rounding=ROUND_HALF_EVEN)
 Shown = str | int | bool | Decimal | dt.date | dt.datetime | None
-
-
-@dataclass(frozen=True)
-class ExactValue:
-    """One aggregate in one cell. ``value`` is None where SQL says NULL; of a deviation it is the variance, ``is_root``.
-
-    ``count``: rows with a non-null value (of a distinct count: the units).
-    """
-
-    value: Fraction | None
-    count: int
-    is_root: bool
 
 
 @dataclass(frozen=True)
@@ -37,73 +28,73 @@ class AnswerColumn:
     name: str
     type: str
     """``string``, ``integer``, ``decimal``, ``bool``, ``date`` or ``timestamp``."""
+    noisy: bool = False
+    """Whether its numbers have standard errors."""
 
 
 @dataclass(frozen=True)
 class AnswerTable:
-    """``suppressed`` has the shape of ``rows``: True where a value is None because it is not shown."""
+    """``suppressed`` has the shape of ``rows``: True where a value is None because it is not shown. So has ``errors``:
+    the standard error of a value, with two digits that count; None where it has none.
+    """
 
     columns: tuple[AnswerColumn, ...]
     rows: tuple[tuple[Shown, ...], ...]
     suppressed: tuple[tuple[bool, ...], ...]
-
-
-def exact(plan: Plan, totals: Sequence[Sequence[int | None]]) -> list[list[ExactValue | None]]:
-    """Per aggregate, per cell; None where a channel was not opened. ``totals``: per channel, per cell."""
-    return [
-        [_exact(plan, aggregate, [totals[i][cell] for i in aggregate.channels]) for cell in range(plan.cells)]
-        for aggregate in plan.aggregates
-    ]
-
-
-def _exact(plan: Plan, aggregate: Aggregate, opened: list[int | None]) -> ExactValue | None:
-    parts = [part for part in opened if part is not None]
-    if len(parts) != len(opened):
-        return None
-    count = parts[0]
-    if len(parts) == 1:
-        return ExactValue(Fraction(count), count, False)
-    unit = Fraction(1, 10 ** plan.decimals_of(aggregate))
-    total = parts[1] * unit
-    if aggregate.function == "sum":
-        return ExactValue(total if count else None, count, False)
-    if aggregate.function == "avg":
-        return ExactValue(total / count if count else None, count, False)
-    sample, is_root = aggregate.function.endswith("samp"), aggregate.function.startswith("stddev")
-    divisor = count - 1 if sample else count
-    if divisor <= 0:
-        return ExactValue(None, count, is_root)
-    squares = parts[2] * unit * unit
-    return ExactValue((squares - total * total / count) / divisor, count, is_root)
+    errors: tuple[tuple[Decimal | None, ...], ...]
 
 
 def table(
-    plan: Plan, released: Sequence[Sequence[Decimal | int | None]], parameters: dict[str, Scalar] | None = None
+    plan: Plan,
+    released: Sequence[Sequence[Number | None]],
+    parameters: dict[str, Scalar] | None = None,
+    *,
+    noisy: bool,
 ) -> AnswerTable:
     """Output expressions, HAVING, ORDER BY and LIMIT over released numbers. ``released``: per aggregate, per cell.
 
     None is a suppressed number; whatever is computed from one is suppressed. A row stays only where HAVING is true, so
     a row whose HAVING depends on a suppressed number goes. Suppressed values sort last. ``parameters``: those of the
-    run, needed where HAVING or an output names one.
+    run, needed where HAVING or an output names one. ``noisy``: whether the profile adds noise.
     """
     rows: list[tuple[list[Result], list[tuple[int, Result]]]] = []
     for cell, key in enumerate(plan.cell_keys()):
-        dims = [typed(dimension, value) for dimension, value in zip(plan.dimensions, key, strict=True)]
+        dims: list[Result] = [typed(dimension, value) for dimension, value in zip(plan.dimensions, key, strict=True)]
         numbers: list[Result] = [SUPPRESSED if row[cell] is None else row[cell] for row in released]
         here = Cell(dims, numbers, parameters or {})
         if plan.having is not None and evaluate_output(plan.having, here) is not True:
             continue
-        shown = [evaluate_output(output.expr, here) for output in plan.outputs]
+        shown = [_formatted(output.expr, evaluate_output(output.expr, here)) for output in plan.outputs]
         order = [(number, evaluate_output(item.expr, here)) for number, item in enumerate(plan.order_by)]
         rows.append((shown, order))
     for number, item in reversed(list(enumerate(plan.order_by))):  # stable sorts, the last key first
         rows.sort(key=lambda row: rank(row[1][number][1], item.descending, item.nulls_first), reverse=item.descending)
     rows = rows[: plan.limit]
     return AnswerTable(
-        columns=tuple(AnswerColumn(output.name, _type(plan, output.expr)) for output in plan.outputs),
-        rows=tuple(tuple(None if value is SUPPRESSED else value for value in shown) for shown, _ in rows),
+        columns=tuple(_column(plan, output.name, output.expr, noisy) for output in plan.outputs),
+        rows=tuple(tuple(_value(value) for value in shown) for shown, _ in rows),
         suppressed=tuple(tuple(value is SUPPRESSED for value in shown) for shown, _ in rows),
+        errors=tuple(tuple(_error(value) for value in shown) for shown, _ in rows),
     )
+
+
+def _formatted(expr: OutExpr, value: Result) -> Result:
+    """What was computed of noisy numbers, on the grid of its own error; a ROUND that was asked for stays."""
+    if not isinstance(value, Number) or not value.error or not isinstance(expr, Op) or expr.op == "round":
+        return value
+    return Number(on_grid(Fraction(value.value), step_below(Fraction(value.error) ** 2)), value.error)
+
+
+def _value(value: Result) -> Shown:
+    found = plain(value)
+    return None if found is SUPPRESSED else found
+
+
+def _error(value: Result) -> Decimal | None:
+    if not isinstance(value, Number) or not value.error:
+        return None
+    shown = value.error.normalize(_TWO_DIGITS)
+    return shown if int(shown.as_tuple().exponent) <= 0 else Decimal(int(shown))
 
 
 def typed(dimension: Dimension, value: Scalar | None) -> Shown:
@@ -119,6 +110,15 @@ def typed(dimension: Dimension, value: Scalar | None) -> Shown:
             return Decimal(value) if dimension.decimals else int(value)
         case _:
             return value
+
+
+def _column(plan: Plan, name: str, expr: OutExpr, noisy: bool) -> AnswerColumn:
+    type_ = _type(plan, expr)
+    return AnswerColumn(name, type_, noisy and type_ in ("integer", "decimal") and _aggregates(expr))
+
+
+def _aggregates(expr: OutExpr) -> bool:
+    return isinstance(expr, Agg) or (isinstance(expr, Op) and any(_aggregates(arg) for arg in expr.args))
 
 
 def _type(plan: Plan, expr: OutExpr) -> str:

@@ -1,15 +1,18 @@
 """Output expressions over the released numbers of one cell. Decimal arithmetic with 28 digits, rounding half to even.
 
 Suppressed is neither NULL nor a number: whatever depends on it is suppressed, except logic that is decided without it.
+A number's standard error goes with it through arithmetic, by the first-order rule for *independent* errors. Where one
+number stands twice in an expression, or two aggregates share a channel, the stated error is only that of the rule.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation
 from enum import Enum
+from fractions import Fraction
 from typing import Final, Literal
 
 from jobs.kinds.statistics.plan.expr import Agg, Dim, Lit, Op, OutExpr, Par
@@ -21,8 +24,20 @@ class _Mark(Enum):
 
 
 SUPPRESSED: Final = _Mark.SUPPRESSED
-Result = str | int | bool | Decimal | dt.date | dt.datetime | Literal[_Mark.SUPPRESSED] | None
 _CONTEXT = Context(prec=28, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero])
+_ZERO: Final = Decimal(0)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A released number, or what was computed of some. ``error``: its standard error; 0: it is exact."""
+
+    value: int | Decimal
+    error: Decimal = _ZERO
+
+
+Plain = str | int | bool | Decimal | dt.date | dt.datetime
+Result = Plain | Number | Literal[_Mark.SUPPRESSED] | None
 
 
 @dataclass(frozen=True)
@@ -48,6 +63,11 @@ def evaluate_output(expr: OutExpr, cell: Cell) -> Result:
         case Op():
             args = [evaluate_output(arg, cell) for arg in expr.args]
             return _logic(expr.op, args) if expr.op in ("and", "or") else _operation(expr.op, args)
+
+
+def root(square: Fraction) -> Decimal:
+    """The square root of a squared standard error, with 28 digits."""
+    return _CONTEXT.sqrt(_CONTEXT.divide(Decimal(square.numerator), Decimal(square.denominator)))
 
 
 def _literal(lit: Lit) -> Result:
@@ -84,30 +104,65 @@ def _operation(op: str, args: list[Result]) -> Result:
         case "not":
             return not args[0]
         case "eq":
-            return args[0] == args[1]
+            return plain(args[0]) == plain(args[1])
         case "lt":
-            return args[0] < args[1]  # type: ignore[operator]
+            return plain(args[0]) < plain(args[1])  # type: ignore[operator]
         case "le":
-            return args[0] <= args[1]  # type: ignore[operator]
+            return plain(args[0]) <= plain(args[1])  # type: ignore[operator]
         case _:
-            return _arithmetic(op, [Decimal(arg) for arg in args if isinstance(arg, int | Decimal)])
+            return _arithmetic(op, [_number(arg) for arg in args])
 
 
-def _arithmetic(op: str, args: list[Decimal]) -> Decimal | None:
-    result = args[0]
+def plain(value: Result) -> Plain | Literal[_Mark.SUPPRESSED] | None:
+    """Without its error: comparisons go by the value."""
+    return value.value if isinstance(value, Number) else value
+
+
+def _number(arg: Result) -> tuple[Decimal, Decimal]:
+    """Value and error; what is no aggregate has none."""
+    value, error = (arg.value, arg.error) if isinstance(arg, Number) else (arg, _ZERO)
+    return Decimal(value), error  # type: ignore[arg-type]
+
+
+def _arithmetic(op: str, args: list[tuple[Decimal, Decimal]]) -> Number | None:
+    value, error = args[0]
     match op:
         case "neg":
-            return _CONTEXT.minus(result)
+            return Number(_CONTEXT.minus(value), error)
         case "abs":
-            return _CONTEXT.abs(result)
+            return Number(_CONTEXT.abs(value), error)
         case "round":
-            return _round(result, int(args[1]))
+            return Number(_round(value, int(args[1][0])), error)
         case "div":
-            return None if args[1] == 0 else _plain(_CONTEXT.divide(result, args[1]))
+            return _quotient(value, error, *args[1])
+        case "add":
+            for other, _ in args[1:]:
+                value = _CONTEXT.add(value, other)
+            return Number(value, _together(e for _, e in args))
         case _:
-            for arg in args[1:]:
-                result = _CONTEXT.add(result, arg) if op == "add" else _CONTEXT.multiply(result, arg)
-            return result
+            for other, deviation in args[1:]:
+                error = _together((_CONTEXT.multiply(error, other), _CONTEXT.multiply(deviation, value)))
+                value = _CONTEXT.multiply(value, other)
+            return Number(value, error)
+
+
+def _quotient(value: Decimal, error: Decimal, divisor: Decimal, deviation: Decimal) -> Number | None:
+    if divisor == 0:
+        return None
+    result = _CONTEXT.divide(value, divisor)
+    parts = (_CONTEXT.divide(error, divisor), _CONTEXT.divide(_CONTEXT.multiply(result, deviation), divisor))
+    return Number(_plain(result), _together(parts))
+
+
+def _together(errors: Iterable[Decimal]) -> Decimal:
+    """The error of a sum of independent ones."""
+    found = [error for error in errors if error]
+    if len(found) < 2:
+        return abs(found[0]) if found else _ZERO
+    total = _ZERO
+    for error in found:
+        total = _CONTEXT.add(total, _CONTEXT.multiply(error, error))
+    return _CONTEXT.sqrt(total)
 
 
 def _round(value: Decimal, digits: int) -> Decimal:
@@ -123,11 +178,11 @@ def _plain(value: Decimal) -> Decimal:
     )
 
 
-def rank(value: Result, descending: bool, nulls_first: bool) -> tuple[int, Result]:
+def rank(value: Result, descending: bool, nulls_first: bool) -> tuple[int, object]:
     """A sort key: suppressed values always last, nulls where the statement puts them."""
     place = 0
     if value is SUPPRESSED:
         place = -2 if descending else 2
     elif value is None:
         place = (1 if nulls_first else -1) if descending else (-1 if nulls_first else 1)
-    return place, 0 if value is None or value is SUPPRESSED else value
+    return place, 0 if value is None or value is SUPPRESSED else plain(value)

@@ -7,12 +7,14 @@ from typing import Any, ClassVar, Final
 
 from pydantic import Field, ValidationError
 
+from jobs.disclosure.zcdp import Spend
 from jobs.documents.base import faults
 from jobs.errors import BadDocument, InvalidRequest, OutOfScope
 from jobs.kinds.base import Compiled, Kind, Reading, Receiver, Round
 from jobs.kinds.statistics.plan.check import check_plan
 from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.kinds.statistics.plan.parameters import check_parameters
+from jobs.kinds.statistics.plan.private import spends
 from jobs.kinds.statistics.plan.types import Plan
 from jobs.kinds.statistics.plan.words import PlanWords, explain
 from jobs.schema import CatalogueView, Dataset, Model, Scalar
@@ -27,7 +29,7 @@ class Request(Model):
 
 class Statistics:
     name: ClassVar[str] = "statistics"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     title: ClassVar[str] = "joint statistic (联合统计)"
     form: ClassVar[str] = "aggregate"
     rounds: ClassVar[tuple[Round, ...]] = (
@@ -37,7 +39,8 @@ class Statistics:
         Round("values", Receiver.HUB, reveals=True, binding=True),
     )
     metered: ClassVar[tuple[str, ...]] = ("cells",)
-    recomputed: ClassVar[bool] = False
+    recomputed: ClassVar[bool] = True
+    """Parts carry their noise before they are masked: whoever takes part may see every vector and total."""
 
     def compile(self, request: Mapping[str, Any], view: CatalogueView) -> Compiled:
         try:
@@ -90,6 +93,9 @@ class Statistics:
 
     def cost(self, plan: Plan) -> Mapping[str, int]:
         return {"cells": plan.cells * len(plan.aggregates)}
+
+    def spends(self, plan: Plan) -> tuple[Spend, ...]:
+        return spends(plan)
 
 
 def _reading(node: str, dataset: str, columns: tuple[str, ...], view: CatalogueView) -> Reading:

@@ -1,31 +1,28 @@
 """The bodies of a joint statistic's messages: bounds-checked binary, one kind per round.
 
-``key``: a public mask key. ``flags``: masked fail and present flags, two elements of Z_2^64 per aggregate and cell.
-``open``: pass bits, from the hub. ``values``: masked counts and values of the opened pairs in the plan's ring, or, from
-an only owner, numbers that its own node rounded.
+``key``: a public mask key. ``flags``: masked flags, one element of Z_2^64 per aggregate and cell. ``open``: pass bits,
+from the hub. ``values``: masked noisy counts and sums of the opened pairs in the plan's ring. An only owner's vectors
+are the same, unmasked.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from decimal import Decimal
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from jobs.kinds.base import Case
-from jobs.kinds.statistics.opening import NUMBER_BYTES, Bits, pack, unpack
+from jobs.kinds.statistics.opening import Bits, pack, unpack
 from jobs.kinds.statistics.plan.types import Plan
 from mpc.errors import MalformedMessage
 from mpc.masks import PUBLIC_BYTES
+from mpc.ring import Ring, Vector
 from mpc.wire import SESSION_BYTES, Reader, Writer
 
 PROTOCOL: Final = 64
-KEY, FLAGS, OPEN, VALUES, NUMBERS = range(1, 6)
+KEY, FLAGS, OPEN, VALUES = range(1, 5)
 MAX_ELEMENTS: Final = 1 << 24
-_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?(E[+-][0-9]{1,2})?")
 Words = npt.NDArray[np.uint64]
 """Ring elements as little-endian 64-bit words, shape (elements, words per element)."""
 
@@ -43,6 +40,18 @@ def decode_key(case: Case, body: bytes) -> bytes:
 
 def encode_words(case: Case, kind: int, words: Words) -> bytes:
     return _writer(case, kind).array(words).done()
+
+
+def encode_vector(case: Case, kind: int, ring: Ring, vector: Vector) -> bytes:
+    """Elements of a ring of 64 or 128 bits."""
+    words = vector.reshape(len(vector), ring.bits // 64).astype(np.uint64, copy=False)
+    return encode_words(case, kind, words)
+
+
+def decode_vector(case: Case, kind: int, ring: Ring, body: bytes, elements: int) -> Vector:
+    """Inverse of ``encode_vector``; raises ``MalformedMessage`` for another number of elements."""
+    words = decode_words(case, kind, body, elements, ring.bits // 64)
+    return words if ring.bits == 128 else words.reshape(-1)
 
 
 def decode_words(case: Case, kind: int, body: bytes, elements: int, width: int) -> Words:
@@ -68,33 +77,6 @@ def decode_open(case: Case, body: bytes) -> Bits:
         return unpack(plan, packed)
     except ValueError as error:
         raise MalformedMessage(str(error)) from None
-
-
-def encode_numbers(case: Case, numbers: Sequence[Decimal | None]) -> bytes:
-    """``None`` where SQL says NULL."""
-    writer = _writer(case, NUMBERS).u32(len(numbers))
-    for number in numbers:
-        writer.text("" if number is None else str(number))
-    return writer.done()
-
-
-def decode_numbers(case: Case, body: bytes, count: int) -> list[Decimal | None]:
-    reader = _reader(case, NUMBERS, body)
-    if reader.u32() != count:
-        raise MalformedMessage("another count of numbers than of pairs that passed")
-    numbers = [_number(reader.text(NUMBER_BYTES)) for _ in range(count)]
-    reader.end()
-    return numbers
-
-
-def _number(text: str) -> Decimal | None:
-    """A finite decimal in the one spelling that ``str`` gives it, so that two encodings do not exist."""
-    if not text:
-        return None
-    number = Decimal(text) if _NUMBER.fullmatch(text) else None
-    if number is None or str(number) != text or (number.is_zero() and number.is_signed()):
-        raise MalformedMessage("a number that is no decimal in its shortest spelling")
-    return number
 
 
 def _writer(case: Case, kind: int) -> Writer:

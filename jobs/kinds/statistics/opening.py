@@ -1,31 +1,25 @@
 """Which ring elements travel in which round of a joint statistic: the one place where hub and nodes must agree.
 
-Round ``flags``: for every aggregate, then every cell, two elements of Z_2^64 (``fail``, then ``present``).
+Round ``flags``: for every aggregate, then every cell, one element of Z_2^64: zero, or not where a rule fails.
 Round ``values``: for every channel, then every cell, one element of the plan's ring, but only where some aggregate
 that needs the channel passed in that cell. Shapes are pure functions of plan and pass bits; nothing else is sent.
-With one participant nothing can be masked: its ``flags`` are the pass bits alone, and ``values`` carries the rounded
-number of every passing aggregate, then cell, as decimal text.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from jobs.kinds.statistics.plan.types import Plan
 
-NUMBER_BYTES: Final = 48
-"""At most, of one rounded number as decimal text."""
-
 Bits = npt.NDArray[np.bool_]
 
 
 def flag_count(plan: Plan) -> int:
     """Number of ring elements in one ``flags`` message."""
-    return 2 * len(plan.aggregates) * plan.cells
+    return len(plan.aggregates) * plan.cells
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""The hub's part in a joint statistic: masked vectors in, pass bits out, then totals of passing cells, then the gate.
+"""The hub's part in a joint statistic: masked vectors in, pass bits out, then noisy totals, then their format.
 
-Semi-honest: the hub learns pass bits, then totals of passing cells, from sums of masked vectors. It cannot open a cell
-that a node flagged. Of a job with one owner it learns pass bits and rounded numbers. Pure and deterministic.
+Semi-honest: the hub learns pass bits, then totals of passing cells, from sums of masked vectors; each part has its
+noise, so all participants may see the totals too and recompute the release. The hub cannot open a cell that a node
+flagged. Of a job with one owner it learns the same, unmasked. Pure and deterministic.
 """
 
 from __future__ import annotations
@@ -12,26 +13,14 @@ import numpy as np
 
 from jobs.errors import DisclosureBlocked
 from jobs.kinds.base import Case, Output, Rendered, Say, Turn
-from jobs.kinds.statistics.gated import read_gated
-from jobs.kinds.statistics.messages import (
-    FLAGS,
-    VALUES,
-    Words,
-    decode_key,
-    decode_numbers,
-    decode_words,
-    encode_open,
-)
+from jobs.kinds.statistics.messages import FLAGS, VALUES, decode_key, decode_vector, encode_open
 from jobs.kinds.statistics.opening import Bits, Opening, flag_count, opening, pack, unpack
 from jobs.kinds.statistics.plan.types import Plan
-from jobs.kinds.statistics.release import Released, assemble, round_all
+from jobs.kinds.statistics.release import Totals, assemble, shown_numbers
 from jobs.kinds.statistics.tableform import content_of, render_table, table_of, warm_up
 from mpc.errors import WrongRound
 from mpc.masks import check_public
 from mpc.ring import Z64, Ring, Vector
-
-Totals = tuple[tuple[int | None, ...], ...]
-"""Exact sums per channel, per cell; ``None`` where nothing was opened."""
 
 
 class StatisticsReferee:
@@ -42,7 +31,7 @@ class StatisticsReferee:
             case "key":
                 check_public(decode_key(case, body))
             case "flags":
-                decode_words(case, FLAGS, body, flag_count(_plan(case)), 1)
+                _read_flags(case, body)
             case "values":
                 _read_values(case, _passed(case, state), body)
 
@@ -52,7 +41,7 @@ class StatisticsReferee:
             passed = _add_flags(case, in_order)
             return Turn(say=[Say("open", encode_open(case, passed))], state=pack(passed))
         passed = _passed(case, state)
-        return Turn(state=state, output=_output(case, passed, _numbers(case, passed, in_order)))
+        return Turn(state=state, output=_output(case, passed, _add_values(case, passed, in_order)))
 
     def warm(self) -> None:
         warm_up()
@@ -65,28 +54,16 @@ REFEREE = StatisticsReferee()
 
 
 def _add_flags(case: Case, bodies: Sequence[bytes]) -> Bits:
-    """Pass bits, shape (aggregates, cells): nobody flagged a failure, and somebody has data."""
-    plan = _plan(case)
-    total = _sum(Z64, [decode_words(case, FLAGS, body, flag_count(plan), 1).reshape(-1) for body in bodies])
-    passed: Bits = (total[0::2] == 0) & (total[1::2] != 0)
-    return passed.reshape(len(plan.aggregates), plan.cells)
-
-
-def _numbers(case: Case, passed: Bits, bodies: Sequence[bytes]) -> list[list[Released]]:
-    """Released numbers per aggregate, per cell: rounded here, or by the node of the only owner."""
-    plan, profile = _plan(case), case.profile
-    if _is_alone(case):
-        return read_gated(plan, profile, passed, decode_numbers(case, bodies[0], int(passed.sum())))
-    return round_all(plan, profile, passed, _add_values(case, passed, bodies))
+    """Pass bits, shape (aggregates, cells): nobody flagged a failure."""
+    total = _sum(Z64, [_read_flags(case, body) for body in bodies])
+    return Z64.is_zero(total).reshape(len(_plan(case).aggregates), _plan(case).cells)
 
 
 def _add_values(case: Case, passed: Bits, bodies: Sequence[bytes]) -> Totals:
     """Signed totals of the opened pairs; raises ``DisclosureBlocked`` for one that no data within the plan gives."""
     plan = _plan(case)
     ring, pairs = Ring(plan.ring_bits), opening(plan, passed)
-    width = plan.ring_bits // 64
-    parts = [decode_words(case, VALUES, body, len(pairs), width) for body in bodies]
-    numbers = ring.decode_signed(_sum(ring, [part.reshape(-1) if width == 1 else part for part in parts]))
+    numbers = ring.decode_signed(_sum(ring, [_read_values(case, passed, body) for body in bodies]))
     for channel, number in zip(pairs.channel.tolist(), numbers, strict=True):
         if not plan.channels[channel].low <= number <= plan.channels[channel].high:
             raise DisclosureBlocked(
@@ -96,19 +73,21 @@ def _add_values(case: Case, passed: Bits, bodies: Sequence[bytes]) -> Totals:
     return _spread(plan, pairs, numbers)
 
 
-def _output(case: Case, passed: Bits, numbers: Sequence[Sequence[Released]]) -> Output:
-    released = assemble(_plan(case), case.parameters, case.profile, passed, numbers)
-    shown, withheld = int(np.count_nonzero(passed)), int(np.count_nonzero(~passed))
-    content = content_of(released.table)
-    return Output(content, shown, withheld, {"cells": shown}, released.verdict)
+def _output(case: Case, passed: Bits, totals: Totals) -> Output:
+    plan, profile = _plan(case), case.profile
+    shown = shown_numbers(plan, profile, passed, totals)
+    released = assemble(plan, case.parameters, profile, shown)
+    metered = {"cells": int(np.count_nonzero(passed))}  # what was opened, shown or not
+    return Output(content_of(released.table), shown.count, passed.size - shown.count, metered, released.verdict)
 
 
-def _read_values(case: Case, passed: Bits, body: bytes) -> None:
+def _read_flags(case: Case, body: bytes) -> Vector:
+    return decode_vector(case, FLAGS, Z64, body, flag_count(_plan(case)))
+
+
+def _read_values(case: Case, passed: Bits, body: bytes) -> Vector:
     plan = _plan(case)
-    if _is_alone(case):
-        decode_numbers(case, body, int(passed.sum()))
-    else:
-        decode_words(case, VALUES, body, len(opening(plan, passed)), plan.ring_bits // 64)
+    return decode_vector(case, VALUES, Ring(plan.ring_bits), body, len(opening(plan, passed)))
 
 
 def _passed(case: Case, state: bytes | None) -> Bits:
@@ -121,19 +100,14 @@ def _spread(plan: Plan, opened: Opening, numbers: Sequence[int]) -> Totals:
     table: list[list[int | None]] = [[None] * plan.cells for _ in plan.channels]
     for channel, cell, number in zip(opened.channel.tolist(), opened.cell.tolist(), numbers, strict=True):
         table[channel][cell] = number
-    return tuple(map(tuple, table))
+    return table
 
 
-def _sum(ring: Ring, vectors: Sequence[Vector | Words]) -> Vector:
-    total = np.array(vectors[0], dtype=ring.dtype)
+def _sum(ring: Ring, vectors: Sequence[Vector]) -> Vector:
+    total = vectors[0].copy()
     for vector in vectors[1:]:
         ring.add_into(total, vector)
     return total
-
-
-def _is_alone(case: Case) -> bool:
-    """One participant, whose own node applies the whole gate."""
-    return len(case.participants) == 1
 
 
 def _plan(case: Case) -> Plan:

@@ -1,7 +1,6 @@
-"""The last gate, in two pure steps: ``round_all`` makes exact totals releasable, ``assemble`` makes the vetted table.
+"""The last step, two pure functions of noisy totals: ``shown_numbers`` formats, ``assemble`` makes the vetted table.
 
-In a joint job the hub does both on totals of passing cells. In a job with one owner, whose totals nobody else may see,
-its node rounds (``jobs.kinds.statistics.gated``) and the hub assembles.
+What is opened is safe for every participant to see, so each of them runs this again and signs what comes out.
 """
 
 from __future__ import annotations
@@ -11,23 +10,40 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from math import ceil, isqrt
+from typing import Any, Final
 
 import numpy as np
 
 from jobs.disclosure.profile import Profile
-from jobs.disclosure.rounding import round_count, round_magnitude, round_root
+from jobs.disclosure.rounding import Step, decimals, on_grid, root_on_grid, step_below
 from jobs.errors import DisclosureBlocked
-from jobs.kinds.statistics.answer import AnswerTable, ExactValue, exact, table
+from jobs.kinds.statistics.answer import AnswerTable, table
+from jobs.kinds.statistics.answer_expr import Number, root
+from jobs.kinds.statistics.estimate import COUNTS, SPREADS, Estimate, estimate, squares
 from jobs.kinds.statistics.opening import Bits
 from jobs.kinds.statistics.plan.types import Aggregate, Plan
 from jobs.schema import Scalar
 
-COUNTS = frozenset({"count_rows", "count", "count_distinct_unit"})
-MEANS = frozenset({"avg"})
-SPREADS = frozenset({"var_samp", "var_pop", "stddev_samp", "stddev_pop"})
-Released = int | Decimal | None
-"""One released number: counts are integers, all else decimals."""
+MORE_DECIMALS: Final = 6
+"""How many more decimals than its column an exact mean, variance or deviation is shown with."""
+OWNER, FEW, NOISE = "owner-rule", "too-few", "within-noise"
+"""Why a number is withheld: an owner's rule, not told which; a noisy count too small; a spread that may be none."""
+Totals = Sequence[Sequence[int | None]]
+"""Opened sums per channel, per cell, at the channel's scale; ``None`` where nothing was opened."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """``numbers``: per aggregate, per cell; ``None``: withheld. ``withheld``: how many, by public rule."""
+
+    numbers: list[list[Number | None]]
+    withheld: Mapping[str, int]
+
+    @property
+    def count(self) -> int:
+        """How many numbers are shown."""
+        return sum(number is not None for row in self.numbers for number in row)
 
 
 @dataclass(frozen=True)
@@ -38,52 +54,91 @@ class ReleasedTable:
     verdict: dict[str, Any]
 
 
-def round_all(
-    plan: Plan, profile: Profile, passed: Bits, totals: Sequence[Sequence[int | None]]
-) -> list[list[Released]]:
-    """Round every opened aggregate: the released number per aggregate, per cell; ``None`` if not opened or NULL.
+def shown_numbers(plan: Plan, profile: Profile, passed: Bits, totals: Totals) -> Shown:
+    """Format every opened aggregate. ``passed``: (aggregates, cells), where no owner's rule failed.
 
-    ``passed``: (aggregates, cells). ``totals``: per channel, per cell, exact sums over all parts; ``None`` where no
-    passing aggregate needed the channel.
+    Empty, small and closed cells look alike: all are withheld.
     """
-    values = exact(plan, totals)
-    return [
-        [
-            _rounded(aggregate, value, plan, profile) if ok and value is not None else None
-            for ok, value in zip(passes, row, strict=True)
-        ]
-        for aggregate, passes, row in zip(plan.aggregates, passed, values, strict=True)
-    ]
+    withheld = {OWNER: int(np.count_nonzero(~passed)), FEW: 0, NOISE: 0}
+    numbers = []
+    for aggregate, passes in zip(plan.aggregates, passed.tolist(), strict=True):
+        format_ = Format(plan, profile, aggregate)
+        row: list[Number | None] = []
+        for cell, ok in enumerate(passes):
+            found = format_.shown([totals[i][cell] for i in aggregate.channels]) if ok else None
+            if isinstance(found, str):
+                withheld[found] += 1
+                found = None
+            row.append(found)
+        numbers.append(row)
+    return Shown(numbers, withheld)
 
 
-def assemble(
-    plan: Plan,
-    parameters: Mapping[str, Scalar],
-    profile: Profile,
-    passed: Bits,
-    released: Sequence[Sequence[Released]],
-) -> ReleasedTable:
+class Format:
+    """How one aggregate of a plan is shown."""
+
+    def __init__(self, plan: Plan, profile: Profile, aggregate: Aggregate) -> None:
+        self._function, self._exact = aggregate.function, profile.exact
+        self._decimals = plan.decimals_of(aggregate)
+        self._units = [Fraction(1, 10 ** plan.channels[i].scale) for i in aggregate.channels]
+        self._errors = squares(plan, aggregate)
+        self._least = least_count(plan, profile, aggregate)
+        self._fixed = self._format(self._errors[-1]) if aggregate.function in (*COUNTS, "sum") else None
+        """Of counts and sums, whose errors are the same in every cell."""
+
+    def shown(self, opened: Sequence[int | None]) -> Number | str:
+        """The number, or the public rule that withholds it."""
+        parts = [total * unit for total, unit in zip(opened, self._units, strict=True) if total is not None]
+        if len(parts) != len(self._units):
+            raise DisclosureBlocked("a cell is open whose totals were not opened: the hub's record of it is damaged")
+        if parts[0] < self._least:
+            return FEW
+        found = estimate(self._function, parts, self._errors)
+        if self._function in SPREADS and not self._exact and _within_noise(found):
+            return NOISE
+        return self._on_grid(found)
+
+    def _on_grid(self, found: Estimate) -> Number:
+        if self._function.startswith("stddev"):
+            step, error = self._format(found.square / (4 * found.value) if found.square else found.square)
+            return Number(root_on_grid(found.value, step), error)
+        step, error = self._fixed or self._format(found.square)
+        value = on_grid(found.value, step)
+        whole = self._function in COUNTS or (self._function == "sum" and not self._decimals)
+        return Number(int(value) if whole else value, error)
+
+    def _format(self, square: Fraction) -> tuple[Step, Decimal]:
+        """The step and the standard error of a number, from its squared error."""
+        return (step_below(square), root(square)) if square else (self._whole(), Decimal(0))
+
+    def _whole(self) -> Step:
+        """Of an exact number."""
+        if self._function in COUNTS:
+            return decimals(0)
+        return decimals(self._decimals if self._function == "sum" else self._decimals + MORE_DECIMALS)
+
+
+def least_count(plan: Plan, profile: Profile, aggregate: Aggregate) -> int:
+    """The smallest noisy count that is shown, or that anything is computed of: the minimum group (of a
+    spread its degrees of freedom), and four standard errors, below which an empty cell might reach it.
+    """
+    errors = 16 * plan.holders * plan.channels[aggregate.channels[0]].noise ** 2
+    unjudged = plan.joint_minimum or profile.privacy is not None  # else each part judges its degrees of freedom
+    spread = unjudged and aggregate.function in SPREADS
+    group = profile.degrees_of_freedom + 1 if spread else profile.min_group
+    return max(group, profile.min_group, isqrt(ceil(errors)) + (isqrt(ceil(errors)) ** 2 < errors))
+
+
+def _within_noise(found: Estimate) -> bool:
+    """A variance not above its standard error may be none at all; its root then says no more."""
+    return found.value <= 0 or found.value**2 <= found.square
+
+
+def assemble(plan: Plan, parameters: Mapping[str, Scalar], profile: Profile, shown: Shown) -> ReleasedTable:
     """The table of released numbers, within the output limits; raises ``DisclosureBlocked`` beyond them."""
-    answer = table(plan, released, dict(parameters))
+    answer = table(plan, shown.numbers, dict(parameters), noisy=not profile.exact)
     _check_limits(answer, profile)
-    return ReleasedTable(answer, _verdict(plan, profile, passed, answer))
-
-
-def _rounded(aggregate: Aggregate, exact_value: ExactValue, plan: Plan, profile: Profile) -> Released:
-    if aggregate.function in COUNTS:
-        return round_count(exact_value.count, profile.rounding_base)
-    if exact_value.value is None:
-        return None
-    unit = Fraction(1, 10 ** plan.decimals_of(aggregate))
-    rows = max(round_count(exact_value.count, profile.rounding_base), profile.rounding_base)
-    relative = Fraction(profile.rounding_base, rows)
-    if aggregate.function in MEANS:
-        return round_magnitude(exact_value.value, unit / profile.min_group, relative)
-    if aggregate.function in SPREADS:
-        if exact_value.is_root:
-            return round_root(exact_value.value, unit / profile.min_group, relative)
-        return round_magnitude(exact_value.value, unit * unit / profile.min_group, relative)
-    return round_magnitude(exact_value.value, unit, relative)
+    return ReleasedTable(answer, _verdict(plan, profile, shown, answer))
 
 
 def _check_limits(answer: AnswerTable, profile: Profile) -> None:
@@ -92,22 +147,20 @@ def _check_limits(answer: AnswerTable, profile: Profile) -> None:
             f"the table has {len(answer.rows)} rows; profile {profile.id} releases at most {profile.max_rows}: "
             "group more coarsely, or add a LIMIT"
         )
-    size = sum(len(json.dumps(row, default=str)) for row in answer.rows)
+    size = sum(len(json.dumps(row, default=str)) for row in (*answer.rows, *answer.errors))
     if size > profile.max_bytes:
         raise DisclosureBlocked(
             f"the table has {size} bytes; profile {profile.id} releases at most {profile.max_bytes}"
         )
 
 
-def _verdict(plan: Plan, profile: Profile, passed: Bits, answer: AnswerTable) -> dict[str, Any]:
-    at_every_part, joint = ["min_group", "dominance", "p_percent", "degrees_of_freedom"], ["output_limits"]
-    (at_every_part if plan.holders == 1 else joint).insert(0, "rounding")
+def _verdict(plan: Plan, profile: Profile, shown: Shown, answer: AnswerTable) -> dict[str, Any]:
     return {
         "profile": profile.id,
         "profile_digest": profile.digest,
-        "cells": int(passed.size),
-        "suppressed": int(np.count_nonzero(~passed)),
+        "cells": len(plan.aggregates) * plan.cells,
+        "suppressed": sum(shown.withheld.values()),
+        "withheld": dict(shown.withheld),
         "rows": len(answer.rows),
-        "rules": {"at_every_part": at_every_part, "joint": joint},
         "decision": "release",
     }

@@ -1,5 +1,6 @@
-"""A released table as people and programs take it: JSON, CSV and Arrow, each with its source line and suppressed marks.
+"""A released table as people and programs take it: JSON, CSV and Arrow, each with its source line and its errors.
 
+Whether a value is not shown, and its standard error, stand beside it in every form.
 The bytes made here are the ones that the release commits to; they are stored and served unchanged.
 """
 
@@ -11,7 +12,7 @@ import io
 import json
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 
@@ -23,6 +24,7 @@ MARK: Final = "*"
 CSV_TYPE: Final = "text/csv"
 ARROW_TYPE: Final = "application/vnd.apache.arrow.file"
 _EXACT: Final = 2**53 - 1
+T = TypeVar("T")
 
 
 def render_table(table: AnswerTable, release: str, source: str) -> Rendered:
@@ -40,19 +42,22 @@ def content_of(table: AnswerTable) -> bytes:
 def table_of(content: bytes) -> AnswerTable:
     """Inverse of ``content_of``."""
     value = parse_canonical(content)
-    columns = tuple(AnswerColumn(item["name"], item["type"]) for item in value["columns"])
+    columns = tuple(AnswerColumn(item["name"], item["type"], item["noisy"]) for item in value["columns"])
     rows = tuple(
         tuple(_value(column.type, item) for column, item in zip(columns, row, strict=True)) for row in value["rows"]
     )
     hidden = [set(names) for names in value["suppressed"]]
-    return AnswerTable(columns, rows, tuple(tuple(column.name in names for column in columns) for names in hidden))
+    suppressed = tuple(tuple(column.name in names for column in columns) for names in hidden)
+    errors = tuple(tuple(None if item is None else Decimal(item) for item in row) for row in value["errors"])
+    return AnswerTable(columns, rows, suppressed, errors)
 
 
 def _shown(table: AnswerTable) -> dict[str, Any]:
     return {
-        "columns": [{"name": column.name, "type": column.type} for column in table.columns],
+        "columns": [{"name": c.name, "type": c.type, "noisy": c.noisy} for c in table.columns],
         "rows": [[_json(value) for value in row] for row in table.rows],
         "suppressed": [_hidden(table, row) for row in table.suppressed],
+        "errors": [[None if error is None else _text(error) for error in row] for row in table.errors],
     }
 
 
@@ -75,7 +80,9 @@ def _value(kind: str, item: Any) -> Shown:
 
 def warm_up() -> None:
     """Load what Arrow imports at its first use (a third of a second), so that no job waits for it."""
-    render_table(AnswerTable((AnswerColumn("n", "decimal"),), ((Decimal(1),),), ((False,),)), "none", "none")
+    render_table(
+        AnswerTable((AnswerColumn("n", "decimal"),), ((Decimal(1),),), ((False,),), ((None,),)), "none", "none"
+    )
 
 
 def _hidden(table: AnswerTable, row: Sequence[bool]) -> list[str]:
@@ -87,20 +94,37 @@ def _csv(table: AnswerTable, release: str, source: str) -> bytes:
     out = io.StringIO()
     out.write(f"# {source}\n# {release}; {MARK} marks a cell that is not shown\n")
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([column.name for column in table.columns])
-    for row, hidden in zip(table.rows, table.suppressed, strict=True):
-        writer.writerow([MARK if not_shown else _text(value) for value, not_shown in zip(row, hidden, strict=True)])
+    writer.writerow([name for name, _ in _fields(table)])
+    for row, hidden, errors in zip(table.rows, table.suppressed, table.errors, strict=True):
+        values = [MARK if not_shown else _text(value) for value, not_shown in zip(row, hidden, strict=True)]
+        writer.writerow(_interleaved(table, values, [_text(error) for error in errors]))
     return out.getvalue().encode()
 
 
+def _fields(table: AnswerTable) -> list[tuple[str, AnswerColumn]]:
+    """Every column of a file by name: after each output that has standard errors, these."""
+    of_errors = [(f"{column.name} (se)", AnswerColumn(column.name, "decimal")) for column in table.columns]
+    return _interleaved(table, [(column.name, column) for column in table.columns], of_errors)
+
+
+def _interleaved(table: AnswerTable, values: Sequence[T], errors: Sequence[T]) -> list[T]:
+    found = []
+    for column, value, error in zip(table.columns, values, errors, strict=True):
+        found += [value, error] if column.noisy else [value]
+    return found
+
+
 def _arrow(table: AnswerTable, release: str, source: str) -> bytes:
-    columns = [[row[place] for row in table.rows] for place in range(len(table.columns))]
-    arrays = [_array(column, values) for column, values in zip(table.columns, columns, strict=True)]
-    hidden = [[y, x] for y, row in enumerate(table.suppressed) for x, not_shown in enumerate(row) if not_shown]
+    values = [[row[place] for row in table.rows] for place in range(len(table.columns))]
+    errors: list[list[Shown]] = [[row[place] for row in table.errors] for place in range(len(table.columns))]
+    fields = _fields(table)
+    arrays = [
+        _array(column, found) for (_, column), found in zip(fields, _interleaved(table, values, errors), strict=True)
+    ]
+    places = [place for place, (name, column) in enumerate(fields) if name == column.name]
+    hidden = [[y, places[x]] for y, row in enumerate(table.suppressed) for x, not_shown in enumerate(row) if not_shown]
     metadata = {"release": release, "source": source, "suppressed": json.dumps(hidden)}
-    schema = pa.schema(
-        [pa.field(column.name, array.type) for column, array in zip(table.columns, arrays, strict=True)], metadata
-    )
+    schema = pa.schema([pa.field(name, array.type) for (name, _), array in zip(fields, arrays, strict=True)], metadata)
     sink = io.BytesIO()
     with pa.ipc.new_file(sink, schema) as writer:
         writer.write_batch(pa.record_batch(arrays, schema=schema))

@@ -1,0 +1,154 @@
+"""What a part asks its node's gate, and what it lays before the rules: bases told by known columns, noisy counts.
+
+At a node. Nothing asked depends on a secret value: bases, subjects and cells follow from the plan and from who
+satisfies its known conditions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from math import ceil
+
+import numpy as np
+
+from jobs.disclosure.gate import Bits, Inquiry, Int32, Question, Records, Verdict
+from jobs.disclosure.profile import Profile
+from jobs.disclosure.rules import Evidence
+from jobs.disclosure.rules.evidence import Counts
+from jobs.kinds.statistics.evidence import LocalResult
+from jobs.kinds.statistics.noisy import NoisyPart
+from jobs.kinds.statistics.plan.bases import base_count, bases_of_cells, conjuncts, known_part, partitions, subjects
+from jobs.kinds.statistics.plan.expr import IsNull, Not, RowExpr
+from jobs.kinds.statistics.plan.types import Aggregate, Channel, Plan
+
+
+@dataclass(frozen=True, repr=False)
+class Bases:
+    """Per unit column, per partition: how many distinct units each base has. ``of_cells``: the base of each cell."""
+
+    counts: tuple[tuple[Counts, ...], ...]
+    partition: tuple[int, ...]
+    """Of each channel."""
+    of_cells: Int32
+
+    def units(self, unit: int, channel: int) -> Counts:
+        """Per cell, distinct units of its base."""
+        return self.counts[unit][self.partition[channel]][self.of_cells]
+
+
+def bases_of(plan: Plan, profile: Profile, result: LocalResult) -> Bases | None:
+    """Linear in the records of the part; none under an exact profile, which judges contributors alone, nor under
+    differential privacy, which judges nothing."""
+    if not profile.judged:
+        return None
+    parts, count = partitions(plan), base_count(plan)
+    return Bases(
+        tuple(tuple(_units_of(records, labels, count) for labels in records.labels) for records in result.records),
+        tuple(parts.index(known_part(plan, channel)) for channel in plan.channels),
+        bases_of_cells(plan),
+    )
+
+
+def _units_of(records: Records, labels: Int32, bases: int) -> Counts:
+    """Distinct units per base; one that has records in several counts in each."""
+    inside = labels >= 0
+    if (records.rows <= 1).all():
+        return np.bincount(labels[inside], minlength=bases).astype(np.int64)
+    unit = np.repeat(np.arange(len(records.rows), dtype=np.int64), records.rows)[inside]
+    pairs = np.sort(unit * bases + labels[inside], kind="stable")  # nearly in order: records stand together by unit
+    first = np.ones(len(pairs), dtype=np.bool_)
+    first[1:] = pairs[1:] != pairs[:-1]
+    return np.bincount(pairs[first] % bases, minlength=bases).astype(np.int64)
+
+
+def questions_of(
+    plan: Plan, profile: Profile, result: LocalResult, noisy: NoisyPart, bases: Bases | None
+) -> tuple[Question, ...]:
+    """One per unit column; none without bases. A cell whose base is empty or too small asks nothing: the
+    first answers with noise alone, the second is closed by its base.
+    """
+    if bases is None:
+        return ()
+    least = 1 if plan.joint_minimum else profile.min_group
+    return tuple(
+        Question(
+            unit.unit_domain,
+            result.records[number],
+            tuple(
+                Inquiry(
+                    subject,
+                    bases.partition[channel],
+                    np.where(bases.units(number, channel) >= least, bases.of_cells, np.int32(-1)),
+                    noisy.ids[channel],
+                    answers_of(plan, plan.channels[channel]) + ((number, channel) in noisy.counted),
+                )
+                for channel, subject in _inquiries(plan)
+            ),
+            1 if unit.disjoint else plan.holders,
+        )
+        for number, unit in enumerate(plan.unit_columns)
+    )
+
+
+def answers_of(plan: Plan, channel: Channel) -> int:
+    """For how many answers one number of a channel counts in the audit: 1, or more for a sum of signed values.
+
+    The audit takes the noise for six times what is uncertain of one value: a count has noise 3, a yes or no the
+    standard deviation 1/2 at most. A sum has noise 3 M, M the largest size of a value; of values between ``low`` and
+    ``high`` it is (high - low) / 2 at most, which is M and not M / 2 for values between -M and M. One such number tells
+    as much as four. A quarter of an answer is let go, as for delays between -120 and 1500.
+    """
+    if channel.kind != "sum":
+        return 1
+    ends = [Decimal(end) for p in plan.columns if p.column == channel.column for end in (p.low, p.high) if end]
+    size = max(map(abs, ends), default=Decimal(0))
+    return max(1, ceil(((max(ends) - min(ends)) / size) ** 2 - Decimal("0.25"))) if size else 1
+
+
+def refused_by(plan: Plan, verdict: Verdict) -> Bits:
+    """Shape (aggregates, cells): where the gate refuses one of the channels, for any kind of individual."""
+    channels = np.zeros((len(plan.channels), plan.cells), dtype=np.bool_)
+    for of_unit in verdict:
+        for (channel, _), allowed in zip(_inquiries(plan), of_unit, strict=True):
+            channels[channel] |= ~allowed
+    return np.array([channels[list(aggregate.channels)].any(axis=0) for aggregate in plan.aggregates])
+
+
+def evidence_of(plan: Plan, result: LocalResult, noisy: NoisyPart, bases: Bases | None) -> list[list[Evidence]]:
+    """Per aggregate, per unit column. Without bases the exact contributors stand for both."""
+    found = []
+    for number, aggregate in enumerate(plan.aggregates):
+        first, width = aggregate.channels[0], len(aggregate.channels)
+        entries, chosen, rows = result.evidence[number], _chosen(plan, aggregate), []
+        for unit in range(len(plan.unit_columns)):
+            measures = entries[unit * width : (unit + 1) * width]
+            base = measures[0].units if bases is None else bases.units(unit, first)
+            contributors = base if bases is None else noisy.contributors.get((unit, first), base)
+            rows.append(Evidence(aggregate.function, base, contributors, chosen, measures, plan.joint_minimum))
+        found.append(rows)
+    return found
+
+
+def _chosen(plan: Plan, aggregate: Aggregate) -> bool:
+    """Whether a secret condition selects who contributes, or having a secret value at all is what is counted.
+
+    That somebody has a value of a measure is no secret: nearly all have, and the condition would close every cell.
+    """
+    conditions = (*plan.where.conjuncts, *conjuncts(aggregate.filter), *(d.expr for d in plan.dimensions))
+    counted = aggregate.column if aggregate.function == "count" and not plan.is_measure(aggregate.column) else None
+    return any(plan.secrets_of(expr) for expr in (*conditions, counted) if not _has_measure(plan, expr))
+
+
+def _has_measure(plan: Plan, expr: RowExpr | None) -> bool:
+    """Whether a condition says no more than that a measure has a value."""
+    return isinstance(expr, Not) and isinstance(expr.arg, IsNull) and plan.is_measure(expr.arg.arg)
+
+
+def _inquiries(plan: Plan) -> list[tuple[int, tuple[str, str] | None]]:
+    """(channel, subject) of each inquiry about one kind of individual, in order."""
+    found: list[tuple[int, tuple[str, str] | None]] = []
+    for number, channel in enumerate(plan.channels):
+        columns = subjects(plan, channel)
+        found += [(number, (plan.dataset_of(col.table), col.name)) for col in columns] or [(number, None)]
+    return found
