@@ -1,6 +1,6 @@
 """The node's own database: what it may do, what it did, and what left it. One SQLite file in the owner's domain.
 
-``record``, ``revoked`` and ``exclusions`` are append-only by triggers (see ``migrations``): the database
+``record``, ``audit``, ``revoked`` and ``exclusions`` are append-only by triggers (see ``migrations``): the database
 itself refuses to forget.
 """
 
@@ -74,7 +74,7 @@ ledger = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("permit", String, ForeignKey("jobs.permit"), nullable=False),
-    Column("account", String, nullable=False),  # "grant G", "<unit> grant G" or "<unit> <lineage>"
+    Column("account", String, nullable=False),  # "grant G", "<unit> grant G", "<unit> <lineage>", "rho <unit domain>"
     Column("amount", Integer, nullable=False),
     Column("state", String, nullable=False),  # reserved, committed, refunded
     Column("at", String, nullable=False),
@@ -121,6 +121,17 @@ record = Table(
     metadata,
     Column("sequence", Integer, primary_key=True),
     Column("box", LargeBinary, nullable=False),
+    Column("chain", LargeBinary, nullable=False),
+)
+
+audit = Table(  # what all answers together tell about units (see sandbox.node.gate.pieces)
+    "audit",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("unit_domain", String, nullable=False),
+    Column("kind", String, nullable=False),  # rows, vetoes, events
+    Column("box", LargeBinary, nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # of the box, so that the chain is checked without reading boxes
     Column("chain", LargeBinary, nullable=False),
 )
 

@@ -107,8 +107,18 @@ def upgrade() -> None:
         sa.Column("box", sa.LargeBinary, nullable=False),
         sa.Column("chain", sa.LargeBinary, nullable=False),
     )
+    op.create_table(
+        "audit",
+        sa.Column("sequence", sa.Integer, primary_key=True),
+        sa.Column("unit_domain", sa.String, nullable=False),
+        sa.Column("kind", sa.String, nullable=False),
+        sa.Column("box", sa.LargeBinary, nullable=False),
+        sa.Column("digest", sa.LargeBinary, nullable=False),
+        sa.Column("chain", sa.LargeBinary, nullable=False),
+    )
+    op.create_index("audit_of", "audit", ["unit_domain", "kind", "sequence"])
     op.create_table("revoked", sa.Column("grant", sa.String, primary_key=True), sa.Column("envelope", sa.LargeBinary))
-    for table, verb in product(("record", "revoked", "exclusions"), ("UPDATE", "DELETE")):
+    for table, verb in product(("record", "audit", "revoked", "exclusions"), ("UPDATE", "DELETE")):
         op.execute(
             f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
             "BEGIN SELECT RAISE(ABORT, 'append only'); END"
