@@ -98,6 +98,13 @@ class IntegrityFailure(SandboxError):
     advice = "Stop using this party's answers and show the evidence to the auditor."
 
 
+class OutputUnconfirmed(IntegrityFailure):
+    """Not all participants recomputed and signed what the hub would release: it is no release."""
+
+    code = "output-unconfirmed"
+    advice = "Nothing was released, and the charge stays. The auditor recomputes it: `unseen log recompute JOB`."
+
+
 class UnsafeKeyFile(IntegrityFailure):
     """A key or trust file that others can read or write, or that is not what it should be."""
 

@@ -55,8 +55,11 @@ def write_message(
     receiver: str,
     body: bytes,
     rng: RandomBytes,
+    *,
+    state: Digest | None,
 ) -> Message:
-    """Sign what is about to leave. ``body`` is masked, sealed or open as its round demands."""
+    """Sign what is about to leave. ``body`` is masked, sealed or open as its round demands; ``state``: of a node, the
+    digest of what its gate remembers."""
     header = Header(
         permit=permit,
         round=round,
@@ -66,6 +69,7 @@ def write_message(
         size=len(body),
         body=digest(body),
         transcript=transcript,
+        state=state,
         salt=rng(16).hex(),
     )
     return Message(header.sign(key), header, body)
@@ -94,6 +98,8 @@ def check_header(kind: Kind, header: Header, permit: Digest, participants: Seque
     row = round_of(kind, header.round)
     if row.by_hub != (header.sender == hub) or (not row.by_hub and header.sender not in participants):
         raise UnknownParty(f"{header.sender} does not speak in round {row.name}")
+    if (header.state is None) != row.by_hub:
+        raise MalformedMessage("a node says in each message what its gate remembers, and nobody else does")
     if header.sequence >= row.repeats:
         raise WrongRound(f"round {row.name} has at most {row.repeats} message(s) of one sender to one receiver")
     if header.size > MESSAGE_BYTES:

@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from adapters.source import Source
+from jobs.disclosure.profile import load_profile
+from jobs.errors import InvalidRequest
 from jobs.schema import Column, ColumnType, Dataset, Grade, Role
 from sandbox.catalogue.describe import column_type, domain_value
 from sandbox.catalogue.profile import comparable, inexact, plain
@@ -44,7 +46,7 @@ def check_data(dataset: Dataset, source: Source, fresh: Source | None = None) ->
     """Stream the data once; raises ``DataRefused`` with all violations of types, nulls, bounds, domains and keys.
 
     ``fresh``: the part of the source that no earlier registration checked; only its rows are looked at and counted,
-    but keys are unique in the whole.
+    but keys are unique, and the rows of one individual bounded, in the whole.
     """
     violations = list(_declaration(dataset, source.schema))
     if violations:
@@ -65,6 +67,9 @@ def check_data(dataset: Dataset, source: Source, fresh: Source | None = None) ->
     violations += [
         f"key ({', '.join(key)}) is declared unique and is not" for key in dataset.unique_keys if _repeats(source, key)
     ]
+    limit = dataset.rows_per_unit
+    if limit is not None and _crowded(source, dataset.unit, limit):
+        violations.append(f"{dataset.unit}: some individual has more rows than rows_per_unit, which is {limit}")
     if violations:
         raise DataRefused(tuple(violations))
     return CheckedData(rows, missing[dataset.unit])
@@ -74,6 +79,7 @@ def _declaration(dataset: Dataset, schema: pa.Schema) -> Iterator[str]:
     """What can be refused without reading a row."""
     if dataset.grade is Grade.CORE or any(column.grade is Grade.CORE for column in dataset.columns):
         yield "core data (核心数据) is never registered"
+    yield from _rules(dataset)
     for column in dataset.columns:
         if schema.get_field_index(column.name) < 0:
             yield f"the data has no column {column.name}"
@@ -86,6 +92,21 @@ def _declaration(dataset: Dataset, schema: pa.Schema) -> Iterator[str]:
         widened = column.type is ColumnType.DECIMAL and found is ColumnType.INT
         if found is not column.type and not widened:
             yield f"{column.name} is declared {column.type}, the data has {found}"
+
+
+def _rules(dataset: Dataset) -> Iterator[str]:
+    """What the dataset's disclosure profile needs to be declared."""
+    try:
+        profile = load_profile(dataset.profile)
+    except InvalidRequest as refused:
+        yield str(refused)
+        return
+    if profile.privacy is None:
+        return
+    if dataset.rows_per_unit is None:
+        yield f"profile {profile.id} needs rows_per_unit: how many rows one individual has at most"
+    if dataset.colluding_owners is not None:
+        yield f"under profile {profile.id} noise suffices at each owner alone: leave colluding_owners out"
 
 
 def _faults(column: Column, array: pa.Array) -> Iterator[tuple[str, int]]:
@@ -137,13 +158,23 @@ def _true(mask: pa.Array) -> int:
 
 def _repeats(source: Source, key: tuple[str, ...]) -> bool:
     """Whether two rows share a key without nulls (as in SQL, a null equals nothing)."""
+    return _shared(source, key, 1)
+
+
+def _crowded(source: Source, unit: str, limit: int) -> bool:
+    """Whether some individual has more rows than ``limit``; a row without a unit is nobody's."""
+    return _shared(source, (unit,), limit)
+
+
+def _shared(source: Source, key: tuple[str, ...], limit: int) -> bool:
+    """Whether more than ``limit`` rows share a key without nulls."""
     connection = duckdb.connect(config={"python_enable_replacements": "false"})
     try:
         connection.register("keys", source.read(list(key)))
         names = ", ".join('"' + name.replace('"', '""') + '"' for name in key)
         present = " AND ".join('"' + name.replace('"', '""') + '" IS NOT NULL' for name in key)
         # column names are quoted by us and were checked against the declared dataset
-        query = f"SELECT 1 FROM keys WHERE {present} GROUP BY {names} HAVING COUNT(*) > 1 LIMIT 1"  # noqa: S608
+        query = f"SELECT 1 FROM keys WHERE {present} GROUP BY {names} HAVING COUNT(*) > {limit:d} LIMIT 1"  # noqa: S608
         return connection.sql(query).fetchall() != []
     finally:
         connection.close()

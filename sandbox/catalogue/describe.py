@@ -32,7 +32,8 @@ _UNIT_HINT: Final = re.compile(r"(^|_)(id|no|num|number|code|key|tail\w*|person|
 def describe(source: Source, name: str, unit: str | None = None) -> Dataset:
     """Return a draft that the data satisfies, unless a number is not finite: that, ``check_data`` refuses.
 
-    Bounds are widened to round numbers so that they are not data.
+    Bounds are widened to round numbers so that they are not data. Cut points are left to the owner: those that fit the
+    data would be data.
 
     ``unit`` names the privacy unit; without it the most identifier-like column is taken. Raises ``InvalidSpec`` when
     no column can be the unit, or a column has a type that no dataset can declare.

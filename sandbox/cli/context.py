@@ -44,6 +44,7 @@ _ADVICE: Final = {
     "unsupported-sql": "docs/sql.md lists what a statement may contain.",
     "unknown-name": "Names are those of 'unseen data list' and 'unseen data show DATASET'.",
     "role-forbids": "'unseen data show DATASET' says each column's role; docs/sql.md what a role allows.",
+    "not-separable": "docs/sql.md#conditions-on-secret-columns lists what to write instead.",
     "missing-declaration": "Ask the owners to declare it in the dataset file, or leave the column out.",
 }
 DEFAULT_HUB: Final = "http://127.0.0.1:8440"

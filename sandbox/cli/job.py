@@ -53,7 +53,7 @@ def explain(
     """Say what a job would read, reveal and cost, and what it still needs. Nothing is stored or spent."""
     spec = read_job(file)
     with connect(hub, token_file) as client:
-        preview = client.preview_request(*_asked(spec, param))
+        preview = client.preview_request(*asked_of(spec, param))
     if as_json:
         say_json(preview.raw)
         return
@@ -61,6 +61,32 @@ def explain(
     say("decision now: [bold]{decision}[/]", decision=preview.decision.replace("_", " "))
     show_reasons(preview.reasons)
     if preview.decision != "denied":
+        show_next(command("unseen job submit", file))
+
+
+@app.command()
+def dry_run(
+    file: JobFile,
+    param: Param = None,
+    hub: HubUrl = DEFAULT_HUB,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how wrong each number would be, from which count on it is shown, and why it may be withheld (试算).
+
+    From plan and declarations alone: which numbers a run withholds depends on data, and nobody's data is looked at.
+    """
+    spec = read_job(file)
+    with connect(hub, token_file) as client:
+        found = client.dry_run_request(*asked_of(spec, param))
+    if as_json:
+        say_json(found.to_json())
+        return
+    show_words(found.text(), "What a run would give (试算)")
+    show_cost(found.preview.words)
+    say("decision now: [bold]{decision}[/]", decision=found.preview.decision.replace("_", " "))
+    show_reasons(found.preview.reasons)
+    if found.preview.decision != "denied":
         show_next(command("unseen job submit", file))
 
 
@@ -92,7 +118,7 @@ def submit(
     spec = read_job(file)
     start = now()
     with connect(hub, token_file, trust) as client:
-        kind, request = _asked(spec, param)
+        kind, request = asked_of(spec, param)
         plan = client.preview_request(kind, request).plan_digest
         if commitment_file is not None and commitment_file.exists():
             commitment = Envelope.parse(commitment_file.read_bytes())
@@ -245,7 +271,7 @@ def read_job(file: Path) -> dict[str, Any]:
     return dict(value)
 
 
-def _asked(spec: dict[str, Any], param: list[str] | None) -> tuple[str, dict[str, Any]]:
+def asked_of(spec: dict[str, Any], param: list[str] | None) -> tuple[str, dict[str, Any]]:
     """Kind and request of the file, with the parameters of the command line in it."""
     kind, request = request_of(spec)
     given = parameters_of(param or [])

@@ -95,6 +95,28 @@ def verify(
 
 
 @app.command()
+def recompute(
+    job: Annotated[str, typer.Argument(help="The job, from 'unseen log list'.")],
+    hub: HubUrl = DEFAULT_HUB,
+    token_file: TokenFile = None,
+    trust: TrustFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compute a released output again from what the nodes signed, and compare (重算). Exit code 1 unless it agrees.
+
+    Works until the job's contents are destroyed, also for an output that not all participants confirmed.
+    """
+    with connect(hub, token_file, need_trust(trust)) as client:
+        found = client.recompute(job)
+    if as_json:
+        say_json({"agrees": True, "checks": found.checks, "release": found.release.document.id})
+        return
+    for check in found.checks:
+        mark = styled("--", "yellow") if check.startswith("not ") else styled("ok", "green")
+        say("{mark}  {check}", mark=mark, check=check)
+
+
+@app.command()
 def reconcile(
     records: Annotated[list[Path], typer.Argument(help="Exports of the nodes: 'unseen node export'.")],
     hub: HubUrl = DEFAULT_HUB,

@@ -23,6 +23,8 @@ from sandbox.cli.context import (
     now,
 )
 from sandbox.cli.node_alarms import acknowledge, alarms
+from sandbox.cli.node_audit import audit
+from sandbox.cli.node_dry_run import dry_run
 from sandbox.cli.node_exclude import exclude
 from sandbox.cli.own_node import ask_node
 from sandbox.cli.render import command, moment, scan_text, show_next
@@ -34,6 +36,8 @@ Config = NodeConfig
 app.command()(alarms)
 app.command()(acknowledge)
 app.command()(exclude)
+app.command()(audit)
+app.command()(dry_run)
 
 
 @app.command()

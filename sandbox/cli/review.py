@@ -184,7 +184,7 @@ def deny(
 ) -> None:
     """Refuse a request with reasons."""
     with connect(hub, token_file, need_trust(trust)) as client:
-        review = _find(client, job_id)
+        review = find_review(client, job_id)
         client.deny(build_denial(review, owner, [load_key(key)], now(), reason))
     say("denied")
 
@@ -193,7 +193,7 @@ def _words(
     client: Client, job_id: str, owner: str, runs: int, until: str, series_until: str | None, budget: dict[str, int]
 ) -> tuple[Review, GrantWords]:
     """The grant of these options, drafted, written as bytes, and said from them."""
-    review = _find(client, job_id)
+    review = find_review(client, job_id)
     series = _series(review, owner, day(series_until)) if series_until else None
     grant = draft_grant(review, owner, now(), day(until), runs, series=series, budget=budget)
     return review, said(grant.payload(), review)
@@ -227,7 +227,7 @@ def _listed(item: Review | Unreadable) -> dict[str, Any]:
     return {"job": item.job, "operator": item.operator, "plan": item.plan_digest}
 
 
-def _find(client: Client, job_id: str) -> Review:
+def find_review(client: Client, job_id: str) -> Review:
     for item in client.examine():
         if item.job == job_id and isinstance(item, Unreadable):
             raise item.error

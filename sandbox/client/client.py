@@ -10,18 +10,21 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from jobs.documents import Envelope, Roster, StatusList, Verified, check_fresh, verify_status
+from jobs.documents import Envelope, Permit, Roster, StatusList, Verified, check_fresh, verify_status
+from jobs.documents.message import Header
 from jobs.documents.status import check_latest
-from jobs.errors import Expired
-from jobs.kinds.registry import kind_of
+from jobs.errors import BadDocument, Expired
+from jobs.kinds.registry import forecast_of, kind_of
 from sandbox.client import answers
 from sandbox.client.own_plan import check_own_plan
+from sandbox.client.recompute import Recomputed, recompute
 from sandbox.client.review import Review, Unreadable, examine
 from sandbox.client.table import Table
-from sandbox.client.views import Job, Preview
+from sandbox.client.views import DryRun, Job, Preview
 from sandbox.hub_http import HubAway, HubHttp, HubRefused
 from sandbox.keys import Trust
 from sandbox.keys.chain import current_roster
+from sandbox.messages import INLINE_BYTES
 
 _LONG_POLL_S: Final = 20.0
 _TOO_OFTEN: Final = 429
@@ -61,6 +64,20 @@ class Client:
         roster = None if self._trust is None else self.roster()
         check_own_plan(kind_of(kind), request, preview.plan, self.dataset, roster)
         return replace(preview, kind=kind)  # what was asked for, whatever the hub calls it
+
+    def dry_run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> DryRun:
+        """How wrong the numbers of a statistic would be, from which count on they are shown, why one may be withheld.
+
+        From plan and declarations alone: no owner's data is looked at, and nothing is stored, charged or spent. Raises
+        ``HubRefused`` for a statement that is refused, naming the construct with its position.
+        """
+        return self.dry_run_request("statistics", {"sql": sql, "parameters": dict(parameters or {})})
+
+    def dry_run_request(self, kind: str, request: Mapping[str, Any]) -> DryRun:
+        """``dry_run`` of a request of any kind; raises ``OutOfScope`` for a kind that offers none."""
+        preview = self.preview_request(kind, request)
+        known = kind_of(kind)
+        return DryRun(preview, forecast_of(known, known.read(preview.plan)))
 
     def submit(
         self,
@@ -261,6 +278,31 @@ class Client:
         """Which messages a job had, by digest and log entry; for auditors."""
         found: answers.Messages = self._call("GET", f"/jobs/{job_id}/messages")
         return found
+
+    def recompute(self, job_id: str) -> Recomputed:
+        """Compute a job's output again from the stored messages, under the roster of its permit; for auditors.
+
+        Raises ``IntegrityFailure`` where the hub's release is another, ``HubRefused`` if its contents were destroyed.
+        """
+        inputs: answers.Inputs = self._call("GET", f"/jobs/{job_id}/inputs")
+        named = Permit.open(Envelope.from_json(inputs["permit"])).roster
+
+        def read_body(place: int, header: Header) -> bytes:
+            path = f"/jobs/{job_id}/inputs/{place}"
+            numbers = range(-(-header.size // INLINE_BYTES))
+            return b"".join(self._http.content("GET", path, params={"number": number}) for number in numbers)
+
+        return recompute(inputs, self._roster_of(named), read_body)
+
+    def _roster_of(self, named: str) -> Verified[Roster]:
+        """An earlier roster of the chain, or the last; raises ``BadDocument`` if the hub shows none of this digest."""
+        if self._trust is None:
+            raise ValueError("pass trust= to the client: rosters are only believed under a pinned root")
+        trusted = self._trust.rosters()
+        for envelope in self.rosters():
+            if (found := trusted.update(envelope)).digest == named:
+                return found
+        raise BadDocument("the hub shows no roster that the permit names")
 
     def log_entries(self, **filters: Any) -> Iterator[answers.EntryShown]:
         return self._pages("/log/entries", **filters)

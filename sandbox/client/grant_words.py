@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from jobs.disclosure.profile import Profile
+from jobs.disclosure.profile import Privacy, Profile
 from jobs.documents import MAX_JOB, DataScope, Grant, OwnerEntry, ParameterRule, Terms, VersionSeries
 from jobs.errors import OutOfScope
 from jobs.kinds.base import PlanWords
@@ -166,11 +166,41 @@ def _parameters(grant: Grant, asked: Mapping[str, Scalar]) -> Iterator[str]:
 def _profile(profile: Profile) -> Iterator[str]:
     largest = "the largest individual holds" if profile.dominance_n == 1 else "the two largest individuals hold"
     yield f"  - disclosure profile {profile.id}, {profile.digest}"
-    yield f"  - behind every number at least {profile.min_group} individuals in each owner's part"
-    yield f"  - {largest} at most {profile.dominance_k_percent} % of a sum"
-    yield f"  - the second largest cannot estimate the largest within {profile.p_percent} %"
+    if profile.privacy is not None:
+        yield from _privacy(profile, profile.privacy)
+        return
+    yield f"  - behind every number at least {profile.min_group} individuals in each owner's part, or none"
+    if profile.exact:
+        yield "  - numbers leave exactly as they are: this data has nothing to hide"
+    else:
+        yield (
+            f"  - every owner adds noise before anything leaves: its standard deviation is {profile.noise_ratio} times "
+            "the most that one record can contribute"
+        )
+    if profile.leverage_cap_percent:
+        yield (
+            f"  - all answers together remove at most {profile.leverage_cap_percent} % of a linear attacker's "
+            "uncertainty about one individual; what goes beyond is withheld"
+        )
+    if profile.dominance_k_percent:
+        yield f"  - {largest} at most {profile.dominance_k_percent} % of a sum"
+    if profile.p_percent:
+        yield f"  - the second largest cannot estimate the largest within {profile.p_percent} %"
+    if profile.dominance_k_percent or profile.p_percent:
+        yield f"  - such rules look at secret values: they may ever close {profile.secret_vetoes} numbers"
     yield f"  - variances and deviations over at least {profile.degrees_of_freedom} degrees of freedom"
-    yield f"  - counts are rounded to multiples of {profile.rounding_base}, magnitudes as uncertain in proportion"
+    yield f"  - at most {profile.max_rows:,} rows and {profile.max_bytes:,} bytes"
+
+
+def _privacy(profile: Profile, privacy: Privacy) -> Iterator[str]:
+    yield (
+        "  - differential privacy: every owner adds noise that suffices alone, and no rule looks at data; every number "
+        f"is answered, and withheld only where its noisy count is below {profile.min_group} or four standard errors"
+    )
+    yield (
+        f"  - each run costs rho {privacy.rho_per_question} of {privacy.rho_total}: {privacy.questions} questions "
+        f"about one kind of individual, ever, epsilon {privacy.epsilon:.2f} at delta {float(privacy.delta):g} in all"
+    )
     yield f"  - at most {profile.max_rows:,} rows and {profile.max_bytes:,} bytes"
 
 

@@ -123,6 +123,11 @@ class Review:
         """Per dataset, the columns that the plan reads."""
         return self.kind.touched(self.plan)
 
+    @property
+    def readings(self) -> Sequence[Reading]:
+        """What every participant would read, with the rows that its owner declares at most."""
+        return _readings(self.records, self.touched)
+
     def bound_participants(self) -> tuple[Participant, ...]:
         """The participants with owner and key as the owner's own roster names them; raises ``UnknownSigner``."""
         roster = self.roster.document

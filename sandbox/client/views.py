@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jobs.documents import json_digest
+from jobs.kinds.base import Forecast
 from jobs.kinds.registry import kind_of
 from jobs.schema import Digest
 from sandbox.client import answers
@@ -112,6 +113,25 @@ class Preview:
             value.get("replay_of"),
             value,
         )
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a run would give, from plan and declarations alone; ``preview`` says what it still needs.
+
+    ``forecast`` was made here, from the plan that this machine compiled too.
+    """
+
+    preview: Preview
+    forecast: Forecast
+
+    def text(self) -> str:
+        """Plain text, one fact a line."""
+        return self.forecast.text()
+
+    def to_json(self) -> dict[str, Any]:
+        found = self.forecast.model_dump(mode="json")
+        return {**found, "decision": self.preview.decision, "decision_reasons": list(self.preview.reasons)}
 
 
 def job_id(value: object) -> str:

@@ -15,6 +15,7 @@ from typing import Final
 import httpx
 
 from sandbox.errors import Unavailable
+from sandbox.linear_algebra import one_thread_a_product
 from sandbox.local.layout import Places, free_port
 from sandbox.node.control import ask
 
@@ -99,6 +100,7 @@ class Processes:
 
     def _start(self, name: str, arguments: Sequence[str], module: str = _UNSEEN) -> None:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        one_thread_a_product(environment)
         with self._log_file(name).open("ab") as log:
             self._running[name] = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],

@@ -9,11 +9,13 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, select
 
 from jobs.disclosure.profile import Profile, load_profile
+from jobs.disclosure.zcdp import Spend
 from jobs.documents import Roster, Verified, moment_text
 from jobs.errors import BadKind
 from jobs.permit import CheckedPermit, Order, check_order
 from jobs.schema import Digest
 from sandbox.errors import InvalidTransition, NegativeListed, NotGranted, Unavailable
+from sandbox.node import spending
 from sandbox.node.alarms import check_quiet
 from sandbox.node.config import NodeConfig
 from sandbox.node.excluding import check_exclusions
@@ -42,7 +44,8 @@ class Accepted:
 
     def charges(self) -> list[Charge]:
         """The most that this run may cost: one run of the grant, and the kind's units, of the grant and of every data
-        version. Raises ``NotGranted`` for a unit of which neither has a budget, ``BadKind`` for an undeclared one."""
+        version; under differential privacy its price, of every unit domain. Raises ``NotGranted`` for a unit of which
+        neither has a budget, ``BadKind`` for an undeclared one."""
         grant, found = self.checked.own_grant.document, []
         found.append(Charge(self.grant_account, 1, grant.runs, "the grant's runs are used up"))
         for unit, amount in self._cost.items():
@@ -52,10 +55,17 @@ class Accepted:
             for name, held in self.inputs.items():
                 if unit in held.budgets:
                     text = f"the budget of {unit} of this version of {name} is used up"
-                    found.append(Charge(unit_account(unit, held.lineage), amount, held.budgets[unit], text))
+                    kin = tuple(unit_account(unit, lineage) for lineage in held.kin)
+                    found.append(Charge(unit_account(unit, held.lineage), amount, held.budgets[unit], text, kin))
                 elif unit not in grant.budget:
                     raise NotGranted(f"no budget of {unit} is declared, neither in the grant nor for {name}")
-        return found
+        privacy = self.profile.privacy
+        return found if privacy is None else found + spending.charges(privacy, self.spends)
+
+    @property
+    def spends(self) -> tuple[Spend, ...]:
+        """What its answers cost under differential privacy; nothing under another profile."""
+        return () if self.profile.privacy is None else self.checked.kind.spends(self.checked.plan)
 
     def amounts(self, metered: Mapping[str, int]) -> dict[str, int]:
         """What a run really used, by account. Raises ``BadKind`` for more than the kind's cost, or another unit."""
@@ -85,11 +95,19 @@ def check(order: Order, state: NodeState, config: NodeConfig, roster: Verified[R
     if (permit.deadline - permit.issued_at).total_seconds() > config.job_seconds_at_most:
         raise NotGranted(f"this node ends a job within {config.job_seconds_at_most} s, the permit's deadline is later")
     inputs = {name: _version(held, name, version) for name, version in checked.versions.items()}
-    for name, columns in checked.kind.touched(checked.plan).items():
+    check_columns(checked.kind.touched(checked.plan), config)
+    accepted = Accepted(checked, inputs, _profile(checked, inputs), order.encode())
+    if accepted.profile.privacy is not None:
+        _check_private(accepted)
+    return accepted
+
+
+def check_columns(touched: Mapping[str, tuple[str, ...]], config: NodeConfig) -> None:
+    """Raise ``NegativeListed`` for a column that this node's own list denies."""
+    for name, columns in touched.items():
         for column in columns:
             if f"{name}.{column}" in config.denied_columns:
                 raise NegativeListed(f"this node's own list denies {name}.{column}")
-    return Accepted(checked, inputs, _profile(checked, inputs), order.encode())
 
 
 def enter(connection: Connection, state: NodeState, accepted: Accepted, now: datetime) -> None:
@@ -129,6 +147,17 @@ def check_may_start(connection: Connection) -> None:
         raise Unavailable(
             "the hub's log does not show all of this node's earlier messages; no new job runs here until it does"
         )
+
+
+def _check_private(accepted: Accepted) -> None:
+    """Nothing is answered under differential privacy whose cost is not counted against whom it is about."""
+    counted = {spend.unit_domain for spend in accepted.spends}
+    for name, held in accepted.inputs.items():
+        if held.unit_domain not in counted:
+            raise NotGranted(
+                f"this {accepted.checked.kind.title} counts no privacy budget of {held.unit_domain}, the individuals "
+                f"of {name}, which profile {accepted.profile.id} demands: ask as a statistic about them alone"
+            )
 
 
 def grant_account(grant: str) -> str:

@@ -17,6 +17,8 @@ from sandbox.node.tables import alarms
 UNRELEASED: Final = "sent-but-not-released"
 MISLED: Final = "told-differently"
 ALTERED: Final = "release-altered"
+UNCONFIRMED: Final = "output-unconfirmed"
+RESTORED: Final = "restored-state"
 _AUDITOR: Final = (
     "Run `unseen node export` and give the file to the auditor, who compares it with the hub's log "
     "(`unseen log reconcile`)."
@@ -25,6 +27,12 @@ ADVICE: Final[Mapping[str, str]] = {
     UNRELEASED: f"Ask the hub why. {_AUDITOR} Until that is explained, revoke the grant: `unseen node revoke`.",
     MISLED: f"The hub cannot have done this by accident: accept nothing more from it. {_AUDITOR}",
     ALTERED: f"Do not rely on this release. {_AUDITOR}",
+    UNCONFIRMED: f"Ask the auditor to recompute it from the stored messages (`unseen log recompute JOB`). {_AUDITOR}",
+    RESTORED: (
+        "Stop the node and put the newest copy of its state folder back. If there is none, what was answered since "
+        "this copy was made counts neither in budgets nor in the audit any more: acknowledge it only if you accept "
+        f"that, and revoke the grants that ran meanwhile. {_AUDITOR}"
+    ),
 }
 """What the owner does next, by the alarm's code."""
 

@@ -16,7 +16,7 @@ from jobs.permit import Order
 from jobs.schema import Digest
 from mpc.errors import MpcError
 from sandbox.node import ledger
-from sandbox.node.alarms import UNRELEASED, raise_alarm
+from sandbox.node.alarms import UNCONFIRMED, UNRELEASED, raise_alarm
 from sandbox.node.context import Context
 from sandbox.node.state import OPEN
 
@@ -54,7 +54,7 @@ def end_job(
     if code is not None and bound and not _explained(context, row, stop):
         text = f"this node's numbers left it, and the hub says there is no release ({code}): it may have opened them"
         context.log.critical("job %s: %s", row.job, text)
-        raise_alarm(connection, row.job, permit, UNRELEASED, text, at)
+        raise_alarm(connection, row.job, permit, UNCONFIRMED if code == UNCONFIRMED else UNRELEASED, text, at)
     _settle(connection, permit, sent, at)
     context.state.close_job(connection, permit, "failed" if code else "finished", code)
     context.outbox.queue_destroyed(connection, Destroyed(node=node, permit=Digest(permit), nonce=nonce), at)

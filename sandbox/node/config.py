@@ -50,6 +50,11 @@ class NodeConfig(Model):
     """How long a new job waits for the hub's log to show this node's earlier messages before it is refused."""
     job_seconds_at_most: Annotated[int, Field(ge=1, le=86_400)] = 3600
     """A permit whose deadline lies further from its issue is refused."""
+    audit_rows: Annotated[int, Field(ge=1, le=100_000)] = 20_000
+    """Answers that the audit holds at most about one secret column (or presence) of one kind of individual. What it
+    cannot hold is refused. Memory grows with the square: 8 bytes for each pair of answers."""
+    audit_records: Annotated[int, Field(ge=1, le=2_000_000_000)] = 20_000_000
+    """Records of one kind of individual, over all datasets and versions, that the audit holds at most."""
     kinds: tuple[str, ...] = ()
     """Packages of further kinds of jobs that this owner lets run here."""
     denied_columns: tuple[str, ...] = ()

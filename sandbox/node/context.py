@@ -10,6 +10,7 @@ from datetime import datetime
 from jobs.documents import SealingKey, SigningKey
 from jobs.runner.port import Runner
 from mpc.party import RandomBytes
+from sandbox.node.asking import NodeGate
 from sandbox.node.config import NodeConfig
 from sandbox.node.hub_port import HubPort
 from sandbox.node.post import Outbox
@@ -26,6 +27,7 @@ class Context:
     state: NodeState
     record: Record
     vault: Vault
+    gate: NodeGate
     hub: HubPort
     outbox: Outbox
     runner: Runner

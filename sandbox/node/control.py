@@ -10,24 +10,33 @@ import os
 import socket
 import socketserver
 import threading
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Row, select
 
+from adapters.errors import AdapterError
+from jobs.disclosure.profile import Privacy, load_profile
 from jobs.documents import Envelope, OutboxEntry, OutboxRecord, SentMessage, moment_text
 from jobs.documents.message import Header
 from jobs.errors import JobError
 from sandbox.errors import InvalidSpec, SandboxError, Unavailable
 from sandbox.messages import RESERVED
 from sandbox.node.alarms import acknowledge, alarm_list
+from sandbox.node.closing import public_code
+from sandbox.node.dry_run import dry_run
 from sandbox.node.excluding import exclusions_shown
 from sandbox.node.loop import Node
 from sandbox.node.revoke import is_known, read_revocation
+from sandbox.node.spending import RHO
+from sandbox.node.state import Held
 from sandbox.node.tables import ledger, outbox
 
 _NAME: Final = "control.sock"
-_MAX_LINE: Final = 1 << 20
+_MAX_LINE: Final = 1 << 23
+"""A plan may be in it."""
 _PAGE: Final = 8192
 """What one outbox record holds at most."""
 
@@ -79,13 +88,17 @@ class Control:
                     return self._export(command.get("after", 0))
                 case "alarms":
                     return self._alarms()
+                case "audit":
+                    return self._audit()
+                case "dry-run":
+                    return dry_run(self._node.context, command)
                 case "exclusions":
                     return self._exclusions()
                 case "acknowledge":
                     return self._acknowledge(command.get("alarm"))
-            raise InvalidSpec("commands: status, revoke, sent, export, exclusions, alarms, acknowledge")
-        except (SandboxError, JobError) as error:
-            return {"error": str(error), "code": error.code}
+            raise InvalidSpec("commands: status, revoke, sent, export, exclusions, audit, dry-run, alarms, acknowledge")
+        except (SandboxError, JobError, AdapterError) as error:
+            return {"error": str(error), "code": public_code(error)}
         except ValueError:
             return {"error": "a command is one line of JSON", "code": "invalid-spec"}
 
@@ -98,7 +111,7 @@ class Control:
             accounts = connection.execute(select(ledger.c.account, ledger.c.amount, ledger.c.state))
             spent: dict[str, int] = {}
             for row in accounts:
-                if row.state != "refunded":
+                if row.state != "refunded" and not row.account.startswith(RHO):  # that one ``audit`` tells
                     spent[row.account] = spent.get(row.account, 0) + row.amount
         return {
             "node": context.config.node,
@@ -130,6 +143,27 @@ class Control:
         with state.read() as connection:
             return {"exclusions": exclusions_shown(connection, state.held(connection))}
 
+    def _audit(self) -> dict[str, Any]:
+        """Per unit domain and system: highest leverage, cap, number of answers, and the jobs behind. No identities.
+
+        ``budgets``: under differential privacy, what is used and left of each unit domain.
+        """
+        context = self._node.context
+        with context.state.read() as connection:
+            held = context.state.held(connection)
+            caps = {item.unit_domain: load_profile(item.dataset.profile).leverage_cap_percent for item in held.values()}
+            systems = [
+                {**item, "cap": cap / 100}
+                for domain, cap in sorted(caps.items())
+                for item in context.gate.standing(connection, domain)
+            ]
+            budgets = [
+                asdict(context.gate.spending.standing(connection, domain, privacy))
+                for domain, privacy in sorted(_private(held.values()).items())
+            ]
+            state = context.gate.state_digest(connection)
+            return {"systems": systems, "budgets": budgets, "state": state}
+
     def _alarms(self) -> dict[str, Any]:
         with self._node.context.state.read() as connection:
             return {"alarms": alarm_list(connection)}
@@ -140,6 +174,8 @@ class Control:
         context = self._node.context
         with context.state.write() as connection:
             standing = acknowledge(connection, number, moment_text(context.clock()))
+            if not standing:  # its owner knows now that it was lost: other noise from here on
+                context.gate.renew_key(connection)
         return {"acknowledged": number, "standing": standing}
 
     def _export(self, after: Any) -> dict[str, Any]:
@@ -177,6 +213,12 @@ class Control:
             entries=entries,
         )
         return {"record": record.sign(context.key).to_json(), "next": last if len(rows) > _PAGE else None}
+
+
+def _private(held: Iterable[Held]) -> dict[str, Privacy]:
+    """By unit domain, the budget of those that some dataset protects by differential privacy."""
+    found = {item.unit_domain: load_profile(item.dataset.profile).privacy for item in held}
+    return {domain: privacy for domain, privacy in found.items() if privacy is not None}
 
 
 def _sent_message(row: Row[Any]) -> SentMessage:

@@ -6,6 +6,7 @@ triggers), so the number of its entries says whether a version knows them all, a
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +32,15 @@ def check_exclusions(connection: Connection, inputs: Mapping[str, Held]) -> None
 def excluded_count(connection: Connection, domain: str) -> int:
     query = select(func.count()).select_from(exclusions).where(exclusions.c.unit_domain == domain)
     return int(connection.execute(query).scalar_one())
+
+
+def excluded_digest(connection: Connection, domain: str) -> str:
+    """Who is left out, by their keyed hashes."""
+    query = select(exclusions.c.unit_hash).where(exclusions.c.unit_domain == domain)
+    found = hashlib.sha256()
+    for value in sorted(bytes(row.unit_hash) for row in connection.execute(query)):
+        found.update(value)
+    return found.hexdigest()
 
 
 def exclusions_shown(connection: Connection, held: Mapping[str, Held]) -> list[dict[str, Any]]:

@@ -10,27 +10,39 @@ from jobs.documents import (
     Release,
     SentRecord,
     Verified,
+    Vouch,
     moment_text,
     verify_release,
     verify_sent_record,
 )
 from jobs.errors import JobError
+from jobs.kinds.registry import kind_by
 from sandbox.inbox import FinishedBody
-from sandbox.messages import SENT
+from sandbox.messages import SENT, VOUCH
 from sandbox.node.alarms import ALTERED, MISLED, raise_alarm
 from sandbox.node.context import Context
 
 
 def check_finished(context: Context, connection: Connection, permit: Verified[Permit], body: FinishedBody) -> None:
-    """Compare the participants' signed records with each other and with this node's own; alarm where they differ."""
+    """Compare the participants' signed records with each other and with this node's own, and the release with the one
+    that this node recomputed and signed; alarm where they differ."""
     try:
         roster = context.state.roster(context.clock())
-        release: Release = verify_release(Envelope.from_json(body.release), roster).document
+        release: Verified[Release] = verify_release(Envelope.from_json(body.release), roster)
+        recomputed = kind_by(permit.document.algorithm).recomputed
         records = [verify_sent_record(Envelope.from_json(item), roster) for item in body.sent]
     except JobError as error:
         _alarm(context, connection, permit, ALTERED, f"what the hub says of the release does not verify: {error}")
         return
-    _compare(context, connection, permit, release, records)
+    _compare(context, connection, permit, release.document, records)
+    if recomputed and not _vouched(context, connection, permit, release):
+        text = "the hub released what this node did not recompute and sign"
+        _alarm(context, connection, permit, ALTERED, text)
+
+
+def _vouched(context: Context, connection: Connection, permit: Verified[Permit], release: Verified[Release]) -> bool:
+    kept = context.state.sent(connection, permit.digest, VOUCH, 0)
+    return kept is not None and Vouch.open(Envelope.parse(bytes(kept.envelope))).release == release.digest
 
 
 def _compare(

@@ -19,6 +19,7 @@ from sandbox.errors import BadLogSignature, BadProof, ForeignLog, LogFailure, Ma
 from sandbox.keys.chain import take_newer
 from sandbox.log_link import MOST_DIGESTS, Cosignature, Following, News
 from sandbox.node.context import Context
+from sandbox.node.restored import note_unknown
 from sandbox.node.state import LOG_FAILURE
 from sandbox.node.tables import outbox
 
@@ -55,7 +56,7 @@ class LogFollower:
         news = self._following.news(context.hub, seen.size, asked, wait)
         try:
             step = self._advance(seen, news)
-            named = self._named(step.seen, news)
+            logged = self._logged(step.seen, news)
         except _UNSIGNED as failure:
             self.trouble = str(failure)
             raise
@@ -63,10 +64,12 @@ class LogFollower:
             self._stop(failure)
             raise
         due = self._following.is_due(seen.size, step.seen.size)
-        if due or named:
+        if due or logged:
             with context.state.write() as connection:
                 context.state.set_seen_log(connection, step.seen)
+                named = [entry.digests[0] for entry in logged]
                 connection.execute(update(outbox).where(outbox.c.digest.in_(named)).values(proven=True))
+                note_unknown(context, connection, logged)
         if due:  # the state is stored: now the signature may leave, with the next call
             self._following.cosign(Cosignature(step.seen.size, step.signature.line))
         self.trouble = None
@@ -88,17 +91,17 @@ class LogFollower:
         context = self._context
         return Cosigner(context.config.node, context.key, context.state.origin, context.state.hub_key())
 
-    def _named(self, seen: SeenLog, news: News) -> list[str]:
-        """Digests of this node's messages that the log, proven to be in the verified tree, says the hub was sent."""
-        found: list[str] = []
+    def _logged(self, seen: SeenLog, news: News) -> list[LogEntry]:
+        """What the log, proven to be in the verified tree, says that the hub was sent by this node."""
+        found: list[LogEntry] = []
         for item in news.inclusions:
             verify_inclusion(item.entry, item.index, seen.size, item.proof, seen.root)
             try:
                 entry = LogEntry.read(item.entry)
             except BadDocument:
                 raise BadProof("the hub's log holds an entry that is none") from None
-            if entry.event in _SENT and entry.actor == f"node:{self._context.config.node}":
-                found += entry.digests[:1]
+            if entry.event in _SENT and entry.actor == f"node:{self._context.config.node}" and entry.digests:
+                found.append(entry)
         return found
 
     def _stop(self, failure: LogFailure) -> None:

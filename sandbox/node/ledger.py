@@ -17,28 +17,41 @@ from sandbox.node.tables import ledger
 
 @dataclass(frozen=True)
 class Charge:
-    """``amount`` of an account that holds at most ``limit``; ``advice`` says what to ask for when it is used up."""
+    """``amount`` of an account that holds at most ``limit``; ``advice`` says what to ask for when it is used up.
+
+    ``kin``: further accounts whose charges count against the same limit. ``per_unit``: how many of the ledger's
+    integers are one of what people are told.
+    """
 
     account: str
     amount: int
     limit: int
     advice: str
+    kin: tuple[str, ...] = ()
+    per_unit: int = 1
+
+    def shown(self, amount: int) -> str:
+        return str(amount) if self.per_unit == 1 else f"{amount / self.per_unit:.4g}"
 
 
-def spent(connection: Connection, account: str) -> int:
+def spent(connection: Connection, *accounts: str) -> int:
     """Reserved and committed together: what is no longer available."""
     total = select(func.coalesce(func.sum(ledger.c.amount), 0)).where(
-        ledger.c.account == account, ledger.c.state != "refunded"
+        ledger.c.account.in_(accounts), ledger.c.state != "refunded"
     )
     return int(connection.execute(total).scalar_one())
 
 
 def reserve(connection: Connection, permit: str, charges: list[Charge], at: str) -> None:
     """Set the amounts aside; raises ``BudgetExceeded`` before writing anything."""
+    asked: dict[str, int] = {}
     for charge in charges:
-        used = spent(connection, charge.account)
+        accounts = (charge.account, *charge.kin)
+        used = spent(connection, *accounts) + sum(asked.get(account, 0) for account in accounts)
+        asked[charge.account] = asked.get(charge.account, 0) + charge.amount
         if used + charge.amount > charge.limit:
-            raise BudgetExceeded(f"{charge.advice}: {used} of {charge.limit} used, {charge.amount} asked for")
+            told = (charge.shown(number) for number in (used, charge.limit, charge.amount))
+            raise BudgetExceeded("{}: {} of {} used, {} asked for".format(charge.advice, *told))
     for charge in charges:
         row = {"permit": permit, "account": charge.account, "amount": charge.amount, "state": "reserved", "at": at}
         connection.execute(insert(ledger).values(row))

@@ -32,6 +32,7 @@ from sandbox.node.context import Context
 from sandbox.node.finish import check_finished
 from sandbox.node.follower import LogFollower
 from sandbox.node.hub_port import HubAway, HubRefused, Item
+from sandbox.node.restored import check_memory
 from sandbox.node.revoke import read_revocation, store_revocation
 from sandbox.node.run import JobRun
 
@@ -74,8 +75,24 @@ class Node:
 
     # life -------------------------------------------------------------------------------------------------------
 
+    def look_back(self) -> None:
+        """Before anything is taken up again: is this the newest state of this node? The log knows; it is waited for."""
+        check_memory(self.context)
+        while not self._stopping.is_set():
+            try:
+                self.follower.step(0.0)
+                return
+            except (HubAway, HubRefused) as error:
+                self.context.log.warning("%s; asking for the log again", error)
+            except (SandboxError, JobError) as error:
+                self.context.log.error("%s", error)
+                if self.follower.failure is not None:
+                    return
+            self._stopping.wait(_RETRY_S)
+
     def recover(self) -> None:
-        """Go on with the jobs that a crash interrupted, or bring them to a typed end. Run once, before any tick."""
+        """Go on with the jobs that a crash interrupted, or bring them to a typed end. Run once, after ``look_back`` and
+        before any tick: a job of an older state must not send a second message under one mask."""
         with self.context.state.read() as connection:
             rows = self.context.state.open_jobs(connection)
         for row in rows:

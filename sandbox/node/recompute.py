@@ -11,58 +11,42 @@ import binascii
 from collections.abc import Sequence
 
 from jobs.documents import Envelope, Release, Verified, Vouch, digest, salted_commitment, verify_release
-from jobs.errors import ProtocolViolation
-from jobs.kinds.base import Kind, Output, Receiver
-from jobs.kinds.registry import referee_of
+from jobs.errors import JobError, ProtocolViolation
+from jobs.kinds.base import Kind
+from mpc.errors import MpcError
+from sandbox.errors import OutputUnconfirmed
 from sandbox.inbox import OutputBody
-from sandbox.messages import RESERVED, Message, bodies_of, round_of
+from sandbox.messages import RESERVED, Message
 from sandbox.node.context import Context
 from sandbox.node.walk import Walk
+from sandbox.replay import replay
 
 
 def vouch_for(body: OutputBody, job: str, kind: Kind, walk: Walk, context: Context) -> Vouch:
-    """The statement to sign; raises ``ProtocolViolation`` where the hub's release is not what the messages give."""
+    """The statement to sign; raises ``OutputUnconfirmed`` where the hub's release is not what the messages give."""
+    try:
+        return _recomputed(body, job, kind, walk, context)
+    except (JobError, MpcError) as error:
+        raise OutputUnconfirmed(f"this node does not confirm the output: {error}") from error
+
+
+def _recomputed(body: OutputBody, job: str, kind: Kind, walk: Walk, context: Context) -> Vouch:
     if not kind.recomputed:
         raise ProtocolViolation(f"the output of a {kind.name} job is not for its participants")
     content, salt = _bytes(body.content), _bytes(body.salt)
     release: Verified[Release] = verify_release(Envelope.from_json(body.release), context.state.roster(context.clock()))
     messages = [walk.verified(job, item) for item in body.messages]
     _check_own(messages, walk, context)
-    output = _replay(kind, walk, messages)
-    document = release.document
+    replayed = replay(kind, walk.case, messages)
+    if replayed.said != walk.heard:
+        raise ProtocolViolation("the hub said something else on the way than the messages give")
+    output, document = replayed.output, release.document
     if output.content != content:
         raise ProtocolViolation("the hub would release another content than the messages give")
     named = (document.permit, document.content, document.verdict.released, document.verdict.withheld)
     if named != (walk.case.permit, salted_commitment(salt, digest(content)), output.released, output.withheld):
         raise ProtocolViolation("the release names another permit, content or count than the messages give")
     return Vouch(node=context.config.node, permit=walk.case.permit, release=release.digest)
-
-
-def _replay(kind: Kind, walk: Walk, messages: Sequence[Message]) -> Output:
-    """The referee's walk again, in the order in which its rounds were complete."""
-    referee, case = referee_of(kind), walk.case
-    state: bytes | None = None
-    groups: dict[tuple[str, int], list[Message]] = {}
-    said: dict[str, str] = {}
-    for message in messages:
-        header = message.header
-        if round_of(kind, header.round).receiver is not Receiver.HUB:
-            raise ProtocolViolation("the hub shows a message that the output is not computed from")
-        group = groups.setdefault((header.round, header.sequence), [])
-        referee.check(case, state, header.round, header.sequence, header.sender, message.body)
-        group.append(message)
-        if len(group) < len(case.participants):
-            continue
-        if len({m.header.sender for m in group}) != len(case.participants):
-            raise ProtocolViolation("the hub shows two messages of one participant for one place")
-        turn = referee.advance(case, state, header.round, header.sequence, bodies_of(group))
-        state = turn.state if turn.state is not None else state
-        said |= {f"{say.round} {say.sequence}": digest(say.body) for say in turn.say}
-        if turn.output is not None:
-            if said != walk.heard:
-                raise ProtocolViolation("the hub said something else on the way than the messages give")
-            return turn.output
-    raise ProtocolViolation("the messages that the hub shows give no output")
 
 
 def _check_own(messages: Sequence[Message], walk: Walk, context: Context) -> None:

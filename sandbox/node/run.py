@@ -21,8 +21,8 @@ from adapters.errors import AdapterError
 from jobs.documents import Envelope, StatusList, check_fresh, moment_text
 from jobs.documents.status import check_not_stopped, ordered
 from jobs.documents.verify import check_period
-from jobs.errors import JobError
-from jobs.kinds.base import Act, Compute, Done, Receiver, Send
+from jobs.errors import BadKind, JobError
+from jobs.kinds.base import Act, Ask, Compute, Done, Receiver, Send
 from jobs.runner.port import Progress
 from mpc.errors import MpcError
 from sandbox.errors import IntegrityFailure, NodeLost, NotGranted, SandboxError, Timeout
@@ -31,6 +31,7 @@ from sandbox.messages import VOUCH
 from sandbox.node import snapshots
 from sandbox.node.accept import Accepted
 from sandbox.node.alarms import check_quiet
+from sandbox.node.asking import Asking
 from sandbox.node.closing import GRACE, end_job, public_code, public_text
 from sandbox.node.context import Context
 from sandbox.node.excluding import check_exclusions
@@ -73,6 +74,7 @@ class JobRun:
         """Whether the next start of the node can go on with this job; set by the job's thread."""
         self._resumed = checkpoint is not None
         self._walk = Walk(accepted, context, checkpoint)
+        self._asking = Asking(context.gate, context.state, accepted)
         self._events: queue.Queue[Item | _Computed | None] = queue.Queue()
         self._acts: Sequence[Act] = ()
         self._scan: ScanReport | None = None
@@ -90,6 +92,7 @@ class JobRun:
     def begin(self, connection: Connection) -> None:
         """Store the first messages, in the transaction that accepts the order."""
         self._acts = self._walk.party.start()
+        self._check_acts(self._acts)
         self._store(connection, self._acts)
 
     def start(self) -> None:
@@ -194,15 +197,37 @@ class JobRun:
             raise NodeLost("the node is shutting down")
 
     def _act(self, acts: Sequence[Act], seen: int | None = None) -> None:
-        if self._context.clock() >= self._order.deadline and any(isinstance(act, Send) for act in acts):
-            raise Timeout("the deadline has passed: nothing more leaves this node")
-        if acts or self.resumable:
+        if len(acts) == 1 and isinstance(acts[0], Ask):
+            acts = self._ask(acts[0], seen)
+        elif acts or self.resumable:
+            self._check_acts(acts)
             with self._context.state.write() as connection:
                 self._store(connection, acts, seen)
         self.seen = self.seen if seen is None else seen  # only now: what is stored needs it no more
         self._compute(acts)
         if acts:
             self._context.outbox.post()
+
+    def _ask(self, ask: Ask, seen: int | None) -> Sequence[Act]:
+        """Judge what was asked and store it with what the party says to the verdict; returns the party's acts.
+
+        What was asked is never forgotten and what was not stored never leaves: one transaction, or nothing.
+        """
+        with self._asking.answered(ask) as answer:
+            acts = self._walk.party.judged(answer.verdict)
+            self._check_acts(acts)
+            if not any(isinstance(act, Send) for act in acts):
+                raise BadKind(self.accepted.checked.kind.name, "its party asks and says nothing to the answer")
+            with self._context.state.write() as connection:
+                answer.store(connection)
+                self._store(connection, acts, seen)
+        return acts
+
+    def _check_acts(self, acts: Sequence[Act]) -> None:
+        if self._context.clock() >= self._order.deadline and any(isinstance(act, Send) for act in acts):
+            raise Timeout("the deadline has passed: nothing more leaves this node")
+        if any(isinstance(act, Ask) for act in acts):
+            raise BadKind(self.accepted.checked.kind.name, "its party asks before it computes, or beside other acts")
 
     def _store(self, connection: Connection, acts: Sequence[Act], seen: int | None = None) -> None:
         if any(isinstance(act, Send) for act in acts):

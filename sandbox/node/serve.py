@@ -29,9 +29,11 @@ from sandbox.keys.files import create_secret, load_secret
 from sandbox.node.config import NodeConfig
 from sandbox.node.context import Context
 from sandbox.node.control import Control
+from sandbox.node.gate.limits import Limits as AuditLimits
 from sandbox.node.hub_link import HubLink
 from sandbox.node.hub_port import HubAway, HubPort, HubRefused
 from sandbox.node.loop import Node
+from sandbox.node.opened_gate import OpenedGate
 from sandbox.node.post import Outbox
 from sandbox.node.record import Record
 from sandbox.node.state import NodeState
@@ -58,11 +60,12 @@ def serve(config: NodeConfig, start: Callable[[NodeConfig], Runner] | None = Non
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: node.stop())
     fetch_roster(node.context)
-    node.recover()
     control = Control(node)
     control.start()
-    _LOG.info("node %s is ready", config.node)
     try:
+        node.look_back()
+        node.recover()
+        _LOG.info("node %s is ready", config.node)
         node.serve()
     finally:
         control.stop()
@@ -116,6 +119,7 @@ def assemble(config: NodeConfig, hub: HubPort, runner: Runner) -> Node:
         state=state,
         record=record,
         vault=Vault(kept),
+        gate=OpenedGate(state, kept, secrets.token_bytes, AuditLimits(config.audit_rows, config.audit_records)),
         hub=hub,
         outbox=outbox,
         runner=runner,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -29,10 +29,11 @@ from jobs.documents import (
     digest,
     parse_json,
 )
-from jobs.schema import Dataset
+from jobs.schema import Dataset, Digest
 from sandbox.audit import SeenLog
 from sandbox.keys import Trust
 from sandbox.keys.chain import current_roster
+from sandbox.node.kinship import ROOTS, Versions, content_digest, files_of, lineages_of, linked, roots
 from sandbox.node.migrate import migrate
 from sandbox.node.tables import datasets, jobs, outbox, revoked, rosters, settings
 from sandbox.store.engine import open_engine, reading, sqlite_url, writing
@@ -62,6 +63,10 @@ class Held:
     """How many individuals of the unit domain were left out when this version was written: all that were then."""
     changed_rows: int | None = None
     """Of an exclusion: how many rows it took out of the version before. Stays at the node; the record says a class."""
+    kin: tuple[str, ...] = field(default=(), compare=False)
+    """Further lineages of the same files at this node, under whatever name: their charges count against this budget."""
+    roots: tuple[str, ...] = field(default=(), compare=False)
+    """The names under which its secret columns are audited; see ``sandbox.node.kinship``."""
 
     @property
     def unit_domain(self) -> str:
@@ -71,6 +76,11 @@ class Held:
     def lineage(self) -> str:
         """What budgets are charged to: leaving individuals out gives none back."""
         return DatasetRecord.open(self.record).lineage
+
+    @cached_property
+    def content(self) -> Digest:
+        """Of the files' bytes alone, not salted: stays at the node."""
+        return content_digest(self.manifest)
 
 
 @dataclass(frozen=True)
@@ -96,6 +106,7 @@ class NodeState:
         self._kept_roster = b""
         """The bytes of the last roster that was verified and stored."""
         self.once = VerifiedOnce()
+        self._versions = Versions()
         self._due: list[_Later] = []
         self._lock = threading.Lock()
         with self.read() as connection:
@@ -202,12 +213,24 @@ class NodeState:
 
     def held(self, connection: Connection) -> dict[str, Held]:
         """The active version of every dataset, by name."""
-        rows = connection.execute(select(datasets).where(datasets.c.active))
-        key = self.setting(connection, "snapshot_key")
-        return {row.name: _held(row, key) for row in rows}
+        rows = connection.execute(select(datasets).where(datasets.c.active)).all()
+        key, known = self.setting(connection, "snapshot_key"), roots(connection)
+        versions = self._versions.all(connection)
+        found = {}
+        for row in rows:
+            held, own = _held(row, key), versions[row.version]
+            _, *kin = lineages_of(versions.values(), own.files, own.lineage)
+            found[row.name] = replace(held, kin=tuple(kin), roots=known.get(row.name, (row.name,)))
+        return found
 
     def add_dataset(self, connection: Connection, held: Held, salt: bytes) -> None:
-        """Make this the active version; earlier ones stay, inactive, so that no version label is used twice."""
+        """Make this the active version; earlier ones stay, inactive, so that no version label is used twice.
+
+        Files that another dataset of this node ever had go on with its budget and with what was asked about them.
+        """
+        versions = self._versions.all(connection).values()
+        table = linked(connection, versions, held.dataset.name, files_of(held.manifest))
+        self.set_setting(connection, ROOTS, table)
         connection.execute(update(datasets).where(datasets.c.name == held.dataset.name).values(active=False))
         row = {
             "version": held.version,

@@ -14,11 +14,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from jobs.disclosure.gate import Verdict
 from jobs.documents import Envelope, canonical, digest, json_digest, parse_canonical, verify_threshold
 from jobs.documents.ed25519 import encode_base64
 from jobs.documents.message import ALL, Header
 from jobs.errors import ProtocolViolation
-from jobs.kinds.base import Act, Case, Done, Incoming, Party, Receiver, Round, Seat, Send
+from jobs.kinds.base import Act, Case, Compute, Done, Incoming, Party, Receiver, Round, Seat, Send
 from jobs.kinds.registry import make_party
 from jobs.schema import Digest
 from sandbox.errors import Timeout
@@ -40,6 +41,7 @@ from sandbox.messages import (
 )
 from sandbox.node import ledger
 from sandbox.node.accept import Accepted
+from sandbox.node.asking import rows_digest
 from sandbox.node.closing import GRACE
 from sandbox.node.commits import commit_run
 from sandbox.node.context import Context
@@ -71,8 +73,14 @@ class Walk:
         self._taken: dict[str, int] = kept.get("taken", {})
         self._metered: dict[str, int] = kept.get("metered", {})
         self._parts: list[str] = kept.get("parts", [])
-        state = base64.b64decode(kept["party"]) if kept else None
-        self.party: Party = make_party(self._kind)(Seat(self.case, self._own, context.rng), state)
+        self._done = bool(kept.get("done", False))
+        self.party: Party = AllSent() if kept and kept["party"] is None else self._party(kept.get("party"))
+
+    def _party(self, kept: str | None) -> Party:
+        with self._context.state.read() as connection:
+            gate = self._context.gate.seeds(rows_digest(connection, self._accepted.inputs))
+        seat = Seat(self.case, self._own, self._context.rng, gate)
+        return make_party(self._kind)(seat, None if kept is None else base64.b64decode(kept))
 
     # in -----------------------------------------------------------------------------------------------------------
 
@@ -162,23 +170,27 @@ class Walk:
     def store(self, connection: Connection, acts: Sequence[Act], at: str) -> bool:
         """Store what leaves: message, owner's record and charge; then what is needed to go on. One transaction.
 
-        Returns whether the party can go on from there after a crash.
+        Returns whether the job can go on from there after a crash: where its party can, or has sent all and this node
+        still has to recompute the output, for which it needs to know what it was told.
         """
+        remembered = self._context.gate.state_digest(connection)
         for act in acts:
             if isinstance(act, Send):
-                self._send(connection, act, at)
+                self._send(connection, act, at, remembered)
             elif isinstance(act, Done):
                 self._say_done(connection, at)
+                self._done = True
         kept = self.party.checkpoint()
-        box = None if kept is None else self._context.vault.encrypt(self.case.permit, self._checkpoint(kept))
+        goes_on = kept is not None or (self._done and self._kind.recomputed)
+        box = self._context.vault.encrypt(self.case.permit, self._checkpoint(kept)) if goes_on else None
         self._context.state.keep(connection, self.case.permit, box)
-        return kept is not None
+        return goes_on
 
     def is_binding(self, act: Act) -> bool:
         """Whether this is the point of no return."""
         return isinstance(act, Send) and round_of(self._kind, act.round).binding
 
-    def _send(self, connection: Connection, send: Send, at: str) -> None:
+    def _send(self, connection: Connection, send: Send, at: str, remembered: Digest) -> None:
         context, row = self._context, round_of(self._kind, send.round)
         receiver, body = self._receiver(row, send), send.body
         key = (row.name, send.sequence, self._own, receiver)
@@ -186,7 +198,7 @@ class Walk:
             body = seal(context.state.trusted.last.document.sealing_key(receiver), key, self.case.permit, body)
         message = write_message(
             context.key, self.case.permit, self.transcript, row.name, send.sequence, self._own, receiver, body,
-            context.rng,
+            context.rng, state=remembered,
         )  # fmt: skip
         if row.reveals or row.binding:
             context.record.append(connection, {**self._entry(row, at), **send.record})
@@ -232,14 +244,40 @@ class Walk:
             "versions": dict(checked.versions),
         }
 
-    def _checkpoint(self, party: bytes) -> bytes:
+    def _checkpoint(self, party: bytes | None) -> bytes:
         return canonical(
             {
-                "party": encode_base64(party),
+                "party": None if party is None else encode_base64(party),
                 "transcript": self.transcript,
                 "heard": self.heard,
                 "taken": self._taken,
                 "metered": self._metered,
                 "parts": self._parts,
+                "done": self._done,
             }
         )
+
+
+class AllSent:
+    """After a restart, of a party that had sent all and wrote no checkpoint: the output is still to be recomputed."""
+
+    def start(self) -> Sequence[Act]:
+        raise ProtocolViolation("this node has sent all of the job")
+
+    def computed(self, result: Any) -> Sequence[Act]:
+        return self.start()
+
+    def judged(self, verdict: Verdict) -> Sequence[Act]:
+        return self.start()
+
+    def receive(self, incoming: Incoming) -> Sequence[Act]:
+        return self.start()
+
+    def resume(self) -> Sequence[Compute]:
+        return ()
+
+    def checkpoint(self) -> bytes | None:
+        return None
+
+    def destroy(self) -> None:
+        return

@@ -101,8 +101,9 @@ def _follow(hub: Hub, change: Change, job: RunningJob, turn: Turn, before: bytes
         round_of(job.kind, say.round)
         now = running_job(hub, job_row(change.connection, job.id))
         message = write_message(
-            hub.key, job.case.permit, now.row.transcript, say.round, say.sequence, job.hub_id, ALL, say.body, hub.rng
-        )
+            hub.key, job.case.permit, now.row.transcript, say.round, say.sequence, job.hub_id, ALL, say.body, hub.rng,
+            state=None,
+        )  # fmt: skip
         _store_own(change, job, message)
         _tell_all(change, now, [message])
     if turn.output is not None:

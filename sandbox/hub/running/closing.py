@@ -14,6 +14,7 @@ from sandbox.hub.requests.permits import refund
 from sandbox.hub.running.held import destroy_bodies
 from sandbox.hub.running.jobstate import current_state, job_row, move, participants
 from sandbox.hub.running.relay import put
+from sandbox.hub.running.releasing import keep_inputs
 from sandbox.inbox import AbortBody
 from sandbox.policy.states import Cause, State
 from sandbox.policy.states import Event as Step
@@ -57,6 +58,8 @@ def end_in(
         row.id,
         AbortBody(code=code, advice=advice, stop=None if stop is None else stop.to_json()),
     )
+    if row.draft_digest is not None:  # whoever asks why nothing was released can recompute what was not confirmed
+        keep_inputs(change, row.id, kind_of(row.kind))
     destroy_bodies(change, row.id)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, select
 from jobs.documents import moment_text
 from jobs.kinds.base import Receiver
 from jobs.kinds.registry import kind_of
-from sandbox.errors import InvalidTransition, NodeLost
+from sandbox.errors import InvalidTransition, NodeLost, OutputUnconfirmed
 from sandbox.hub.core.hub import HUB, Hub
 from sandbox.hub.running.closing import end_job
 from sandbox.hub.running.held import senders
@@ -33,7 +33,7 @@ def tick(hub: Hub) -> int:
     old = moment_text(now - timedelta(days=hub.config.request_days))
     with hub.store.read() as connection:
         late = (jobs.c.state == State.RUNNING) & (jobs.c.deadline < moment_text(now))
-        lost = [(row.id, silent_nodes(connection, row)) for row in connection.execute(select(jobs).where(late))]
+        lost = [(row, silent_nodes(connection, row)) for row in connection.execute(select(jobs).where(late))]
         waiting = select(jobs.c.id, jobs.c.created).where(jobs.c.state == State.NEEDS_APPROVAL)
         oldest = connection.execute(waiting.order_by(jobs.c.serial).limit(_AT_ONCE)).all()
         expired = [row.id for row in oldest if row.created < old]
@@ -41,9 +41,12 @@ def tick(hub: Hub) -> int:
     if now >= hub.scrubbed + _SCRUB:
         hub.scrubbed = now
         hub.store.scrub()
-    for job, silent in lost:
-        text = f"no answer before the deadline from {', '.join(silent)}"
-        _end(hub, job, Step.FAIL, NodeLost.code, text, silent)
+    for row, silent in lost:
+        if row.draft_digest is None:
+            code, text = NodeLost.code, f"no answer before the deadline from {', '.join(silent)}"
+        else:
+            code, text = OutputUnconfirmed.code, f"not recomputed and signed before the deadline by {', '.join(silent)}"
+        _end(hub, row.id, Step.FAIL, code, text, silent)
     for job in expired:
         _end(hub, job, Step.EXPIRE, "expired", f"no decision within {hub.config.request_days} days", ())
     return len(lost) + len(expired)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from jobs.documents import (
     SALT_BYTES,
@@ -28,7 +28,7 @@ from jobs.kinds import base
 from jobs.kinds.base import Receiver
 from sandbox.errors import IntegrityFailure
 from sandbox.hub.core.hub import HUB, Hub
-from sandbox.hub.running.held import destroy_bodies, envelopes
+from sandbox.hub.running.held import Key, destroy_bodies, envelopes, keep_for_auditor
 from sandbox.hub.running.jobstate import move
 from sandbox.hub.running.relay import put, put_named
 from sandbox.hub.running.running_job import RunningJob, walk_scope
@@ -42,6 +42,7 @@ from sandbox.store.tables import deliveries, jobs, messages, releases, usage
 
 _CONTENT: Final = "output content"
 _FACTS: Final = "output facts"
+DRAFT_SALT: Final = "draft salt"
 SHOWN: Final = "shown"
 """Name of the content that ``GET /jobs/{id}/release`` answers with; files lie under their own names."""
 
@@ -63,16 +64,26 @@ def draft_release(hub: Hub, change: Change, job: RunningJob) -> None:
     content, facts = _held(change, job)
     salt = hub.rng(SALT_BYTES)
     envelope = _release(hub, change, job, content, facts, salt).sign(hub.key)
-    contents.put(change, walk_scope(job.id), "draft salt", salt)
+    contents.put(change, walk_scope(job.id), DRAFT_SALT, salt)
     values = {"draft": envelope.encode(), "draft_digest": envelope.digest}
     change.execute(update(jobs).where(jobs.c.id == job.id).values(values))
     body = {
         "release": envelope.to_json(),
         "content": encode_base64(content),
         "salt": encode_base64(salt),
-        "messages": [list(key) for key in _inputs(change, job)],
+        "messages": [list(key) for key in inputs_of(change.connection, job.id, job.kind)],
     }
     put_named(change, job.participants, OutputBody.KIND, job.id, body)
+
+
+def keep_inputs(change: Change, job: str, kind: base.Kind) -> None:
+    """Before the bodies are destroyed: what a recomputed output rests on stays for the auditor, salt and all.
+
+    Its parts were safe for every participant to see before they were masked. Of other kinds nothing stays.
+    """
+    for key in inputs_of(change.connection, job, kind):
+        keep_for_auditor(change, job, key)
+    contents.put(change, job, DRAFT_SALT, contents.get(change.connection, walk_scope(job), DRAFT_SALT))
 
 
 def publish_release(hub: Hub, change: Change, job: RunningJob) -> None:
@@ -82,7 +93,7 @@ def publish_release(hub: Hub, change: Change, job: RunningJob) -> None:
         salt = hub.rng(SALT_BYTES)
         envelope = _release(hub, change, job, content, facts, salt).sign(hub.key)
     else:
-        salt = contents.get(change.connection, walk_scope(job.id), "draft salt")
+        salt = contents.get(change.connection, walk_scope(job.id), DRAFT_SALT)
         envelope = Envelope.parse(bytes(job.row.draft))
     release = Release.open(envelope)
     rendered = job.referee.render(job.case, content, release.id, release.source_line)
@@ -120,6 +131,8 @@ def publish_release(hub: Hub, change: Change, job: RunningJob) -> None:
     sent = envelopes(change.connection, job.id, SENT, job.participants)
     finished = FinishedBody(release=envelope.to_json(), sent=tuple(item.to_json() for item in sent))
     put(change, job.participants, job.id, finished)
+    if job.kind.recomputed:
+        keep_inputs(change, job.id, job.kind)
     destroy_bodies(change, job.id)
 
 
@@ -184,11 +197,11 @@ def _delivery(
     ).sign(hub.key)
 
 
-def _inputs(change: Change, job: RunningJob) -> list[tuple[str, int, str, str]]:
+def inputs_of(connection: Connection, job: str, kind: base.Kind) -> list[Key]:
     """Every message to the hub that the output was computed from, in the order in which the referee took them."""
-    rounds = [row.name for row in job.kind.rounds if row.receiver is Receiver.HUB]
-    query = select(messages).where((messages.c.job == job.id) & messages.c.round.in_(rounds)).order_by(messages.c.entry)
-    return [(row.round, row.sequence, row.sender, row.receiver) for row in change.execute(query)]
+    rounds = [row.name for row in kind.rounds if row.receiver is Receiver.HUB]
+    query = select(messages).where((messages.c.job == job) & messages.c.round.in_(rounds)).order_by(messages.c.entry)
+    return [(row.round, row.sequence, row.sender, row.receiver) for row in connection.execute(query)]
 
 
 def _usage(

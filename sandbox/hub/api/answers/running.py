@@ -99,3 +99,16 @@ class MessageLine(Answer):
 class Messages(Answer):
     job: str
     messages: list[MessageLine]
+
+
+class Inputs(Answer):
+    """What a recomputed output rests on. The release is the hub's, whether all confirmed it or not."""
+
+    job: str
+    permit: Envelope
+    release: Envelope
+    salt: Base64
+    messages: Annotated[list[Envelope], Field(description="To the hub, in the order in which it took them")]
+    said: Annotated[list[Envelope], Field(description="By the hub, to all")]
+    sent: Annotated[list[Envelope], Field(description="Each participant's signed list of what it sent")]
+    vouches: Annotated[list[Envelope], Field(description="Of the participants that recomputed the output")]

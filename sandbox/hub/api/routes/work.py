@@ -33,6 +33,7 @@ from sandbox.hub.core.hub import Hub
 from sandbox.hub.log.receipts import receipt_of
 from sandbox.hub.people.tokens import Caller
 from sandbox.hub.requests.submission import cancel, preview, submit
+from sandbox.hub.running.inputs import input_piece, inputs_json
 from sandbox.hub.running.jobstate import topic
 from sandbox.hub.running.jobview import event_json, job_json, job_list, release_file, release_json
 from sandbox.policy.decide import Allowed, Denied
@@ -179,13 +180,37 @@ async def get_receipt(hub: HubDep, caller: Reader, job: str, wait: Wait = 0) -> 
 def get_messages(hub: HubDep, caller: Auditor, job: str) -> dict[str, Any]:
     """Which messages the job had: who, which round, digest and log entry, as its receipt and log name them.
 
-    No bodies: masked vectors of one job add up to the exact totals of what was opened, which nobody may have.
+    No bodies; those that a recomputed output rests on are under ``inputs``.
     """
     names = ("sender", "round", "sequence", "receiver", "size", "digest", "entry", "at")
     with hub.store.read() as connection:
         row = visible_job(connection, caller, job)
         query = select(*(messages.c[name] for name in names)).where(messages.c.job == row.id)
         return {"job": row.id, "messages": [found._asdict() for found in connection.execute(query.order_by("entry"))]}
+
+
+@router.get("/jobs/{job}/inputs", tags=["audit"], response_model=running.Inputs)
+def get_inputs(hub: HubDep, caller: Auditor, job: str) -> dict[str, Any]:
+    """What a recomputed output was computed from, in order, and what everybody signed about it; 410 once destroyed.
+
+    Also of a job whose output was not confirmed by all. Bodies are fetched one by one.
+    """
+    with hub.store.read() as connection:
+        return inputs_json(connection, visible_job(connection, caller, job))
+
+
+@router.get("/jobs/{job}/inputs/{place}", tags=["audit"], response_class=Response)
+def get_input(
+    hub: HubDep,
+    caller: Auditor,
+    job: str,
+    place: int,
+    number: Annotated[int, Query(ge=0, le=1 << 20, description="Which piece of the body")] = 0,
+) -> Response:
+    """One piece of the body of one of these messages, by its place in the list."""
+    with hub.store.read() as connection:
+        piece = input_piece(connection, visible_job(connection, caller, job), place, number)
+    return Response(piece, media_type="application/octet-stream")
 
 
 def _receipt(hub: Hub, caller: Caller, job: str) -> bytes:
