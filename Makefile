@@ -8,7 +8,7 @@ WORKERS ?= 2
 # A file's tests stay together and in order: several tell one story to the servers that its first test starts.
 TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: demo serve test quick attack check bench bench-mpc bench-statistics fuzz clean
+.PHONY: demo serve test quick attack check bench bench-gate bench-mpc bench-statistics fuzz clean
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
@@ -34,10 +34,14 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: bench-statistics bench-mpc
+bench: bench-statistics bench-gate bench-mpc
 
 bench-statistics: $(READY)
 	$(BIN)/python -m benchmarks.statistics.run
+
+# What the gate costs and withholds: six minutes at most.
+bench-gate: $(READY)
+	$(BIN)/python -m benchmarks.gate.run
 
 bench-mpc: $(READY)
 	$(BIN)/python -m benchmarks.mpc.run

@@ -30,6 +30,7 @@ from rich.table import Table as Grid
 from examples import insider
 from examples.prepare_flights import prepare
 from examples.stage import DATA, HERE, ROOT, Stage, raise_curtain, register_all
+from sandbox.cli.node_audit import audit
 from sandbox.cli.render import reason_text, show_reasons, show_table, show_words
 from sandbox.cli.terminal import say
 from sandbox.client import Client, Job, draft_grant, said
@@ -40,6 +41,11 @@ from sandbox.local.layout import STATUS_LIFE, Places
 from sandbox.verify import verify_receipt
 
 out: Final = Console(highlight=False)
+WITHHELD: Final = {
+    "owner-rule": "an owner's rule: too few aircraft in its part, or one of them would show; nobody learns which owner",
+    "too-few": "the noisy count is too small, as that of an empty group is",
+    "within-noise": "a spread no larger than its own error",
+}
 
 
 def main() -> None:
@@ -77,6 +83,7 @@ def play(stage: Stage) -> None:
     verify_offline(stage, results)
     tamper(stage, receipt, results)
     refusals(stage, job, grants, spec)
+    recompute(stage, job)
     reconcile(stage, results)
 
 
@@ -92,7 +99,7 @@ def catalogue(stage: Stage) -> None:
 
 def submit(stage: Stage) -> tuple[Job, dict[str, Any]]:
     heading("2. the operator (授权运营) submits a statistic")
-    spec = read_job(HERE / "jobs" / "delay-by-carrier.yaml")
+    spec = read_job(HERE / "jobs" / "delay-by-hour.yaml")
     out.print(spec["sql"].strip(), style="cyan")
     job = stage.federation.submit(spec)
     out.print(f"state: [yellow]{job.state.replace('_', ' ')}[/]")
@@ -115,12 +122,15 @@ def approve(stage: Stage, job: Job) -> dict[str, Any]:
 
 
 def run(stage: Stage, job: Job) -> Finished:
-    heading("4. the nodes check everything again, then: keys, masked flags, masked values of passing cells only")
+    heading("4. the nodes check everything again, then: keys, masked flags, masked noisy values of passing cells only")
     with stage.federation.operator() as client:
         done = follow(client, job.id)
         if done.table is None:
             raise RuntimeError(f"the job did not end in a release: {done.job.state} {done.job.failure}")
-        show_table(done.table, limit=15)
+        show_table(done.table, limit=24)
+        shown: Mapping[str, Any] = client.release(job.id)
+        show_withheld(shown["verdict"])
+    out.print("Every node computed this table again from all messages and signed it before anybody could read it.")
     return done
 
 
@@ -149,7 +159,7 @@ def tamper(stage: Stage, receipt: bytes, results: Path) -> None:
     trust = stage.federation.trust
     csv = (results / "release.csv").read_bytes()
     salt = base64.b64decode((results / "release.salt").read_text())
-    last = csv.rstrip().rfind(b",") + 1
+    last = max(place for place, byte in enumerate(csv) if byte in b"0123456789")
     changed = csv[:last] + (b"9" if csv[last:last + 1] != b"9" else b"8") + csv[last + 1:]  # fmt: skip
     caught("one value of the released table", lambda: verify_receipt(receipt, trust, None, changed, salt))
     place = receipt.index(b'"payload":"') + 40
@@ -174,7 +184,7 @@ def refusals(stage: Stage, first: Job, grants: dict[str, Any], spec: dict[str, A
         shown: Mapping[str, Any] = client.release(small.id)
     verdict = shown["verdict"]
     withheld = f"{verdict['suppressed']} of {verdict['cells']} numbers withheld"
-    show_refusal("cells below ten aircraft at some airport", withheld, f"{len(table or ())} rows could be shown")
+    show_refusal("groups that are too small, or empty", withheld, f"{len(table or ())} rows could be shown")
     used_up(stage)
     new_version(stage, spec)
     forged(stage, first)
@@ -215,8 +225,18 @@ def forged(stage: Stage, first: Job) -> None:
     show_refusal(f"a permit forged by the hub ({permit})", "refused by node-JFK", said)
 
 
+def recompute(stage: Stage, first: Job) -> None:
+    heading("7. the auditor computes the table again from what the nodes signed; an owner sees what all answers tell")
+    out.print(f"$ unseen log recompute {first.id}", style="cyan")
+    with stage.federation.auditor() as client:
+        for check in client.recompute(first.id).checks:
+            say("[green]ok[/]  {check}", check=check)
+    out.print("$ unseen node audit", style="cyan")
+    audit(stage.places.node("JFK") / "node.yaml")
+
+
 def reconcile(stage: Stage, results: Path) -> None:
-    heading("7. an owner lists what left its node; the auditor reconciles: the forged order left a trace")
+    heading("8. an owner lists what left its node; the auditor reconciles: the forged order left a trace")
     entries = stage.federation.ask_node("JFK", {"do": "sent"})["entries"]
     grid = Grid(
         "no.", "job", "round", "operator", "pairs (statistic, cell)", title="What left node-JFK, from its own record"
@@ -275,6 +295,13 @@ def show_caught(what: str, who: str, why: str) -> None:
     say("        [dim]{why}[/]", why=why)
 
 
+def show_withheld(verdict: Mapping[str, Any]) -> None:
+    """Why numbers are withheld, as far as the operator is told; never whose rule it was."""
+    for code, count in verdict["withheld"].items():
+        if count:
+            say("[dim]  {count}: {why}[/]", count=count, why=WITHHELD[code])
+
+
 def show_refusal(what: str, state: str, why: str) -> None:
     say("[red]refused[/] {what}: [yellow]{state}[/]", what=what, state=state.replace("_", " "))
     say("        [dim]{why}[/]", why=why)
@@ -304,17 +331,17 @@ def keep_running(stage: Stage) -> None:
     say(f"\nThe hub is at [bold]{places.url}[/]; its API is described at {places.url}/v1/openapi.json")
     say("Each party has a file of settings; open a terminal for each, or play them in turn in one.")
     say("\n1. the operator (授权运营) asks")
-    say(f"   . {ROOT}/acme.env\n   unseen job explain examples/jobs/delay-by-carrier.yaml")
-    say("   unseen job submit examples/jobs/delay-by-carrier.yaml        [dim]it prints JOB[/]")
+    say(f"   . {ROOT}/acme.env\n   unseen job explain examples/jobs/delay-by-hour.yaml")
+    say("   unseen job submit examples/jobs/delay-by-hour.yaml        [dim]it prints JOB[/]")
     say(f"2. every owner ({', '.join(places.owners)}) reads and signs")
     say(f"   . {ROOT}/{first}.env\n   unseen review list")
     say("   unseen review approve JOB                                    [dim]it shows what you sign, and asks[/]")
     say("3. the operator fetches table and receipt, and anybody verifies")
     say(f"   . {ROOT}/acme.env\n   unseen job watch JOB\n   unseen job release JOB")
     say("   unseen job receipt JOB\n   unseen verify receipt.json")
-    say("4. an owner sees what left; the auditor checks the log")
-    say(f"   . {ROOT}/{first}.env\n   unseen node sent")
-    say(f"   . {ROOT}/auditor.env\n   unseen log list\n   unseen log verify")
+    say("4. an owner sees what left and what all answers tell; the auditor checks the log and computes the table again")
+    say(f"   . {ROOT}/{first}.env\n   unseen node sent\n   unseen node audit")
+    say(f"   . {ROOT}/auditor.env\n   unseen log list\n   unseen log verify\n   unseen log recompute JOB")
     say("\nIn a notebook: . .demo/acme.env, then notebooks/first-statistic.ipynb.   Ctrl-C ends it.")
     for number in (signal.SIGTERM, signal.SIGINT):  # a shell starts background jobs with SIGINT ignored
         signal.signal(number, signal.default_int_handler)

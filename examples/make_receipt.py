@@ -16,7 +16,7 @@ from examples.stage import HERE, Stage, raise_curtain, register_all
 from sandbox.local.federation import read_job
 from sandbox.verify import verify_receipt
 
-JOB = HERE / "jobs" / "delay-by-carrier.yaml"
+JOB = HERE / "jobs" / "delay-by-hour.yaml"
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from adapters.source import SourceSpec
-from examples.prepare_flights import AIRPORTS, prepare
+from examples.prepare_flights import AIRPORTS, LONGEST, prepare
 
 ROWS: Final = 10_000_000
 PARTS: Final = 8
@@ -37,7 +37,7 @@ def small() -> dict[str, SourceSpec]:
 
 def large(rows: int = ROWS) -> dict[str, SourceSpec]:
     """``rows`` flights for every airport, each in its own folder ``part=0``, ``part=1``, ...; made if not there."""
-    folder = scratch() / f"flights-{rows}"
+    folder = scratch() / f"flights-{rows}-{LONGEST}"
     if not folder.exists():
         making = folder.with_name(folder.name + ".making")
         shutil.rmtree(making, ignore_errors=True)

@@ -34,15 +34,15 @@ from sandbox.local.federation import parquet, read_dataset
 
 BY_TABLES: Final = JOB["sql"]
 BY_EXPRESSIONS: Final = (
-    "SELECT carrier, CASE WHEN arr_delay > dep_delay THEN 'lost' ELSE 'made up' END AS way, COUNT(*) AS flights, "
+    "SELECT carrier, CASE WHEN distance > 100 * hour THEN 'far' ELSE 'near' END AS way, COUNT(*) AS flights, "
     "AVG(arr_delay) AS mean FROM flights "
-    "GROUP BY carrier, CASE WHEN arr_delay > dep_delay THEN 'lost' ELSE 'made up' END"
+    "GROUP BY carrier, CASE WHEN distance > 100 * hour THEN 'far' ELSE 'near' END"
 )
 BY_JOIN: Final = (
     "SELECT engine, month, COUNT(*) AS flights, AVG(arr_delay) AS mean FROM flights "
     "JOIN planes ON flights.tailnum = planes.tailnum GROUP BY engine, month"
 )
-COLUMNS: Final = ("arr_delay", "carrier", "dep_delay", "month", "tailnum")
+COLUMNS: Final = ("arr_delay", "carrier", "distance", "hour", "month", "tailnum")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
