@@ -153,10 +153,10 @@ def test_an_alarm_stops_what_is_under_way_too(federation: Federation, misused: b
 
 
 def all_sent(federation: Federation, restarted: bool) -> None:
-    """Every node has sent everything and waits for the hub's last word; one of them perhaps after a restart."""
-    federation.hub.hold.add("sent")
+    """Every node has signed the output and waits for the hub's last word; one of them perhaps after a restart."""
+    federation.hub.hold.add("vouch")
     federation.hub.order(Documents())
-    federation.drive(lambda: all("sent" in federation.hub.rounds(node) for node in federation.names))
+    federation.drive(lambda: all("vouch" in federation.hub.rounds(node) for node in federation.names))
     if restarted:
         with federation[EWR]._lock:
             federation[EWR]._runs.clear()

@@ -13,7 +13,7 @@ import pytest
 
 from examples import insider
 from jobs.disclosure.profile import load_profile
-from jobs.documents import Envelope, Permit, digest, parse_json
+from jobs.documents import Envelope, Permit, Release, canonical, digest, parse_json, salted_commitment
 from jobs.documents.message import Header
 from jobs.kinds.base import Case
 from jobs.kinds.statistics.messages import decode_open, encode_open
@@ -67,7 +67,7 @@ def honest(ground: Ground) -> Any:
 
 
 def test_a_hub_that_opens_flagged_cells_gets_no_values_of_them(ground: Ground, honest: Any) -> None:
-    """All pass bits set: A flagged west (dominance), B flagged east (three vehicles). Both refuse; nothing leaves."""
+    """All pass bits set, though B flagged east (three vehicles). B refuses; without its mask the others' parts are noise."""
 
     def open_all(_node: str, item: dict[str, Any]) -> dict[str, Any]:
         return reopened(ground, honest, item, lambda bits: bits | True)
@@ -81,13 +81,12 @@ def test_a_hub_that_opens_flagged_cells_gets_no_values_of_them(ground: Ground, h
         ground.proxy.edit = None
     assert ended.state == "failed"
     assert ended.failure is not None
-    # whoever is first: an owner that refuses, or the third, whose numbers are for more cells than the hub expects
+    # whoever is first: the owner that refuses, or another, whose numbers are for more cells than the hub expects
     assert ended.failure["code"] in ("protocol-violation", "bad-message")
     acknowledge_all(ground)
-    assert "values" in rounds(ground, "A", honest.id)
-    for owner in ("A", "B"):
-        assert "values" not in rounds(ground, owner, job.id)
-    assert ground.hub_rows("select 1 from messages where job = ? and round = 'values'", job.id) in ([], [(1,)])
+    assert "values" in rounds(ground, "B", honest.id)
+    assert "values" not in rounds(ground, "B", job.id)
+    assert ground.hub_rows("select 1 from messages where job = ? and round = 'values'", job.id) == []
     ground.check(ended)
 
 
@@ -129,6 +128,112 @@ def test_a_misaligned_opening_adds_up_to_noise_and_alarms_the_owners(ground: Gro
     acknowledge_all(ground)
     ground.settled(refused.id)
     assert ground.ended(ground.run().id).state == "released"  # and then the federation goes on
+
+
+def raised(number: Any) -> Any:
+    """Another number where there is one."""
+    return number + 1000 if isinstance(number, int) and not isinstance(number, bool) else number
+
+
+def altered(ground: Ground, item: dict[str, Any]) -> dict[str, Any]:
+    """The output that the hub would release with other numbers; its commitment fits, signed by its own real key."""
+    if item["kind"] != "output":
+        return item
+    content = parse_json(base64.b64decode(item["body"]["content"]))
+    lie = canonical({**content, "rows": [[raised(cell) for cell in row] for row in content["rows"]]})
+    assert lie != base64.b64decode(item["body"]["content"])  # else there is no lie to catch
+    release = Release.open(Envelope.from_json(item["body"]["release"]))
+    commitment = salted_commitment(base64.b64decode(item["body"]["salt"]), digest(lie))
+    signed = release.model_copy(update={"content": commitment}).sign(load_key(ground.places.hub / "state" / "hub.key"))
+    body = {**item["body"], "release": signed.to_json(), "content": base64.b64encode(lie).decode()}
+    return {**item, "body": body}
+
+
+def without_some_messages(_ground: Ground, item: dict[str, Any]) -> dict[str, Any]:
+    """It shows a node no part of another owner: nobody could compute the output from these."""
+    if item["kind"] != "output":
+        return item
+    return {**item, "body": {**item["body"], "messages": item["body"]["messages"][:-1]}}
+
+
+LIES = {"another number": altered, "fewer messages": without_some_messages}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_hub_that_would_release_another_number_releases_nothing(ground: Ground, honest: Any, name: str) -> None:
+    """Every owner computes the output from all messages and signs none but that. The control is ``honest``."""
+    ground.proxy.edit = lambda _node, item: LIES[name](ground, item)
+    try:
+        ended = ground.ended(ground.run().id)
+        ground.settled(ended.id)
+    finally:
+        ground.proxy.edit = None
+    assert ended.failure is not None
+    assert (ended.state, ended.failure["code"]) == ("failed", "output-unconfirmed")
+    assert ground.hub_rows("select 1 from releases where job = ?", ended.id) == []
+    for owner in toy.OWNERS:
+        assert "vouch" in rounds(ground, owner, honest.id)
+        assert "vouch" not in rounds(ground, owner, ended.id)
+        assert "output-unconfirmed" in [alarm["code"] for alarm in alarms(ground, owner) if alarm["job"] == ended.id]
+    refused = ground.ended(ground.run().id)
+    assert refused.failure is not None
+    assert refused.failure["code"] == "integrity-failure"  # nothing more until the owners have looked
+    ground.settled(refused.id)
+    acknowledge_all(ground)
+    ground.check(ended)  # numbers left, so the charge stays
+
+
+def smaller_circle(ground: Ground, item: dict[str, Any]) -> dict[str, Any]:
+    """The order without owner C: its participants, grants and records are those of two, signed by the real hub."""
+    if item["kind"] != "permit":
+        return item
+    permit = Permit.open(Envelope.from_json(item["body"]["permit"]))
+    fewer = tuple(node for node in permit.participants if node != "node-C")
+    assert fewer != permit.participants
+    data = tuple(use for use in permit.data if use.node in fewer)
+    bent = permit.model_copy(update={"participants": fewer, "grants": permit.grants[:2], "data": data})
+    signed = bent.sign(load_key(ground.places.hub / "state" / "hub.key"))
+    body = {**item["body"], "permit": signed.to_json(), "grants": item["body"]["grants"][:2]}
+    return {**item, "body": body}
+
+
+def without_a_key(_ground: Ground, item: dict[str, Any]) -> dict[str, Any]:
+    """It relays the mask keys of two, as if the third took no part."""
+    if told(item) != "told key":
+        return item
+    return {**item, "body": {"messages": item["body"]["messages"][:2]}}
+
+
+CIRCLES = {"in the order": smaller_circle, "among the keys": without_a_key}
+
+
+@pytest.mark.parametrize("name", CIRCLES)
+def test_a_hub_that_tells_a_node_other_participants_gets_nothing(ground: Ground, honest: Any, name: str) -> None:
+    """Among fewer participants a part hides among fewer, and a plan's minimum would mean another group."""
+    before = refusals(ground, "A")
+    ground.proxy.edit = lambda node, item: CIRCLES[name](ground, item) if node == "node-A" else item
+    try:
+        job = ground.run()
+        if name == "in the order":
+            until(lambda: refusals(ground, "A")[len(before) :], "A's refusal")
+            with ground.federation.operator() as client:
+                client.cancel(job.id)
+            assert "participants" in refusals(ground, "A")[-1]
+        ended = ground.ended(job.id)
+        ground.settled(job.id)
+    finally:
+        ground.proxy.edit = None
+    assert ended.state != "released"
+    assert not rounds(ground, "A", job.id) & {"flags", "values"}
+    for owner in toy.OWNERS:
+        assert "values" not in rounds(ground, owner, job.id)
+    assert {"flags", "values"} <= rounds(ground, "A", honest.id)
+    ground.check(ended)
+
+
+def refusals(ground: Ground, owner: str) -> list[str]:
+    log = (ground.places.root / "logs" / f"node-{owner}.log").read_text()
+    return [line for line in log.splitlines() if "refused an order" in line]
 
 
 def acknowledge_all(ground: Ground) -> None:
@@ -178,8 +283,7 @@ def test_a_forged_permit_runs_nowhere(ground: Ground, honest: Any) -> None:
 
 
 def was_refused(ground: Ground, owner: str, code: str) -> bool:
-    log = (ground.places.root / "logs" / f"node-{owner}.log").read_text()
-    return any("refused an order" in line and code in line for line in log.splitlines())
+    return any(code in line for line in refusals(ground, owner))
 
 
 def test_an_old_order_again_is_answered_by_nothing(ground: Ground, honest: Any) -> None:

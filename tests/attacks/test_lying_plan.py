@@ -112,7 +112,7 @@ def test_the_plan_of_the_own_request_is_signed(hub: Hub, acme: Operator) -> None
 
 PLANS: dict[str, str] = {
     "without the filter": "SELECT carrier, COUNT(*) AS n FROM flights GROUP BY carrier",
-    "another threshold": SQL.replace("15", "16"),
+    "another threshold": SQL.replace("15", "60"),
     "another aggregate": SQL.replace("COUNT(*)", "SUM(delay)"),
     "one aggregate more": SQL.replace("AS n", "AS n, AVG(delay) AS mean"),
     "another dataset": "SELECT engines, COUNT(*) AS n FROM planes GROUP BY engines",

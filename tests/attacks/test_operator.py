@@ -9,10 +9,11 @@ import pytest
 
 from sandbox.keys import read_private
 from tests.support import toy
+from tests.support.expected import count_noise, is_noisy
 from tests.support.ground import Ground
 
 pytestmark = [pytest.mark.e2e]
-BY_LINE = "SELECT zone, COUNT(*) AS trips FROM trips WHERE line = :which AND serial >= 40000 GROUP BY zone"
+BY_LINE = "SELECT zone, COUNT(*) AS trips FROM trips WHERE line = :which AND tour >= 40000 GROUP BY zone"
 INJECTIONS = (
     "north' OR '1'='1",
     "north'; DROP TABLE trips; --",
@@ -110,7 +111,13 @@ def test_positive_control_an_honest_parameter_selects_its_rows(ground: Ground) -
     job = ground.federation.submit({**toy.job(0, BY_LINE), "parameters": {"which": "north"}})
     ground.federation.approve_all(job.id)
     assert ground.ended(job.id).state == "released"
-    assert {row[1] for row in ground.table(job.id)} == {75, 150}
+    table = ground.answer(job.id)
+    owners = len(toy.OWNERS)
+    exact = {1: 150, 2: 75, 3: 75}  # trips of the line in each zone
+    assert {row[0] for row in table.rows} == set(exact)
+    for (zone, trips), (_, error) in zip(table.rows, table.errors, strict=True):
+        assert error is not None
+        assert is_noisy(trips, error, exact[zone], count_noise(owners))
 
 
 CALLS: tuple[tuple[str, str, tuple[str, ...]], ...] = (

@@ -99,7 +99,7 @@ def test_a_piece_larger_than_the_header_says_is_not_followed_by_the_next(
     hub.bend_piece = piece
     header = Header(
         permit=documents.permit.digest, round="open", sequence=0, sender="hub", receiver=ALL, size=1 << 24,
-        body=digest(b"never"), transcript=digest(b"any"), salt="00" * 16,
+        body=digest(b"never"), transcript=digest(b"any"), state=None, salt="00" * 16,
     )  # fmt: skip
     carried = {"header": header.sign(key("hub")).to_json(), "body": None}
     hub.put(NODE, "messages", documents.job, {"messages": [carried]})

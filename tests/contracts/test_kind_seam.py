@@ -6,6 +6,7 @@ node goes on from its checkpoint. Nothing outside the folder knows the kind but 
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import subprocess
@@ -95,6 +96,52 @@ def test_a_receipt_without_the_participants_signatures_does_not_hold(ground: Gro
     for vouches in without:
         with pytest.raises(ReceiptRefused):
             verify_receipt(json.dumps({**receipt, "vouches": vouches}).encode(), ground.federation.trust, now)
+
+
+def test_a_hub_that_would_release_another_number_gets_no_signature(ground: Ground) -> None:
+    """One node is shown another content than the messages give: it signs nothing, and the job ends typed."""
+
+    def bend(node: str, item: dict[str, Any]) -> dict[str, Any]:
+        if item["kind"] != "output" or node != f"node-{VICTIM}":
+            return item
+        return {**item, "body": {**item["body"], "content": base64.b64encode(b'{"sum":"0"}').decode()}}
+
+    ground.proxy.edit = bend
+    try:
+        job = ground.ended(fresh(ground).id)
+        ground.settled(job.id)
+    finally:
+        ground.proxy.edit = None
+    assert job.failure is not None
+    assert (job.state, job.failure["code"]) == ("failed", "output-unconfirmed")
+    for owner in toy.OWNERS:
+        assert {state for _, _, state in charges(ground, owner, job.id)} == {"committed"}
+        alarms = ground.federation.ask_node(owner, {"do": "alarms"})["alarms"]
+        (alarm,) = [item for item in alarms if item["acknowledged"] is None]
+        assert (alarm["code"], alarm["job"]) == ("output-unconfirmed", job.id)
+        assert "unseen log recompute" in alarm["advice"]
+        ground.federation.ask_node(owner, {"do": "acknowledge", "alarm": alarm["id"]})
+    # the auditor finds out who is right: here the hub had shown the others what the messages give
+    found = knowing(cli.auditor(ground.places))("log", "recompute", job.id).out
+    assert "the output computed from them is the one of" in found
+    (missing,) = [line for line in found.splitlines() if "not signed by" in line]
+    assert f"node-{VICTIM}" in missing
+    assert ground.ended(fresh(ground).id).state == "released"  # the control
+
+
+def test_the_auditor_recomputes_a_release_and_an_owner_sees_what_it_adds_up_to(ground: Ground) -> None:
+    job = ground.ended(fresh(ground).id)
+    auditor = knowing(cli.auditor(ground.places))
+    found = auditor.json("log", "recompute", job.id)
+    assert found["agrees"]
+    assert "every participant recomputed and signed it" in auditor("log", "recompute", job.id).out
+    assert "not-permitted" in knowing(cli.operator(ground.places))("log", "recompute", job.id, code=1).err
+    config = ground.places.node("A") / "node.yaml"
+    shown = cli.Person().json("node", "audit", "--config", config)
+    (system,) = [item for item in shown["systems"] if item["subject"] == ["trips", "serial"]]
+    assert 0 < system["highest"] <= system["cap"] == 0.25
+    assert system["jobs"]
+    assert "trips.serial" in cli.Person()("node", "audit", "--config", config).out
 
 
 def test_its_own_metered_unit_has_a_budget_at_every_node(ground: Ground) -> None:

@@ -13,6 +13,7 @@ from adapters.postgresql.table import PostgresTable
 from sandbox.hub.core.config import HubConfig
 from sandbox.hub.core.front_door import FrontDoor
 from sandbox.node.config import NodeConfig
+from sandbox.node.gate.limits import Limits
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 NODE: Final = {"node": "node-a", "owner": "a", "hub": "https://hub.example", "state_dir": "s", "trust": "t"}
@@ -35,6 +36,15 @@ def test_a_node_with_more_machines() -> None:
     read = NodeConfig.model_validate({**NODE, "token_file": "f", **node}, strict=False)
     assert read.snapshots.encrypt
     assert read.ray.address
+
+
+def test_how_much_a_node_s_audit_holds() -> None:
+    """What the page on disclosure shows are the limits of a node that says nothing."""
+    (shown,) = blocks("disclosure.md")
+    assert set(shown) == {"audit_rows", "audit_records"}
+    silent = NodeConfig.model_validate({**NODE, "token_file": "f"}, strict=False)
+    assert NodeConfig.model_validate({**NODE, "token_file": "f", **shown}, strict=False) == silent
+    assert (silent.audit_rows, silent.audit_records) == (Limits().rows, Limits().records)
 
 
 def test_the_front_door_s_page_names_every_setting_and_no_other() -> None:

@@ -1,4 +1,7 @@
-"""One federation for all end-to-end tests: three airports, real flights, one shared Ray, every process a real one."""
+"""Three airports with real flights, one shared Ray, every process a real one: a federation for each file of tests.
+
+Its nodes remember all that was ever asked, and withhold what would tell too much together: files do not share one.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,7 @@ class Airports:
         return {"flights": list(self.flights.values()), "planes": [self.planes]}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def airports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airports]:
     root = tmp_path_factory.mktemp("airports")
     flights, planes = prepare(root / "data"), prepare_planes(root / "data")

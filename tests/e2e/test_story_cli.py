@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,12 @@ import pyarrow.csv as pa_csv
 import pytest
 import yaml
 
+from examples.prepare_flights import LONGEST
 from tests.e2e.conftest import EXAMPLES, Airports
 from tests.support import expected
 
 pytestmark = pytest.mark.e2e
-JOB = EXAMPLES / "jobs" / "delay-by-carrier.yaml"
+JOB = EXAMPLES / "jobs" / "delay-by-hour.yaml"
 
 
 @dataclass
@@ -102,42 +102,53 @@ def test_released_numbers_are_those_of_one_query_over_the_union(story: Story) ->
     release = story.seen["release"]
     names = [column["name"] for column in release["columns"]]
     query = """
-        select carrier, month, count(*) as flights, count(arr_delay) as n,
-               sum(arr_delay)::bigint as total, sum(arr_delay * arr_delay)::bigint as squares
-        from flights where tailnum is not null group by carrier, month
+        select month, hour, count(*) as flights, count(arr_delay) as n, avg(arr_delay) as mean_delay,
+               var_samp(arr_delay) as variance
+        from flights where tailnum is not null group by month, hour
     """
-    union = {(row["carrier"], row["month"]): row for row in expected.ask(story.airports.parts(), query)}
-    compared = 0
-    for row, hidden in zip(release["rows"], release["suppressed"], strict=True):
-        cell = dict(zip(names, row, strict=True))
-        truth = union.get((cell["carrier"], cell["month"]))
-        if len(hidden) == 3 or truth is None:
-            assert truth is None or set(hidden) == {"flights", "mean_delay", "deviation"}
+    union = {(row["month"], row["hour"]): row for row in expected.ask(story.airports.parts(), query)}
+    compared = numbers = 0
+    for row, hidden, errors in zip(release["rows"], release["suppressed"], release["errors"], strict=True):
+        cell, error = dict(zip(names, row, strict=True)), dict(zip(names, errors, strict=True))
+        shown = {"flights", "mean_delay", "deviation"} - set(hidden)
+        truth = union.get((cell["month"], cell["hour"]))
+        numbers += len(shown)
+        if truth is None:
             continue
-        n, total = truth["n"], truth["total"]
-        if "flights" not in hidden:
-            assert cell["flights"] == expected.count(truth["flights"])
-        if "mean_delay" not in hidden:
-            assert Fraction(cell["mean_delay"]) == expected.mean(total, n)
-        if "deviation" not in hidden:
-            variance = (truth["squares"] - Fraction(total * total, n)) / (n - 1)
-            assert expected.is_deviation(Fraction(cell["deviation"]), variance, n)
-        compared += 3 - len(hidden)
-    assert compared == release["verdict"]["cells"] - release["verdict"]["suppressed"] > 300
+        for name in shown:
+            assert is_right(name, cell[name], error[name], truth), (cell, error, truth)
+        compared += len(shown)
+    assert numbers == release["verdict"]["cells"] - release["verdict"]["suppressed"] > 500
+    assert numbers - compared <= 1  # four standard errors let 3 in 100,000 noisy nothings through
 
 
-def test_the_files_hold_the_same_table(story: Story) -> None:
+def is_right(name: str, shown: Any, stated: str, truth: dict[str, Any]) -> bool:
+    """Whether one released number is a noisy form of the exact one, and says how noisy."""
+    if name == "flights":
+        return expected.is_noisy(shown, stated, truth["flights"], expected.count_noise(3))
+    rows, mean = truth["n"], truth["mean_delay"]
+    if name == "mean_delay":
+        return expected.is_noisy(shown, stated, mean, expected.mean_noise(3, rows, mean, LONGEST))
+    noise = expected.variance_noise(3, rows, mean, truth["variance"], LONGEST)
+    return expected.is_deviation(shown, stated, truth["variance"], noise)
+
+
+def test_the_files_hold_the_same_table_and_its_errors(story: Story) -> None:
     release = story.seen["release"]
     with pa.ipc.open_file(story.folder / "release.arrow") as reader:
         table = reader.read_all()
     assert table.num_rows == len(release["rows"])
     counts = [row[2] for row in release["rows"]]
     assert table.column("flights").to_pylist() == counts
+    assert {str(error) for error in table.column("flights (se)").to_pylist() if error is not None} == {"5.2"}
     text = (story.folder / "release.csv").read_text()
     assert release["source_line"] in text
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     parsed = pa_csv.read_csv(pa.BufferReader("\n".join(lines).encode()))
     assert parsed.num_rows == len(counts)
+    of_means = [None if row[3] is None else float(row[3]) for row in release["errors"]]
+    assert parsed.column("mean_delay (se)").to_pylist() == of_means
+    assert any(of_means)
 
 
 def test_the_receipt_holds_offline_and_nothing_else_does(story: Story) -> None:
@@ -168,6 +179,30 @@ def test_the_receipt_holds_offline_and_nothing_else_does(story: Story) -> None:
         other = b"A" if receipt[place : place + 1] != b"A" else b"B"
         (folder / "changed.json").write_bytes(receipt[:place] + other + receipt[place + 1 :])
     anybody("verify", folder / "changed.json", *trust, code=1)
+
+
+def test_the_auditor_computes_the_released_table_again(story: Story) -> None:
+    auditor = story.airports.auditor
+    found = auditor.json("log", "recompute", story.job)
+    assert found["agrees"] is True
+    assert found["release"].startswith("release-")
+    assert "every participant recomputed and signed it" in auditor("log", "recompute", story.job).out
+    refused = story.airports.operator.json("log", "recompute", story.job, code=1)
+    assert refused["error"]["code"] == "not-permitted"
+
+
+def test_an_owner_sees_what_all_answers_tell_at_most_of_one_aircraft_and_never_of_which(story: Story) -> None:
+    jfk, config = story.airports.owner("JFK"), ("--config", story.airports.node("JFK"))
+    found = jfk.json("node", "audit", *config)
+    systems = {tuple(item["subject"] or ()): item for item in found["systems"]}
+    assert {(), ("flights", "arr_delay")} <= systems.keys()
+    for item in systems.values():
+        assert 0 < item["highest"] <= item["cap"] / 3  # three owners may hold flights of one aircraft
+        assert item["rows"] > 0
+    assert story.job in systems["flights", "arr_delay"]["jobs"]
+    seen = jfk("node", "audit", *config).out + json.dumps(found)
+    aircraft = expected.ask(story.airports.parts(), "select distinct tailnum as name from flights")
+    assert not [row for row in aircraft if row["name"] and row["name"] in seen]
 
 
 def test_the_auditor_reads_exports_and_verifies_the_log(story: Story) -> None:

@@ -21,7 +21,7 @@ from jobs.documents import (
     digest,
 )
 from jobs.documents.message import ALL, Destroyed, Header, Stop
-from jobs.kinds.base import Act, Case, Compute, Done, Incoming, LocalStep, Receiver, Seat, Send
+from jobs.kinds.base import Act, Ask, Case, Compute, Done, Incoming, LocalStep, Receiver, Seat, Send
 from jobs.kinds.registry import kind_by, make_party
 from jobs.kinds.statistics.evidence import LocalResult
 from jobs.kinds.statistics.run import run_local
@@ -40,6 +40,7 @@ from sandbox.messages import (
     unseal,
     write_message,
 )
+from tests.support.gates import OpenGate, all_may_be_answered
 from tests.support.signed import OWNERS, key, seeded
 from tests.support.signed import seal as seal_key
 
@@ -182,7 +183,7 @@ class Run:
             profile=load_profile(self.kind.profile(plan)),
         )
         self.transcript = first_transcript(envelope.digest, self.permit.participants)
-        self.party = make_party(self.kind)(Seat(self.case, node.name, self.rng))
+        self.party = make_party(self.kind)(Seat(self.case, node.name, self.rng, OpenGate(node.name)))
         self.sent: list[SentMessage] = []
         self.metered: Mapping[str, int] = {}
 
@@ -223,8 +224,9 @@ class Run:
             public = seal_key(receiver).public.raw
             body = seal(public, (round, sequence, self.node.name, receiver), self.case.permit, body)
         made = write_message(
-            self.node.key, self.case.permit, self.transcript, round, sequence, self.node.name, receiver, body, self.rng
-        )
+            self.node.key, self.case.permit, self.transcript, round, sequence, self.node.name, receiver, body, self.rng,
+            state=digest(b"what its gate remembers"),
+        )  # fmt: skip
         self.sent.append(
             SentMessage(
                 round=round,
@@ -246,6 +248,8 @@ class Run:
             match act:
                 case Send():
                     said.append(self._send(act))
+                case Ask():
+                    said += self._follow(self.party.judged(all_may_be_answered(act)))
                 case Compute():
                     said += self._follow(self.party.computed(self._compute(act.step)))
                 case Done():

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.integration.participant import rows_of
+from tests.support.signed import OWNERS
+from tests.support.statistic import noise_of
+
 
 def waiting_job(world: Any) -> str:
     world.register_all()
@@ -63,3 +67,17 @@ def to_values(world: Any) -> dict[str, list[Any]]:
         for node in world.nodes.values():
             node.work()
     return {owner: said(node) for owner, node in world.nodes.items()}
+
+
+def noisy_totals(case: Any) -> list[list[int]]:
+    """What is opened, per channel for AA, then DL (B6 fails): all rows of the three owners, and the noise of every part."""
+    delays = {c: [row.delay for owner in OWNERS for row in rows_of(owner) if row.carrier == c] for c in ("AA", "DL")}
+    return [
+        [
+            {"rows": len(delays[carrier]), "sum": sum(delays[carrier])}[channel.kind]
+            + sum(noise_of(case, node, number, cell) for node in case.participants)
+            for cell, carrier in enumerate(case.plan.dimensions[0].domain)
+            if carrier in delays
+        ]
+        for number, channel in enumerate(case.plan.channels)
+    ]

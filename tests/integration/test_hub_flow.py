@@ -6,6 +6,7 @@ from typing import Any
 
 from jobs.documents.ed25519 import decode_base64
 from sandbox.verify.receipt import verify_receipt
+from tests.integration.running_job import noisy_totals
 
 
 def test_a_job_goes_from_submission_to_a_receipt_that_verifies(world: Any) -> None:
@@ -25,7 +26,13 @@ def test_a_job_goes_from_submission_to_a_receipt_that_verifies(world: Any) -> No
     release = world.call("GET", f"/jobs/{job['id']}/release", "acme")
     assert [column["name"] for column in release["columns"]] == ["carrier", "flights", "mean"]
     by_carrier = {row[0]: row for row in release["rows"]}
-    assert by_carrier["AA"][1] == 60
+    case = world.nodes["ewr"].runs[job["id"]].case
+    (count,) = [aggregate for aggregate in case.plan.aggregates if aggregate.function == "count_rows"]
+    counts = noisy_totals(case)[count.channels[0]]
+    assert counts != [60, 60]
+    assert [by_carrier[name][1] for name in ("AA", "DL")] == [5 * round(count / 5) for count in counts]
+    errors = {row[0]: error[1] for row, error in zip(release["rows"], release["errors"], strict=True)}
+    assert errors == {"AA": "5.2", "DL": "5.2", "B6": None}  # of three parts: 3 times the root of 3
     assert release["suppressed"][[row[0] for row in release["rows"]].index("B6")] == ["flights", "mean"]
     assert by_carrier["B6"] == ["B6", None, None]
     assert "EWR airport" in release["source_line"]

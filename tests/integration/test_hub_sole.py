@@ -1,8 +1,7 @@
-"""A dataset that one owner holds: asked, approved, gated at its node, released, and proven like any other."""
+"""A dataset that one owner holds: the same walk as with several; its vectors are not masked and carry their noise."""
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -10,14 +9,21 @@ import pytest
 
 from jobs.documents import SentRecord
 from jobs.documents.ed25519 import decode_base64
-from jobs.kinds.statistics.messages import VALUES, decode_numbers, encode_numbers, encode_words
+from jobs.kinds.statistics.messages import VALUES, decode_open, decode_vector, encode_vector
+from jobs.kinds.statistics.opening import opening
+from jobs.kinds.statistics.release import assemble, shown_numbers
+from jobs.kinds.statistics.tableform import render_table
+from mpc.ring import Ring
 from sandbox.verify.receipt import verify_receipt
+from tests.integration.participant import rows_of
 from tests.support.signed import key
+from tests.support.statistic import noise_of
 
 SQL = (
     "SELECT carrier, COUNT(*) AS flights, COUNT(DISTINCT tail) AS aircraft, AVG(delay) AS mean, SUM(delay) AS total "
     "FROM flights GROUP BY carrier"
 )
+NODE = "node-jfk"
 
 
 @pytest.fixture
@@ -27,7 +33,6 @@ def running(world: Any) -> str:
     job = world.submit(sql=SQL)
     assert job["state"] == "needs_approval"
     assert [reason["owner"] for reason in job["reasons"]] == ["jfk"]
-    assert "your own node applies all rules and rounds" in job["words"]["text"]
     world.grant("jfk", job["id"])
     assert world.state(job["id"]) == "running"
     return str(job["id"])
@@ -42,10 +47,19 @@ def values_of(world: Any) -> tuple[Any, Any]:
     return message, SentRecord.open(sent)
 
 
-def numbers_in(world: Any, job: str, message: Any) -> list[Decimal | None]:
-    """AA and DL in four columns; B6 did not pass."""
-    found: list[Decimal | None] = decode_numbers(world.nodes["jfk"].runs[job].case, message.body, 8)
+def totals_in(world: Any, job: str, message: Any) -> list[list[int | None]]:
+    """Per channel, per cell; AA and DL passed, the base of B6 is too small."""
+    case = world.nodes["jfk"].runs[job].case
+    ring, pairs = Ring(case.plan.ring_bits), opening(case.plan, passed(case))
+    numbers = ring.decode_signed(decode_vector(case, VALUES, ring, message.body, len(pairs)))
+    found: list[list[int | None]] = [[None] * case.plan.cells for _ in case.plan.channels]
+    for channel, cell, number in zip(pairs.channel, pairs.cell, numbers, strict=True):
+        found[channel][cell] = number
     return found
+
+
+def passed(case: Any) -> Any:
+    return np.tile([carrier != "B6" for carrier in case.plan.dimensions[0].domain], (len(case.plan.aggregates), 1))
 
 
 def post(world: Any, message: Any, sent: SentRecord, body: bytes, status: int) -> Any:
@@ -57,74 +71,72 @@ def post(world: Any, message: Any, sent: SentRecord, body: bytes, status: int) -
     return node.post([changed, record.sign(node.key)], status=status)
 
 
-def test_one_owner_s_answer_is_rounded_at_its_node_and_its_receipt_verifies(world: Any, running: str) -> None:
+def test_one_owner_s_answer_is_the_format_of_its_noisy_part_and_its_receipt_verifies(world: Any, running: str) -> None:
     message, sent = values_of(world)
-    left = numbers_in(world, running, message)
-    assert Decimal(400) in left
-    assert Decimal(390) not in left  # the exact total never leaves the node
+    case = world.nodes["jfk"].runs[running].case
+    noisy = totals_in(world, running, message)
+    held = {c: [row.delay for row in rows_of("jfk") if row.carrier == c] for c in ("AA", "DL")}
+    for cell, carrier in enumerate(case.plan.dimensions[0].domain):
+        for number, channel in enumerate(case.plan.channels):
+            exact = None if carrier == "B6" else {"sum": sum(held[carrier])}.get(channel.kind, len(held[carrier]))
+            assert noisy[number][cell] == (None if exact is None else exact + noise_of(case, NODE, number, cell))
     world.nodes["jfk"].post([message, sent.sign(world.nodes["jfk"].key)])
     world.run_nodes()
     assert world.state(running) == "released"
     release = world.call("GET", f"/jobs/{running}/release", "acme")
-    rows = {row[0]: row[1:] for row in release["rows"]}
-    assert rows["AA"] == [20, 20, "20", 400]  # delays 10..29: mean 19.5, total 390, in steps of a quarter
-    assert rows["B6"] == [None] * 4
+    shown = shown_numbers(case.plan, case.profile, passed(case), noisy)
+    table = assemble(case.plan, {}, case.profile, shown).table
+    expected = render_table(table, "", release["source_line"]).shown
+    assert {name: release[name] for name in expected} == expected
+    rows = {row[0]: (row[1:], errors[1:]) for row, errors in zip(release["rows"], release["errors"], strict=True)}
+    assert rows["AA"][1][:2] == ["3", "3"]
+    assert rows["B6"] == ([None] * 4, [None] * 4)
     assert "JFK airport" in release["source_line"]
-    assert release["verdict"]["rules"]["joint"] == ["output_limits"]
+    assert release["verdict"]["withheld"]["owner-rule"] == 4
     found = world.call("GET", f"/jobs/{running}/messages", "auditor")["messages"]
-    assert [item["round"] for item in found] == ["key", "flags", "open", "values", "sent", "destroyed"]
+    assert [item["round"] for item in found][:5] == ["key", "flags", "open", "values", "sent"]
     world.nodes["jfk"].cosign()
     world.witness_seen = world.cosign("witness-1", key("witness-1"), world.witness_seen)
     receipt = world.client.get(
         f"/v1/jobs/{running}/receipt", headers={"Authorization": f"Bearer {world.tokens['auditor']}"}
     )
     csv = world.call("GET", f"/jobs/{running}/files/csv", "acme")
-    salt = decode_base64(release["salt"])
-    verified = verify_receipt(receipt.content, world.trust, world.clock(), csv, salt)
-    assert verified.permit.document.participants == ("node-jfk",)
+    verified = verify_receipt(receipt.content, world.trust, world.clock(), csv, decode_base64(release["salt"]))
+    assert verified.permit.document.participants == (NODE,)
     assert verified.output is not None
 
 
-def test_a_node_that_sends_exact_totals_is_refused_before_they_are_stored(world: Any, running: str) -> None:
+def test_vectors_of_another_length_are_refused_before_they_are_stored(world: Any, running: str) -> None:
     message, sent = values_of(world)
     case = world.nodes["jfk"].runs[running].case
-    exact = encode_words(case, VALUES, np.array([[20], [390]], np.uint64))
-    assert post(world, message, sent, exact, 400)["code"] == "malformed-message"
+    ring = Ring(case.plan.ring_bits)
+    short = encode_vector(case, VALUES, ring, ring.zeros(len(opening(case.plan, passed(case))) - 1))
+    assert post(world, message, sent, short, 400)["code"] == "malformed-message"
     found = world.call("GET", f"/jobs/{running}/messages", "auditor")["messages"]
     assert [item["round"] for item in found] == ["key", "flags", "open"]
-    assert world.call("GET", f"/jobs/{running}", "acme")["failure"]["nodes"] == ["node-jfk"]
+    assert world.call("GET", f"/jobs/{running}", "acme")["failure"]["nodes"] == [NODE]
 
 
-def test_numbers_for_another_count_of_cells_end_the_job(world: Any, running: str) -> None:
+def test_a_number_that_no_data_within_the_plan_gives_ends_the_job_unreleased(world: Any, running: str) -> None:
     message, sent = values_of(world)
     case = world.nodes["jfk"].runs[running].case
-    short = encode_numbers(case, numbers_in(world, running, message)[:-1])
-    assert post(world, message, sent, short, 400)["code"] == "malformed-message"
-    assert world.state(running) == "failed"
-
-
-def test_a_count_that_is_not_rounded_ends_the_job_unreleased(world: Any, running: str) -> None:
-    message, sent = values_of(world)
-    case = world.nodes["jfk"].runs[running].case
-    bent = encode_numbers(case, [Decimal(21) for _ in numbers_in(world, running, message)])
+    ring, count = Ring(case.plan.ring_bits), len(opening(case.plan, passed(case)))
+    beyond = max(channel.high for channel in case.plan.channels) + 1
+    bent = encode_vector(case, VALUES, ring, ring.encode([beyond] * count))
     post(world, message, sent, bent, 202)
-    failure = world.call("GET", f"/jobs/{running}", "acme")["failure"]
-    assert failure["code"] == "disclosure-blocked"
+    assert world.call("GET", f"/jobs/{running}", "acme")["failure"]["code"] == "disclosure-blocked"
     world.call("GET", f"/jobs/{running}/release", "acme", status=409)
 
 
-def test_a_rounded_part_is_refused_where_three_owners_contribute(world: Any) -> None:
-    world.register_all()
-    job = str(world.submit()["id"])
-    world.grant_all(job)
-    for _ in range(2):
-        for node in world.nodes.values():
-            node.work()
+def test_only_pairs_that_the_owner_did_not_flag_are_opened(world: Any, running: str) -> None:
     node = world.nodes["jfk"]
-    ((masked, _),) = node.answer(node.inbox()[0])
-    part = encode_numbers(node.runs[job].case, [Decimal(20)] * 4)
-    assert node.post([node.resigned(masked, part)], status=400)["code"] == "malformed-message"
-    assert world.call("GET", f"/jobs/{job}", "acme")["failure"]["nodes"] == ["node-jfk"]
+    node.work()
+    node.work()
+    [item] = node.inbox()
+    case = node.runs[running].case
+    [told] = item["body"]["messages"]
+    opened = decode_open(case, node.runs[running]._message(told).body)
+    assert np.array_equal(opened, passed(case))
 
 
 def test_when_a_second_owner_joins_the_earlier_grant_covers_nothing(world: Any, running: str) -> None:

@@ -76,8 +76,8 @@ def encoded(tree: Any) -> bytes:
 TREE = json.loads(HONEST)
 PLACES = [path for path in places(TREE) if path]
 ENVELOPES = [path for path in PLACES if isinstance(at(TREE, path), dict) and "payloadType" in at(TREE, path)]
-OPTIONAL = (("deliveries",), ("evidence",), ("vouches",))
-"""What a holder may leave out: who fetched the release, further conditions and vouches only add to what is proven."""
+OPTIONAL = (("deliveries",), ("evidence",))
+"""What a holder may leave out: who fetched the release and further conditions only add to what is proven."""
 BOUNDED = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -89,6 +89,13 @@ def test_the_control_an_honest_receipt_holds() -> None:
 @pytest.mark.parametrize("path", OPTIONAL)
 def test_a_part_that_only_adds_may_be_left_out(path: tuple[str]) -> None:
     assert verify_receipt(encoded(put(TREE, path, [])), trust()).checks
+
+
+def test_no_participant_s_confirmation_may_be_left_out() -> None:
+    vouches = at(TREE, ("vouches",))
+    assert len(vouches) == 3
+    for left in ([], *([v for v in vouches if v is not one] for one in vouches)):
+        refused(encoded(put(TREE, ("vouches",), left)))
 
 
 @BOUNDED

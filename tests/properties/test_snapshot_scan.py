@@ -1,5 +1,6 @@
 """A scan of a snapshot in the order of units finds what the step over the files finds, for whatever was registered.
 
+Under a profile that lets conditions mix known and secret columns; records are compared in ``test_snapshot_records``.
 Random tables with nulls, rows without a unit, negatives, decimals and dates; random plans; 1 to 16 parts; appended runs,
 full buffers, blocks of a few rows, encrypted files, excluded units.
 """
@@ -24,7 +25,7 @@ from adapters.snapshot.read import Snapshot, SnapshotRows
 from adapters.snapshot.ref import SnapshotRef
 from adapters.source import Input, Manifest, SourceSpec
 from jobs.kinds.base import Limits
-from jobs.kinds.statistics import ordered, scan
+from jobs.kinds.statistics import direct, ordered, scan
 from jobs.kinds.statistics.evidence import LocalResult, merge
 from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.kinds.statistics.plan.types import Plan
@@ -39,6 +40,7 @@ VISITS = Dataset(
     unit="person",
     null_units="exclude",
     legal_basis="test",
+    profile="open@1",
     columns=(
         Column(name="person", type=ColumnType.STRING, role=Role.UNIT, unit_domain="person"),
         Column(name="town", type=ColumnType.STRING, role=Role.KNOWN, domain=("a", "b's", "c")),
@@ -63,6 +65,7 @@ PEOPLE = Dataset(
     name="people",
     unit="id",
     legal_basis="test",
+    profile="open@1",
     unique_keys=(("id",),),
     columns=(
         Column(name="id", type=ColumnType.STRING, role=Role.UNIT, unit_domain="person", nullable=False),
@@ -151,7 +154,7 @@ def table_of(rows: Sequence[dict[str, Any]]) -> pa.Table:
 @pytest.fixture
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of four rows: units that are larger, and blocks in several runs, in a table of thirty rows."""
-    monkeypatch.setattr(ordered.Direct, "block_rows", 4)
+    monkeypatch.setattr(direct.Direct, "block_rows", 4)
     monkeypatch.setattr(ordered.Rendered, "block_rows", 5)
 
 

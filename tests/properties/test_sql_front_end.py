@@ -9,10 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jobs.kinds.statistics.plan.bases import conjuncts
 from jobs.kinds.statistics.plan.canonical import normal
 from jobs.kinds.statistics.plan.check import check_plan
 from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.kinds.statistics.plan.errors import PlanError
+from jobs.kinds.statistics.plan.expr import columns_of
 from jobs.kinds.statistics.plan.scope import Scope
 from jobs.kinds.statistics.plan.statement import statement
 from jobs.kinds.statistics.plan.types import Plan
@@ -21,8 +23,12 @@ from jobs.schema import CatalogueView
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "plans"
 CATALOGUE = CatalogueView.model_validate_json((VECTORS / "catalogue.json").read_text())
+GUARDED = CatalogueView.model_validate_json((VECTORS / "guarded.json").read_text())
 SEEDS = [sql for vector in json.loads((VECTORS / "meaning.json").read_text()) for sql in vector["sql"]]
 SEEDS += [vector["sql"] for vector in json.loads((VECTORS / "refusals.json").read_text())]
+OPEN = GUARDED.model_copy(
+    update={"datasets": tuple(d.model_copy(update={"profile": "open@1"}) for d in GUARDED.datasets)}
+)
 TOKENS = [
     "SELECT",
     "FROM",
@@ -72,6 +78,9 @@ TOKENS = [
     "fuel",
     "distance",
     "note",
+    "crew",
+    "gate",
+    "birth",
     "tailnum",
     "flight",
     "engines",
@@ -145,17 +154,38 @@ TOKENS = [
 
 
 def decided(sql: str) -> Plan | None:
+    guarded(sql)
+    return planned(sql, CATALOGUE)
+
+
+def guarded(sql: str) -> None:
+    """Where data has something to hide, known and secret columns stand apart, and open data allows all that it allows."""
+    plan = planned(sql, GUARDED)
+    if plan is None:
+        return
+    assert planned(sql, OPEN) is not None
+    parts = [*plan.where.conjuncts, *(d.expr for d in plan.dimensions)]
+    parts += [part for aggregate in plan.aggregates for part in conjuncts(aggregate.filter)]
+    for part in parts:
+        assert plan.secrets_of(part) in (frozenset(), columns_of(part)), sql
+    for aggregate in plan.aggregates:
+        channels = [plan.channels[index] for index in aggregate.channels]
+        weighed = [c.column for c in channels if c.kind == "sum" and c.column and not plan.secrets_of(c.column)]
+        assert not weighed or not any(plan.secrets_of(part) for part in (*plan.where.conjuncts, aggregate.filter)), sql
+
+
+def planned(sql: str, catalogue: CatalogueView) -> Plan | None:
     try:
-        plan = compile_sql(sql, CATALOGUE)
+        plan = compile_sql(sql, catalogue)
     except PlanError as refusal:
         if refusal.line < 1 or refusal.column < 1:
             pytest.fail(f"no position: {refusal}")
         return None
     received = Plan.model_validate_json(plan.model_dump_json())
-    check_plan(received, CATALOGUE.datasets)
-    assert explain(received, CATALOGUE).text()
+    check_plan(received, catalogue.datasets)
+    assert explain(received, catalogue).text()
     shown = "\n".join(statement(received))
-    assert compile_sql(shown, CATALOGUE).digest() == plan.digest(), shown
+    assert compile_sql(shown, catalogue).digest() == plan.digest(), shown
     return plan
 
 

@@ -45,7 +45,12 @@ def flights() -> dict[str, Any]:
         },
         {"name": "note", "type": "string", "role": "known"},
         {"name": "day", "type": "date", "role": "known", "bounds": {"low": "2013-01-01", "high": "2013-12-31"}},
-        {"name": "delay", **number, "bounds": {"low": "-100", "high": "2000"}},
+        {
+            "name": "delay",
+            **number,
+            "bounds": {"low": "-100", "high": "2000"},
+            "cut_points": ["5", "6", "7", "15", "60"],
+        },
     ]
     return {"name": "flights", "columns": columns, "unit": "tail", "legal_basis": "open data", "title": "航班"}
 
@@ -104,7 +109,7 @@ def commitment(plan: Any, **changed: Any) -> Envelope:
 def item(plan: Any = None, owners: tuple[str, ...] = OWNERS, sql: str = SQL, **changed: Any) -> dict[str, Any]:
     """One item of ``GET /requests``."""
     planned = plan if plan is not None else plan_of(sql, owners).model_dump(mode="json")
-    profile = load_profile("standard@1")
+    profile = load_profile("standard@2")
     output = {"form": "aggregate", "profile": profile.name, "version": profile.version, "digest": profile.digest}
     read = sorted(planned["schema_digests"])
     value = {

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 from jobs.documents import Envelope, verify_outbox_record
 from jobs.kinds.registry import kind_of
 from sandbox.audit import LogEntry, verify_checkpoint
-from sandbox.client import Job
+from sandbox.client import Job, Table
 from sandbox.errors import Unavailable
 from sandbox.local.federation import Federation, parquet
 from sandbox.local.layout import free_port, lay_out
@@ -67,8 +67,12 @@ class Ground:
         return until(lambda: found if (found := self.job(job)).is_final else None, f"job {job} to end")
 
     def table(self, job: str) -> list[tuple[Any, ...]]:
+        return sorted(self.answer(job).rows, key=repr)
+
+    def answer(self, job: str) -> Table:
+        """The released table, standard errors and all."""
         with self.federation.operator() as client:
-            return sorted(client.table(job).rows, key=repr)
+            return client.table(job)
 
     def entries(self) -> tuple[LogEntry, ...]:
         """All entries, verified against the hub's signed checkpoint."""

@@ -23,12 +23,13 @@ from jobs.documents import Envelope
 from jobs.kinds.base import LocalStep
 from jobs.kinds.statistics.evidence import LocalResult
 from jobs.kinds.statistics.run import run_local
-from jobs.permit import CheckedPermit
+from jobs.permit import CheckedPermit, OwnLook
 from jobs.runner.port import ProgressReport
 from sandbox.node.config import NodeConfig
 from sandbox.node.context import Context
 from sandbox.node.hub_port import HubAway, HubRefused
 from sandbox.node.loop import Node
+from sandbox.node.opened_gate import OpenedGate
 from sandbox.node.post import Outbox
 from sandbox.node.record import Record
 from sandbox.node.state import Held, NodeState
@@ -66,7 +67,7 @@ class LocalRunner:
 
     def submit(
         self,
-        checked: CheckedPermit,
+        checked: CheckedPermit | OwnLook,
         step: LocalStep[Any],
         inputs: Mapping[str, Input],
         progress: ProgressReport | None = None,
@@ -78,7 +79,7 @@ class LocalRunner:
         self.gate.set()
         self._pool.shutdown()
 
-    def _scan(self, checked: CheckedPermit) -> LocalResult:
+    def _scan(self, checked: CheckedPermit | OwnLook) -> LocalResult:
         self.scans += 1
         if not self.gate.wait(PATIENCE_S):
             raise TimeoutError
@@ -196,7 +197,7 @@ class Federation:
         rng = np.random.default_rng(int.from_bytes(hashlib.sha256(str(time.monotonic_ns()).encode()).digest()[:8]))
         context = Context(
             config=config, key=key(name), sealing_key=seal(name), state=state, record=Record(bytes(32)),
-            vault=Vault(bytes(32)), hub=port,
+            vault=Vault(bytes(32)), gate=OpenedGate(state, bytes(32), rng.bytes), hub=port,
             outbox=Outbox(name, key(name), state, port), runner=self.runners[name], clock=self.clock,
             rng=rng.bytes, forget=lambda _permit: None,
         )  # fmt: skip

@@ -53,8 +53,8 @@ FLIGHTS: Final = Dataset(
     unit="tailnum",
     legal_basis="open data act",
 )
-PROFILE: Final = load_profile("standard@1")
-RULE: Final = OutputRule(form="aggregate", profile="standard", version=1, digest=PROFILE.digest)
+PROFILE: Final = load_profile("standard@2")
+RULE: Final = OutputRule(form="aggregate", profile="standard", version=2, digest=PROFILE.digest)
 
 ASKED: Final = {"operator": "acme", "scenario": "punctuality", "purpose": "public statistics"}
 """What was asked for: a bent commitment bends no document that follows."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from adapters.source import Input
 from jobs.kinds.base import Limits, LocalStep
-from jobs.permit import CheckedPermit
+from jobs.permit import CheckedPermit, OwnLook
 from jobs.runner.port import Progress, ProgressReport
 from sandbox.node.config import NodeConfig, load_config
 from sandbox.node.serve import serve
@@ -30,7 +30,7 @@ class ThreadRunner:
 
     def submit(
         self,
-        checked: CheckedPermit,
+        checked: CheckedPermit | OwnLook,
         step: LocalStep[Any],
         inputs: Mapping[str, Input],
         progress: ProgressReport | None = None,

@@ -15,13 +15,13 @@ LINES: Final = ("north", "south", "east", "west")
 CANARY_UNIT: Final = "zqvehicle"
 CANARY_NOTE: Final = "zqnote"
 CANARY_VALUE: Final = 7654321
-"""One measure of one row at owner A, on line west: dominance withholds what it would enter."""
-SQL: Final = "SELECT line, COUNT(*) AS trips, AVG(delay) AS mean FROM trips WHERE serial >= :least GROUP BY line"
+"""One measure of one row at owner A, on line west: what it enters leaves with noise as large as itself."""
+SQL: Final = "SELECT line, COUNT(*) AS trips, AVG(delay) AS mean FROM trips WHERE tour >= :least GROUP BY line"
 _VEHICLES: Final = 25
 
 
 def dataset() -> Dataset:
-    number = {"type": "int", "role": "measure"}
+    most = {"low": "0", "high": "100000"}
     columns: list[dict[str, Any]] = [
         {"name": "vehicle", "type": "string", "role": "unit", "unit_domain": "vehicle", "nullable": False},
         {"name": "note", "type": "string", "role": "identifier"},
@@ -34,8 +34,15 @@ def dataset() -> Dataset:
             "domain": [1, 2, 3],
             "bounds": {"low": "1", "high": "3"},
         },
-        {"name": "delay", **number, "bounds": {"low": "-100", "high": "10000000"}},
-        {"name": "serial", **number, "nullable": False, "bounds": {"low": "0", "high": "100000"}},
+        {
+            "name": "delay",
+            "type": "int",
+            "role": "measure",
+            "bounds": {"low": "-100", "high": "10000000"},
+            "cut_points": ["7000000"],
+        },
+        {"name": "serial", "type": "int", "role": "measure", "nullable": False, "bounds": most},
+        {"name": "tour", "type": "int", "role": "known", "nullable": False, "bounds": most},
     ]
     return Dataset.model_validate(
         {"name": "trips", "columns": columns, "unit": "vehicle", "legal_basis": "made for tests", "scenarios": ["test"]}
@@ -59,6 +66,7 @@ def rows(owner: str) -> list[dict[str, Any]]:
                         "zone": trip % 3 + 1,
                         "delay": CANARY_VALUE if canary else None if trip == 3 and vehicle % 5 == 0 else delay,
                         "serial": 50_000 + vehicle,
+                        "tour": 50_000 + vehicle,
                     }
                 )
     return found

@@ -1,6 +1,7 @@
 """A tiny hub: it relays signed messages, adds vectors, keeps a log. It bends on request, as a dishonest hub would.
 
-``Hub`` knows the statistic's rounds and nothing of the platform; ``Port`` is one node's view of it.
+``Hub`` knows the statistic's rounds and nothing of the platform; ``Port`` is one node's view of it. It releases what
+the statistic's referee makes of the messages, once every node has recomputed and signed it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -19,21 +19,22 @@ import numpy.typing as npt
 from jobs.documents import Document, Envelope, Release, SentRecord, Verdict, Vouch, digest, salted_commitment
 from jobs.documents.ed25519 import encode_base64
 from jobs.documents.message import ALL, Destroyed, Header, Stop
-from jobs.kinds.base import Case
+from jobs.errors import DisclosureBlocked
+from jobs.kinds.base import Case, Output
 from jobs.kinds.statistics.messages import (
     FLAGS,
     VALUES,
     decode_key,
-    decode_numbers,
     decode_open,
-    decode_words,
+    decode_vector,
     encode_open,
 )
-from jobs.kinds.statistics.opening import flag_count, opening
+from jobs.kinds.statistics.opening import flag_count, opening, pack
+from jobs.kinds.statistics.referee import REFEREE
 from jobs.schema import Digest
-from mpc.ring import Ring
+from mpc.ring import Z64, Ring
 from sandbox.audit import Checkpoint, LogEntry, append, prove_consistency, prove_inclusion, root
-from sandbox.inbox import AbortBody, Carried, FinishedBody
+from sandbox.inbox import AbortBody, Carried, FinishedBody, OutputBody
 from sandbox.log_link import Cosignature, Inclusion, News
 from sandbox.messages import INLINE_BYTES, Message, first_transcript, next_transcript, read_message, write_message
 from sandbox.node.hub_port import HubAway, HubRefused, Item
@@ -42,6 +43,8 @@ from tests.support.signed import key
 from tests.support.tree import Nodes
 
 HUB = "hub"
+INVENTED = Output(b"what was released", 8, 0, {}, {})
+"""Of a hub that computes nothing."""
 _WORDS: dict[type[Document], str] = {SentRecord: "sent", Stop: "stop", Destroyed: "destroyed", Vouch: "vouch"}
 Json = dict[str, Any]
 
@@ -56,6 +59,9 @@ class Told:
     rounds: dict[str, dict[str, Message]] = field(default_factory=dict)
     sent: dict[str, Envelope] = field(default_factory=dict)
     """The participants' signed records."""
+    draft: Envelope | None = None
+    """What it would release, as shown to the participants."""
+    vouches: dict[str, Envelope] = field(default_factory=dict)
 
     @property
     def job(self) -> str:
@@ -86,6 +92,10 @@ class Hub:
         self.bend_piece: Callable[[bytes], bytes] = lambda piece: piece
         self.bend_keys: Callable[[list[Json]], list[Json]] = list
         self.bend_passed: Callable[[npt.NDArray[np.bool_]], npt.NDArray[np.bool_]] = lambda passed: passed
+        self.bend_output: Callable[[Output], Output] = lambda output: output
+        """What it would release instead of what the messages give."""
+        self.bend_shown: Callable[[Json], Json] = lambda body: body
+        """The item in which the output is shown."""
         self.bend_finished: Callable[[Json], Json] = lambda body: body
         self.bend_inclusions: Callable[[int], tuple[Inclusion, ...]] | None = None
         """Proofs of its own choice for a log of this size."""
@@ -94,7 +104,6 @@ class Hub:
         self.apart: set[str] = set()
         """Nodes to which the same pass bits are said in a message of their own."""
         self.totals: list[list[int | None]] | None = None
-        self.numbers: list[Decimal | None] | None = None
         self.passed = np.zeros((0, 0), bool)
         self.tree = Nodes()
         self.leaves: list[bytes] = []
@@ -183,14 +192,38 @@ class Hub:
         body = AbortBody(code=code, advice="the hub says so", stop=None if stop is None else stop.to_json())
         self.put(node, "abort", job, body.model_dump(mode="json"))
 
-    def finish(self) -> None:
-        """Release: what every participant signed that it sent, to everybody."""
+    def show(self) -> None:
+        """What it would release and all that this was computed from, to everybody: to recompute and to sign."""
         told = self.now
-        records = [told.sent[node] for node in self.nodes if node in told.sent]
-        body = FinishedBody(
-            release=release_of(told, records).sign(key("hub")).to_json(),
-            sent=tuple(item.to_json() for item in records),
+        output = self.bend_output(self.output())
+        told.draft = release_of(told, output).sign(key("hub"))
+        rounds = [message for name in ("flags", "values") for message in told.rounds[name].values()]
+        body = OutputBody(
+            release=told.draft.to_json(),
+            content=encode_base64(output.content),
+            salt=encode_base64(SALT),
+            messages=tuple(Carried(**carried(message)) for message in rounds),
         )
+        for node in self.nodes:
+            self.put(node, "output", told.job, self.bend_shown(body.model_dump(mode="json")))
+
+    def output(self) -> Output:
+        """What the messages give; something of its own where they give nothing."""
+        told = self.now
+        bodies = {node: message.body for node, message in told.rounds["values"].items()}
+        try:
+            output = REFEREE.advance(told.case, pack(self.passed), "values", 0, bodies).output
+        except DisclosureBlocked:
+            return INVENTED
+        if output is None:
+            raise AssertionError("all values are there")
+        return output
+
+    def finish(self) -> None:
+        """Release: what was shown, and what every participant signed that it sent, to everybody."""
+        told = self.now
+        release = told.draft or release_of(told, INVENTED).sign(key("hub"))
+        body = FinishedBody(release=release.to_json(), sent=tuple(item.to_json() for item in records_of(told)))
         for node in self.nodes:
             self.put(node, "finished", told.job, self.bend_finished(body.model_dump(mode="json")))
 
@@ -198,8 +231,7 @@ class Hub:
         """Add the flags and say which pairs passed."""
         told = self.now
         flags = [self._decoded(message) for message in told.rounds["flags"].values()]
-        total = np.add.reduce([item.reshape(-1) for item in flags], dtype=np.uint64)
-        passed = (total[0::2] == 0) & (total[1::2] != 0)
+        passed = np.add.reduce(flags, dtype=np.uint64) == 0
         self.passed = self.bend_passed(passed.reshape(len(told.case.plan.aggregates), told.case.plan.cells))
         self.say(encode_open(told.case, self.passed))
 
@@ -215,14 +247,11 @@ class Hub:
     def add_values(self) -> None:
         told = self.now
         parts = [self._decoded(message) for message in told.rounds["values"].values()]
-        if len(self.nodes) == 1:
-            [self.numbers] = parts
-            return
         plan = told.case.plan
         ring, opened = Ring(plan.ring_bits), opening(plan, self.passed)
         total = ring.zeros(len(opened))
         for part in parts:
-            ring.add_into(total, part.reshape(-1) if plan.ring_bits == 64 else part)
+            ring.add_into(total, part)
         self.totals = [[None] * plan.cells for _ in plan.channels]
         for channel, cell, value in zip(opened.channel, opened.cell, ring.decode_signed(total), strict=True):
             self.totals[channel][cell] = value
@@ -286,11 +315,16 @@ class Hub:
         if name == "stop":
             for other in self.nodes:
                 self.abort(other, told.job, "node-stopped", envelope)
-        if name != "sent" or node in told.sent:
+        held = {"sent": told.sent, "vouch": told.vouches}.get(name)
+        if held is None or node in held:
             return
-        told.sent[node] = envelope
-        if len(told.sent) == len(self.nodes) and "sent" not in self.hold:
+        held[node] = envelope
+        if name in self.hold or len(held) < len(self.nodes):
+            return
+        if name == "sent":
             self.add_values()
+            self.show()
+        else:
             self.finish()
 
     def _tell_keys(self, told: Told) -> None:
@@ -302,7 +336,7 @@ class Hub:
 
     def _message(self, told: Told, body: bytes) -> Message:
         return write_message(
-            key("hub"), told.case.permit, told.transcript, "open", 0, HUB, ALL, body, secrets.token_bytes
+            key("hub"), told.case.permit, told.transcript, "open", 0, HUB, ALL, body, secrets.token_bytes, state=None
         )
 
     def _decoded(self, message: Message) -> Any:
@@ -311,12 +345,10 @@ class Hub:
             case "key":
                 return decode_key(case, body)
             case "flags":
-                return decode_words(case, FLAGS, body, flag_count(case.plan), 1)
-            case "values" if len(self.nodes) == 1:
-                return decode_numbers(case, body, int(self.passed.sum()))
+                return decode_vector(case, FLAGS, Z64, body, flag_count(case.plan))
             case "values":
                 pairs = len(opening(case.plan, self.passed))
-                return decode_words(case, VALUES, body, pairs, case.plan.ring_bits // 64)
+                return decode_vector(case, VALUES, Ring(case.plan.ring_bits), body, pairs)
         return decode_open(case, body)
 
 
@@ -365,15 +397,21 @@ def carried(message: Message) -> Json:
     return shown.model_dump(mode="json")
 
 
-def release_of(told: Told, records: Sequence[Envelope]) -> Release:
-    documents, content = told.documents, b"what was released"
+def records_of(told: Told) -> list[Envelope]:
+    """Of the participants that have sent all, in the permit's order."""
+    return [told.sent[node] for node in told.case.participants if node in told.sent]
+
+
+def release_of(told: Told, output: Output) -> Release:
+    documents = told.documents
     return Release(
         id="release-1", job=told.job, operator="acme", spec=digest(b"spec"), permit=told.case.permit,
         plan_digest=documents.plan.digest(), commitment=documents.commitment.digest,
         grants=tuple(item.digest for item in documents.grants), roster=documents.roster.digest,
-        sent=tuple(item.digest for item in records) or (digest(b"none"),),
-        verdict=Verdict(passed=True, output=RULE, released=8, withheld=0),
-        content=salted_commitment(SALT, digest(content)), source_line="Source: flights.", released_at=documents.at,
+        sent=tuple(item.digest for item in records_of(told)) or (digest(b"none"),),
+        verdict=Verdict(passed=True, output=RULE, released=output.released, withheld=output.withheld),
+        content=salted_commitment(SALT, digest(output.content)), source_line="Source: flights.",
+        released_at=documents.at,
     )  # fmt: skip
 
 

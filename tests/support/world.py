@@ -13,12 +13,12 @@ from typing import Final
 from jobs.documents import (
     Commits,
     Delivery,
-    Envelope,
     Output,
     Release,
     SentMessage,
     SentRecord,
     Verdict,
+    Vouch,
     digest,
     json_digest,
     salted_commitment,
@@ -54,7 +54,7 @@ class World(Documents):
         self.sent = [self.made(f"sent:{node}", self._sent(node), key(node)) for node in self.nodes]
         self.release = self.made("release", self._release(), key("hub"))
         self.deliveries = [self.made("delivery", self._delivery(), key("hub"))]
-        self.vouches: list[Envelope] = []
+        self.vouches = [self.made(f"vouch:{node}", self._vouch(node), key(node)) for node in self.nodes]
         self.leaf = self._bent_entry().leaf()
         self._log()
 
@@ -94,6 +94,9 @@ class World(Documents):
                             commitment=salted_commitment(SALT, digest(CONTENT))),),
             delivered_at=self.at + timedelta(seconds=30),
         )  # fmt: skip
+
+    def _vouch(self, node: str) -> Vouch:
+        return Vouch(node=node, permit=self.permit.digest, release=self.release.digest)
 
     def _bent_entry(self) -> LogEntry:
         entry = LogEntry(

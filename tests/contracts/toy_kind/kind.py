@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final
 
 from pydantic import ValidationError
 
+from jobs.disclosure.zcdp import Spend
 from jobs.documents import json_digest
 from jobs.errors import BadDocument, InvalidRequest, OutOfScope
 from jobs.kinds.base import Compiled, Kind, Reading, Receiver, Round
@@ -16,6 +17,8 @@ from jobs.schema import CatalogueView, Dataset, Model, Role, Scalar
 class Plan(Model):
     dataset: str
     column: str
+    unit: str
+    unit_domain: str
     label: str
     """Another label is another question: the same one is answered from the cache."""
     parts: int
@@ -55,7 +58,9 @@ class ToySum:
         parts = len(view.holdings_of(dataset.name))
         if parts < 2:
             raise InvalidRequest("shares need two holders at least")
+        unit = dataset.column(dataset.unit)
         named = {"dataset": dataset.name, "column": column.name, "label": str(request["label"])}
+        named |= {"unit": unit.name, "unit_domain": str(unit.unit_domain)}
         return Compiled(Plan(**named, parts=parts, profile=dataset.profile), {})
 
     def read(self, plan: Mapping[str, Any]) -> Plan:
@@ -73,17 +78,20 @@ class ToySum:
         return {}
 
     def check(self, plan: Plan, own: str, datasets: Mapping[str, Dataset], readings: Sequence[Reading]) -> None:
-        if datasets[plan.dataset].column(plan.column).role is not Role.MEASURE or len(readings) != plan.parts:
+        dataset = datasets[plan.dataset]
+        if dataset.column(plan.column).role is not Role.MEASURE or len(readings) != plan.parts:
             raise OutOfScope("plan", "the plan is not one of a toy sum over these parts")
-        if any((reading.dataset, reading.columns) != (plan.dataset, (plan.column,)) for reading in readings):
+        if (plan.unit, plan.unit_domain) != (dataset.unit, dataset.column(dataset.unit).unit_domain):
+            raise OutOfScope("plan", "the plan asks about other individuals than the dataset is about")
+        if any((reading.dataset, reading.columns) != (plan.dataset, _columns(plan)) for reading in readings):
             raise OutOfScope("data", "the permit names other data than the plan reads")
 
     def touched(self, plan: Plan) -> Mapping[str, tuple[str, ...]]:
-        return {plan.dataset: (plan.column,)}
+        return {plan.dataset: _columns(plan)}
 
     def readings(self, plan: Plan, view: CatalogueView) -> tuple[Reading, ...]:
         held = view.holdings_of(plan.dataset)
-        return tuple(Reading(holding.node, plan.dataset, (plan.column,), holding.max_rows) for holding in held)
+        return tuple(Reading(holding.node, plan.dataset, _columns(plan), holding.max_rows) for holding in held)
 
     def profile(self, plan: Plan) -> str:
         return plan.profile
@@ -93,6 +101,13 @@ class ToySum:
 
     def cost(self, plan: Plan) -> Mapping[str, int]:
         return {"sums": 1}
+
+    def spends(self, plan: Plan) -> tuple[Spend, ...]:
+        return ()
+
+
+def _columns(plan: Plan) -> tuple[str, ...]:
+    return tuple(sorted((plan.unit, plan.column)))
 
 
 def _digest(plan: Plan) -> str:

@@ -10,8 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
+
+from jobs.disclosure.gate import Inquiry, Question, Records, Verdict
 from jobs.errors import DisclosureBlocked, ProtocolViolation
-from jobs.kinds.base import Act, Compute, Done, Incoming, Limits, Party, Seat, Send
+from jobs.kinds.base import Act, Ask, Compute, Done, Incoming, Limits, Party, Seat, Send
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,16 +32,22 @@ def make_party(seat: Seat, checkpoint: bytes | None = None) -> Party:
 class ToyParty:
     def __init__(self, seat: Seat, kept: dict[str, Any] | None) -> None:
         self._seat = seat
-        self._state: dict[str, Any] = kept or {"own": None, "share": {}, "mix": {}}
+        self._state: dict[str, Any] = kept or {"share": {}, "mix": {}}
+        self._total = 0
 
     def start(self) -> Sequence[Act]:
         return self.resume()
 
-    def computed(self, result: tuple[int, int]) -> Sequence[Act]:
-        rows, total = result
-        if rows < self._seat.case.profile.min_group:
-            raise DisclosureBlocked("fewer rows than the profile's minimum group")
-        return self._deal("share", total)
+    def computed(self, result: Part) -> Sequence[Act]:
+        if len(result.units) < self._seat.case.profile.min_group:
+            raise DisclosureBlocked("fewer individuals than the profile's minimum group")
+        self._total = result.total
+        return [self._ask(result)]
+
+    def judged(self, verdict: Verdict) -> Sequence[Act]:
+        if not verdict[0][0].all():
+            raise DisclosureBlocked("with all that was asked before, this sum would tell too much of one individual")
+        return self._deal("share", self._total)
 
     def receive(self, incoming: Incoming) -> Sequence[Act]:
         if incoming.round not in ("share", "mix"):
@@ -48,13 +58,23 @@ class ToyParty:
 
     def resume(self) -> Sequence[Compute]:
         plan = self._seat.case.plan
-        return [] if self._seat.own in self._state["share"] else [Compute(ToyStep(plan.dataset, plan.column))]
+        return (
+            [] if self._seat.own in self._state["share"] else [Compute(ToyStep(plan.dataset, plan.unit, plan.column))]
+        )
 
     def checkpoint(self) -> bytes | None:
         return json.dumps(self._state).encode()
 
     def destroy(self) -> None:
         self._state = {}
+
+    def _ask(self, part: Part) -> Ask:
+        """One number about one secret column, resting on every record of the part."""
+        plan = self._seat.case.plan
+        (seed,) = self._seat.gate.seeds([f"sum of {plan.dataset}.{plan.column}".encode()])
+        base = np.zeros(part.rows.sum(), np.int32)
+        about = Inquiry((plan.dataset, plan.column), 0, np.zeros(1, np.int32), [seed[:16]])
+        return Ask((Question(plan.unit_domain, Records(part.units, part.rows, (base,)), (about,), plan.parts),))
 
     def _deal(self, round: str, secret: int) -> Sequence[Act]:
         """One random share to everybody else; what is left stays here."""
@@ -78,23 +98,36 @@ class ToyParty:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Each individual once, how many rows it has, and the sum over all."""
+
+    units: pa.Array
+    rows: np.ndarray[Any, np.dtype[np.int32]]
+    total: int
+
+
+@dataclass(frozen=True)
 class ToyStep:
-    """Rows and sum of one column of one part."""
+    """The individuals and the sum of one column of one part."""
 
     dataset: str
+    unit: str
     column: str
 
     def parts(self, tables: Mapping[str, Input]) -> int:
         return 1
 
-    def run(self, part: int, tables: Mapping[str, Input], limits: Limits) -> tuple[int, int]:
+    def run(self, part: int, tables: Mapping[str, Input], limits: Limits) -> Part:
         from adapters.open import open_source
         from adapters.source import check_unchanged
 
         source = open_source(tables[self.dataset].source)
         check_unchanged(source, tables[self.dataset].manifest)
-        values = [value for batch in source.read([self.column]) for value in batch.column(0).to_pylist()]
-        return len(values), sum(value for value in values if value is not None)
+        table = source.read([self.unit, self.column]).read_all()
+        counted = table[self.unit].cast(pa.utf8()).combine_chunks().value_counts()
+        total = sum(value for value in table[self.column].to_pylist() if value is not None)
+        return Part(counted.field("values"), counted.field("counts").to_numpy().astype(np.int32), total)
 
-    def merge(self, results: Sequence[tuple[int, int]]) -> tuple[int, int]:
-        return sum(rows for rows, _ in results), sum(total for _, total in results)
+    def merge(self, results: Sequence[Part]) -> Part:
+        (part,) = results
+        return part

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from pydantic import ValidationError
 
+from jobs.disclosure.zcdp import Spend
 from jobs.errors import BadDocument, InvalidRequest
 from jobs.kinds.base import Compiled, Kind, Reading, Receiver, Round
 from jobs.schema import CatalogueView, Dataset, Model, Scalar
@@ -75,6 +76,9 @@ class Notes:
 
     def cost(self, plan: Plan) -> Mapping[str, int]:
         return {"marks": 1}
+
+    def spends(self, plan: Plan) -> tuple[Spend, ...]:
+        return ()
 
 
 KIND: Final[Kind] = Notes()

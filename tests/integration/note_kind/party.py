@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from jobs.disclosure.gate import Verdict
+from jobs.errors import ProtocolViolation
 from jobs.kinds.base import Act, Compute, Done, Incoming, Party, Seat, Send
 
 
@@ -23,6 +25,9 @@ class NoteParty:
 
     def computed(self, result: Any) -> Sequence[Act]:
         return ()
+
+    def judged(self, verdict: Verdict) -> Sequence[Act]:
+        raise ProtocolViolation("notes ask the gate nothing")
 
     def resume(self) -> Sequence[Compute]:
         return ()

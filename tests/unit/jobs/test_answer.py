@@ -1,15 +1,16 @@
-"""From totals to the table: exact rationals, output expressions on released numbers, HAVING, ORDER BY, LIMIT, suppression."""
+"""From released numbers to the table: output expressions and their errors, HAVING, ORDER BY, LIMIT, suppression."""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from decimal import Decimal
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from jobs.kinds.statistics.answer import AnswerTable, ExactValue, exact, table
+from jobs.kinds.statistics.answer import AnswerTable, table
+from jobs.kinds.statistics.answer_expr import Number
 from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.kinds.statistics.plan.types import Plan
 from jobs.schema import CatalogueView
@@ -22,40 +23,20 @@ def plan_of(sql: str) -> Plan:
     return compile_sql(sql, CATALOGUE)
 
 
-def answered(sql: str, by_function: dict[str, list[Decimal | int | None]], **parameters: int) -> AnswerTable:
+Given = Number | Decimal | int | None
+
+
+def answered(sql: str, by_function: dict[str, list[Given]], **parameters: int) -> AnswerTable:
+    """Plain numbers are exact."""
     plan = plan_of(sql)
-    return table(plan, [by_function[aggregate.function] for aggregate in plan.aggregates], dict(parameters))
-
-
-def test_totals_become_exact_rationals() -> None:
-    plan = plan_of(
-        "SELECT AVG(fuel) AS a, SUM(fuel) AS s, STDDEV(fuel) AS d, VAR_POP(fuel) AS v, COUNT(fuel) AS n FROM flights"
-    )
-    by_kind = {"rows": 3, "sum": 700, "sumsq": 210000}  # 1.00, 2.00 and 4.00
-    found = exact(plan, [[by_kind[channel.kind]] for channel in plan.channels])
-    values = {a.function: row[0] for a, row in zip(plan.aggregates, found, strict=True)}
-    assert values["avg"] == ExactValue(Fraction(7, 3), 3, False)
-    assert values["sum"] == ExactValue(Fraction(7), 3, False)
-    assert values["var_pop"] == ExactValue(Fraction(14, 9), 3, False)
-    assert values["stddev_samp"] == ExactValue(Fraction(7, 3), 3, True)
-    assert values["count"] == ExactValue(Fraction(3), 3, False)
-
-
-@pytest.mark.parametrize(
-    ("rows", "function", "value"),
-    [(0, "AVG", None), (0, "SUM", None), (1, "VAR_SAMP", None), (1, "VAR_POP", Fraction(0))],
-)
-def test_too_few_rows_are_null_as_in_sql(rows: int, function: str, value: Fraction | None) -> None:
-    plan = plan_of(f"SELECT {function}(arr_delay) AS x FROM flights")
-    totals = {"rows": rows, "sum": 5 * rows, "sumsq": 25 * rows}
-    found = exact(plan, [[totals[channel.kind]] for channel in plan.channels])[0][0]
-    assert found is not None
-    assert found.value == value
-
-
-def test_a_channel_that_was_not_opened_gives_nothing() -> None:
-    plan = plan_of("SELECT AVG(arr_delay) AS x FROM flights")
-    assert exact(plan, [[5], [None]]) == [[None]]
+    released = [
+        [
+            number if number is None or isinstance(number, Number) else Number(number)
+            for number in by_function[a.function]
+        ]
+        for a in plan.aggregates
+    ]
+    return table(plan, released, dict(parameters), noisy=True)
 
 
 def test_suppression_spreads_to_whatever_is_computed_from_it() -> None:
@@ -117,3 +98,88 @@ def test_rounding_and_logic_of_outputs() -> None:
     )
     assert found.rows == ((Decimal("-1.3"), Decimal(1300), Decimal("1.25"), True, Decimal("1.25")),)
     assert found.suppressed == ((False,) * 5,)
+
+
+# --- standard errors ------------------------------------------------------------------------------------------------
+
+
+Stated = tuple[Decimal | int, str]
+"""A number and its error."""
+
+
+def noisy(sql: str, numbers: Mapping[str, Stated]) -> tuple[object, Decimal | None]:
+    """The only output of a statement without groups."""
+    found = answered(sql, {name: [Number(value, Decimal(error))] for name, (value, error) in numbers.items()})
+    assert [column.noisy for column in found.columns] == [found.columns[0].type != "bool"]
+    return found.rows[0][0], found.errors[0][0]
+
+
+COUNT, SUM, MEAN = (100, "3"), (2000, "30"), (Decimal("20.0"), "0.67")
+
+
+@pytest.mark.parametrize(
+    ("output", "value", "error"),
+    [
+        ("COUNT(*)", 100, "3"),
+        ("-COUNT(*)", -100, "3"),
+        ("ABS(-COUNT(*))", 100, "3"),
+        ("COUNT(*) + 7", 108, "3"),  # on the grid below its error: even numbers
+        ("COUNT(*) * 10", 1000, "30"),
+        ("COUNT(*) - 2 * COUNT(*)", -100, "6.7"),  # as if its two errors were independent: 3 and 6
+        ("SUM(arr_delay) + COUNT(*)", 2100, "30"),
+        ("SUM(arr_delay) / COUNT(*)", 20, "0.67"),  # the root of 0.3^2 + 0.6^2
+        ("COUNT(*) / 3", 33, "1"),
+        ("1000 / COUNT(*)", 10, "0.3"),
+        ("SUM(arr_delay) * COUNT(*)", 200000, "6700"),
+        ("ROUND(COUNT(*) / 3, 2)", Decimal("33.33"), "1"),  # a ROUND that was asked for stays
+        ("AVG(arr_delay) + AVG(arr_delay)", 40, "0.95"),
+        ("COUNT(*) / 0", None, None),
+    ],
+)  # fmt: skip
+def test_errors_go_through_arithmetic_as_independent_ones(output: str, value: object, error: str | None) -> None:
+    numbers: dict[str, Stated] = {"count_rows": COUNT, "sum": SUM, "avg": MEAN}
+    plan = plan_of(f"SELECT {output} AS x FROM flights")
+    given: dict[str, Stated] = {a.function: numbers[a.function] for a in plan.aggregates}
+    found, stated = noisy(f"SELECT {output} AS x FROM flights", given)
+    assert found == value
+    assert stated == (None if error is None else Decimal(error))
+
+
+@pytest.mark.parametrize("output", ["COUNT(*) > 99", "COUNT(*) = 100 AND SUM(arr_delay) <= 2000"])
+def test_comparisons_go_by_the_value_and_have_no_error(output: str) -> None:
+    plan = plan_of(f"SELECT {output} AS x FROM flights")
+    numbers: dict[str, Stated] = {"count_rows": COUNT, "sum": SUM}
+    given: dict[str, Stated] = {a.function: numbers[a.function] for a in plan.aggregates}
+    assert noisy(f"SELECT {output} AS x FROM flights", given) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        ("5.196152422706631880582339025", "5.2"),
+        ("0.03333", "0.033"),
+        ("99.6", "100"),
+        ("3", "3"),
+        ("1234567", "1200000"),
+    ],
+)
+def test_an_error_is_stated_with_two_digits_that_count(error: str, shown: str) -> None:
+    _, stated = noisy("SELECT COUNT(*) AS x FROM flights", {"count_rows": (100, error)})
+    assert stated is not None
+    assert format(stated, "f") == shown
+
+
+def test_only_numbers_made_of_aggregates_have_errors_and_none_where_nothing_is_added() -> None:
+    sql = "SELECT engines, COUNT(*) AS n, COUNT(*) > 5 AS many, 3 AS three FROM flights JOIN planes USING (tailnum) GROUP BY engines"
+    found = answered(sql, {"count_rows": [Number(10, Decimal(3)), None, Number(4), Number(8, Decimal(3))]})
+    assert [column.noisy for column in found.columns] == [False, True, False, False]
+    assert [row[1] for row in found.errors] == [Decimal(3), None, None, Decimal(3)]
+    assert {row[n] for row in found.errors for n in (0, 2, 3)} == {None}
+    exact = table(plan_of(sql), [[Number(10), None, Number(4), Number(8)]], noisy=False)
+    assert not any(column.noisy for column in exact.columns)
+
+
+def test_order_and_having_go_by_values() -> None:
+    sql = "SELECT engines, COUNT(*) AS n FROM flights JOIN planes USING (tailnum) GROUP BY engines HAVING n >= 5 ORDER BY n DESC"
+    numbers: list[Given] = [Number(value, Decimal(error)) for value, error in ((10, 1), (30, 9), (4, 2), (20, 1))]
+    assert [row[0] for row in answered(sql, {"count_rows": numbers}).rows] == [2, 4, 1]

@@ -43,7 +43,7 @@ def test_the_largest_table_that_a_profile_releases_is_planned() -> None:
 
 @pytest.mark.parametrize("rest", ["", " HAVING COUNT(*) > 10", " ORDER BY n LIMIT 5001"])
 def test_one_row_more_is_refused_and_says_what_to_change(rest: str) -> None:
-    with pytest.raises(TooLarge, match=r"may have 5,001 rows; profile standard@1 releases at most 5,000: .* LIMIT"):
+    with pytest.raises(TooLarge, match=r"may have 5,001 rows; profile standard@2 releases at most 5,000: .* LIMIT"):
         plan(GROUPED + rest, dataset(1667))
 
 

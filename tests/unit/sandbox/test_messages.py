@@ -57,7 +57,10 @@ def message(
     name: str = "one",
     transcript: Any = START,
 ) -> Message:
-    return write_message(key(sender), PERMIT, transcript, round, sequence, sender, receiver, body, draws(name))
+    state = None if sender == HUB else digest(b"what its gate remembers")
+    return write_message(
+        key(sender), PERMIT, transcript, round, sequence, sender, receiver, body, draws(name), state=state
+    )
 
 
 def header(**changed: Any) -> Header:
@@ -87,6 +90,11 @@ WRONG = {
     "to itself": (header(round="whisper", receiver="node-a"), UnknownParty),
     "to a stranger": (header(round="whisper", receiver="node-x"), UnknownParty),
     "to the hub what is for a node": (header(round="whisper"), UnknownParty),
+    "a node that hides what its gate remembers": (header(state=None), MalformedMessage),
+    "a hub that pretends to have a gate": (
+        header(round="open", sender=HUB, receiver=ALL, state=digest(b"a gate")),
+        MalformedMessage,
+    ),
     "too large": (header(size=MESSAGE_BYTES + 1), MalformedMessage),
 }
 

@@ -97,7 +97,7 @@ def test_a_node_key_that_changed_in_the_roster_voids_the_grants() -> None:
 
 
 def test_output_rule_and_profile_are_bound() -> None:
-    for change in ({"version": 2}, {"digest": OTHER}, {"form": "model"}):
+    for change in ({"version": RULE.version + 1}, {"digest": OTHER}, {"form": "model"}):
         rule = RULE.model_copy(update=change)
         with pytest.raises(OutOfScope, match="profile") as refused:
             check(World(bend={"grant:lga": orders.change(output=rule)}))

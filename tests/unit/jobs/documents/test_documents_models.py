@@ -80,7 +80,7 @@ def documents(world: World) -> list[Any]:
         Vouch(node="node-ewr", permit=world.permit.digest, release=world.release.digest),
         Header(
             permit=world.permit.digest, round="values", sequence=0, sender="node-ewr", receiver="hub", size=4,
-            body=digest(b"body"), transcript=digest(b"told"), salt="ab" * 16,
+            body=digest(b"body"), transcript=digest(b"told"), state=digest(b"asked"), salt="ab" * 16,
         ),
         Stop(node="node-ewr", permit=world.permit.digest, nonce="ab" * 32, bound=False, code="timeout", advice="too late"),
         Destroyed(node="node-ewr", permit=world.permit.digest, nonce="ab" * 32),
@@ -101,6 +101,7 @@ def test_each_reads_back_to_the_same_bytes(documents: list[Any]) -> None:
         assert type(document).parse(document.payload()) == document
 
 
+NULLABLE = {(Header, "state")}  # the hub has no gate that remembers anything
 RETYPED: tuple[Any, ...] = (None, 7.5, [[]], {"": ""}, -1, "x" * 300_000)
 
 
@@ -109,7 +110,7 @@ def test_each_refuses_unknown_missing_and_retyped_fields(documents: list[Any]) -
         plain = json.loads(document.payload())
         for name in plain:
             for value in RETYPED:
-                if value is plain[name]:  # a field that may be null, and is
+                if value is plain[name] or (value is None and (type(document), name) in NULLABLE):
                     continue
                 with pytest.raises(BadDocument):
                     type(document).parse(json.dumps(plain | {name: value}, separators=(",", ":")).encode())

@@ -141,6 +141,32 @@ def test_a_key_that_repeats_is_refused_and_nulls_repeat_nothing(source: Callable
     check_data(document, source(unit_id=pa.array(["a", "a", "b"]), x=pa.array([1, None, 1])))
 
 
+def test_more_rows_of_one_individual_than_declared_are_refused(source: Callable[..., Any]) -> None:
+    rows = {"unit_id": pa.array([TEXT, "b", TEXT, None, None, None]), "x": pa.array([1] * 6)}
+    document = dataset(column("x"), rows_per_unit=1, null_units="exclude")
+    assert violations(document, source(**rows)) == [
+        "unit_id: some individual has more rows than rows_per_unit, which is 1"
+    ]
+    check_data(document.model_copy(update={"rows_per_unit": 2}), source(**rows))
+
+
+@pytest.mark.parametrize(
+    ("declared", "says"),
+    [
+        ({}, "profile dp@1 needs rows_per_unit: how many rows one individual has at most"),
+        (
+            {"rows_per_unit": 1, "colluding_owners": 1},
+            "under profile dp@1 noise suffices at each owner alone: leave colluding_owners out",
+        ),
+        ({"profile": "other@1"}, "there is no disclosure profile 'other@1'; shipped: standard@2, open@1, dp@1"),
+    ],
+)
+def test_what_the_profile_needs_is_declared(source: Callable[..., Any], declared: dict[str, Any], says: str) -> None:
+    data = source(x=pa.array([1]))
+    assert violations(dataset(column("x"), **({"profile": "dp@1"} | declared)), data) == [says]
+    check_data(dataset(column("x"), profile="dp@1", rows_per_unit=1), data)
+
+
 def test_rows_without_a_unit(source: Callable[..., Any]) -> None:
     data = source(unit_id=pa.array(["a", None]), x=pa.array([1, 2]))
     assert violations(dataset(column()), data) == ["unit_id is a privacy unit and is null in 1 row(s)"]

@@ -18,6 +18,7 @@ from sandbox.client import HubRefused, Job, Table
 
 ID = "job-0123456789abcdef"
 OWNERS = ("EWR", "JFK", "LGA")
+NO_ERRORS = ((None, None, None),) * 2
 MISSING = tuple({"owner": owner, "code": "x", "text": f"{owner} has not granted this plan"} for owner in OWNERS)
 
 
@@ -110,7 +111,7 @@ def test_nothing_of_a_line_is_lost_or_added_however_it_is_broken() -> None:
 
 def test_numbers_stand_under_each_other_and_nothing_is_markup(terminal: StringIO) -> None:
     rows = (("[bold]A", 5, Decimal("1.5")), ("B", 1000, None))
-    table = Table(("name", "n", "mean"), rows, (frozenset(), frozenset({"mean"})), "Source: [red]x.")
+    table = Table(("name", "n", "mean"), rows, (frozenset(), frozenset({"mean"})), NO_ERRORS, "Source: [red]x.")
     render.show_table(table)
     shown = terminal.getvalue()
     assert "[bold]A" in shown
@@ -119,6 +120,17 @@ def test_numbers_stand_under_each_other_and_nothing_is_markup(terminal: StringIO
     assert [cell.strip() for cell in ends] == ["5", "1000"]
     assert len({len(line.split("│")[2].rstrip()) for line in shown.splitlines() if line.startswith("│")}) == 1
     assert "1 cell(s) marked ·" in shown
+    assert "±" not in shown
+
+
+def test_a_standard_error_stands_behind_its_number_and_is_explained(terminal: StringIO) -> None:
+    rows = (("A", 124, Decimal("1.50")), ("B", 1000, None))
+    errors = ((None, Decimal(3), Decimal("0.62")), (None, Decimal("5.2"), None))
+    render.show_table(Table(("name", "n", "mean"), rows, (frozenset(), frozenset({"mean"})), errors, "Source: x."))
+    lines = [line for line in terminal.getvalue().splitlines() if line.startswith("│")]
+    assert [cell.strip() for cell in lines[0].split("│")[1:-1]] == ["A", "124 ±3", "1.50 ±0.62"]
+    assert [cell.strip() for cell in lines[1].split("│")[1:-1]] == ["B", "1000 ±5.2", "·"]
+    assert "± one standard error of the noise" in terminal.getvalue()
 
 
 def test_a_list_keeps_ids_and_times_whole_in_80_columns(terminal: StringIO) -> None:

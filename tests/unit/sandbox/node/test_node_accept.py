@@ -58,7 +58,7 @@ def everywhere(name: str, bend: Callable[..., Any]) -> dict[str, Callable[..., A
     return {f"{name}:{owner}": bend for owner in ("ewr", "jfk", "lga")}
 
 
-OTHER_RULE = OutputRule(form="aggregate", profile="standard", version=1, digest=OTHER)
+OTHER_RULE = OutputRule(form="aggregate", profile="standard", version=2, digest=OTHER)
 UNKNOWN_RULE = OutputRule(form="aggregate", profile="lenient", version=1, digest=OTHER)
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -376,7 +376,9 @@ def test_an_order_that_breaks_the_node_is_refused_like_any_other(federation: Fed
 
 
 def test_the_profile_of_the_orders_is_the_shipped_one() -> None:
-    assert load_profile("standard@1").digest == RULE.digest  # else every refusal above could be about it
+    assert (
+        load_profile(f"{RULE.profile}@{RULE.version}").digest == RULE.digest
+    )  # else every refusal above could be about it
 
 
 def test_nonces_are_kept_when_the_job_is_over(federation: Federation) -> None:

@@ -178,7 +178,8 @@ def test_what_left_and_its_signed_list(federation: Federation, command: Callable
     assert [entry["round"] for entry in command(do="sent")["entries"]] == ["flags", "values", "sent"]
     answer = command(do="export")
     record = verify_outbox_record(Envelope.from_json(answer["record"]), federation[NODE].context.state.trusted.last)
-    assert [item.message.round for item in record.document.entries] == ["key", "flags", "values", "sent", "destroyed"]
+    rounds = [item.message.round for item in record.document.entries]
+    assert rounds == ["key", "flags", "values", "sent", "vouch", "destroyed"]
     assert answer["next"] is None
 
 

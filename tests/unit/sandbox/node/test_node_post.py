@@ -82,6 +82,7 @@ def queue(box: Outbox, body: bytes = b"body", sequence: int = 0, permit: str = "
         "hub",
         body,
         lambda n: bytes(n),
+        state=digest(b"what its gate remembers"),
     )
     with box._state.write() as connection:
         box.queue(connection, message, ROW, AT)

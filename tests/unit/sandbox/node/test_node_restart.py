@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from jobs.documents import Envelope, digest
-from sandbox.node.alarms import ALTERED, UNRELEASED
+from jobs.kinds.statistics.messages import encode_open
+from sandbox.node.alarms import ALTERED, UNCONFIRMED, UNRELEASED
 from sandbox.node.loop import Node
 from sandbox.node.tables import outbox
 from tests.support.joint_nodes import Federation
@@ -107,12 +109,46 @@ def test_after_the_values_the_restarted_node_waits_for_the_hub_and_ends_well(fed
     crash(federation)
     federation.tick()
     assert federation.states(NODE) == [("open", None)]
-    federation.hub.finish()
+    federation.hub.show()  # the restarted node recomputes the output from what it was told before
     federation.drive(lambda: federation.states(NODE) == [("finished", None)])
+    assert federation.alarms(NODE) == []
     assert federation.ledger(NODE) == charge
     assert charge["grant"] == (1, "committed")
-    assert federation.hub.rounds(NODE) == ["key", "flags", "values", "sent", "destroyed"]
+    assert federation.hub.rounds(NODE) == ["key", "flags", "values", "sent", "vouch", "destroyed"]
     check_one_message_per_round(federation)
+
+
+def test_a_node_that_restarts_once_it_has_confirmed_signs_no_second_time(federation: Federation) -> None:
+    hub = federation.hub
+    hub.hold.add("vouch")
+    hub.order(Documents())
+    federation.drive(lambda: all("vouch" in hub.rounds(name) for name in federation.names))
+    crash(federation)
+    [output] = [item for item in hub.inboxes[NODE] if item.kind == "output"]
+    hub.put(NODE, "output", "job-1", output.body)  # shown again, with a number of its own
+    for _ in range(20):
+        federation.tick()
+    assert federation.states(NODE) == [("open", None)]
+    hub.finish()
+    federation.drive(lambda: federation.states(NODE) == [("finished", None)])
+    assert federation.alarms(NODE) == []
+    assert federation.hub.rounds(NODE) == ["key", "flags", "values", "sent", "vouch", "destroyed"]
+    check_one_message_per_round(federation)
+
+
+def test_what_a_restarted_node_was_told_before_decides_what_it_confirms(federation: Federation) -> None:
+    """Its memory of the pass bits is its own, not the hub's: an output of other bits is not signed after a restart."""
+    hub = federation.hub
+    hub.hold.add("sent")
+    hub.order(Documents())
+    federation.drive(lambda: all("sent" in hub.rounds(name) for name in federation.names))
+    crash(federation)
+    walk = federation[NODE]._runs[hub.now.case.permit]._walk
+    assert walk.heard == {"open 0": digest(encode_open(hub.now.case, hub.passed))}
+    hub.bend_output = lambda output: replace(output, content=output.content + b" ")
+    hub.show()
+    federation.drive(lambda: federation.states(NODE) == [("failed", UNCONFIRMED)])
+    assert federation.alarms(NODE) == [UNCONFIRMED]
 
 
 def test_values_that_were_stored_and_not_sent_are_sent_unchanged(federation: Federation) -> None:
@@ -147,7 +183,8 @@ def test_a_hub_that_took_a_message_and_lost_the_answer_gets_the_same_bytes(feder
         connection.execute(outbox.update().values(posted=False))
     federation[NODE].context.outbox.post()
     posted = [data for name, data in hub.posted if name == NODE]
-    assert posted[:5] == posted[5:]
+    assert len(posted) == 12
+    assert posted[:6] == posted[6:]
 
 
 @pytest.mark.parametrize("sent", [False, True])
@@ -172,15 +209,15 @@ def test_a_sent_job_that_the_hub_forgot_is_closed_after_its_deadline(federation:
     federation.hub.order(Documents())
     federation.drive(lambda: all("sent" in federation.hub.rounds(name) for name in federation.names))
     charge = federation.ledger(NODE)
+    federation.hub.away |= {"node-jfk", "node-lga"}  # theirs would come first
     crash(federation)
     federation.clock.pass_(minutes=30, seconds=59)
     federation.tick()
     assert federation.states(NODE) == [("open", None)]  # the hub has a little longer
-    federation.clock.pass_(seconds=6)  # it looks every five seconds
-    federation.tick()
-    assert federation.states(NODE) == [("failed", "timeout")]
+    federation.clock.pass_(seconds=6)  # it looks every second, in its own thread: there may be an output to recompute
+    federation.drive(lambda: federation.states(NODE) == [("failed", "timeout")])
     assert federation.ledger(NODE) == charge
-    assert federation.outbox(NODE) == ["key", "flags", "values", "sent", "destroyed"]
+    assert federation.outbox(NODE) == ["key", "flags", "values", "sent", "stop", "destroyed"]
     assert federation.alarms(NODE) == [UNRELEASED]
 
 

@@ -59,7 +59,7 @@ def test_an_honest_receipt_passes_and_says_what_it_proves(honest: World) -> None
     assert verified.cosigned.participants == NODES
     assert verified.cosigned.witnesses == ("witness-1",)
     assert len(verified.checks) == 10
-    assert "not proven: that the hub computed the numbers from what the nodes sent" in verified.checks
+    assert "recomputed and signed by all 3 participant(s)" in verified.checks
     assert "11 shown, 1 withheld; its content matches" in "\n".join(verified.checks)
     assert "not given" in "\n".join(verify_receipt(honest.receipt(), honest.trust).checks)
 
@@ -117,6 +117,9 @@ BENDS = [
     ("release", {"grants": (OTHER,)}, "release", "another grants"),
     ("release", {"roster": OTHER}, "release", "another roster"),
     ("release", {"sent": (OTHER,)}, "release", "another sent messages"),
+    ("vouch:node-lga", {"release": OTHER}, "vouch", "another release"),
+    ("vouch:node-lga", {"permit": OTHER}, "vouch", "another release"),
+    ("vouch:node-lga", {"node": "node-jfk"}, "vouch", "signature"),
     ("entry", {"event": "job.submitted"}, "entry", "does not record"),
     ("entry", {"digests": (OTHER,)}, "entry", "does not record"),
     ("entry", {"actor": "operator:acme"}, "entry", "hub's own"),

@@ -1,8 +1,7 @@
-"""A job with one owner: what leaves the node equals what the hub would have released of the same totals, and is final."""
+"""A job with one owner: the same walk as with several, and nothing to mask; what the hub reads has its noise."""
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -11,124 +10,151 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.errors import DisclosureBlocked, ProtocolViolation
-from jobs.kinds.base import Incoming, Seat, Send
-from jobs.kinds.statistics.gated import gate_own, read_gated
+from jobs.kinds.base import Ask, Incoming, Send
 from jobs.kinds.statistics.messages import (
     FLAGS,
     VALUES,
-    decode_numbers,
     decode_open,
-    decode_words,
+    decode_vector,
     encode_key,
-    encode_numbers,
     encode_open,
-    encode_words,
+    encode_vector,
 )
 from jobs.kinds.statistics.opening import flag_count, opening
 from jobs.kinds.statistics.party import make_party
 from jobs.kinds.statistics.plan.cost import estimate
-from jobs.kinds.statistics.plan.words import explain
 from jobs.kinds.statistics.referee import REFEREE
-from jobs.kinds.statistics.release import assemble, round_all
+from jobs.kinds.statistics.release import assemble, shown_numbers
 from jobs.kinds.statistics.tableform import content_of
 from mpc.errors import MalformedMessage, WrongRound
+from mpc.ring import Z64, Ring
 from tests.support.statistic import (
+    OPEN,
     PROFILE,
     TOLD,
     Walk,
     case_of,
     dataset,
-    draws,
+    opened_total,
     opens,
     part,
     plan_of,
+    refusing,
+    seat_of,
     shape,
     totals,
 )
 
 NODE = "node-a"
-DATASET = dataset("900000", "decimal", 2)
 SQL = (
     "SELECT kind, COUNT(*) AS n, COUNT(DISTINCT unit) AS units, SUM(value) AS s, AVG(value) AS m, "
     "VAR_POP(value) AS v, STDDEV_SAMP(value) AS d, 100 * COUNT(value) / COUNT(*) AS known "
     "FROM data GROUP BY kind HAVING COUNT(*) > 0 ORDER BY m DESC"
 )
+DATASET = dataset("900000", "decimal", 2)
 PLAN = plan_of(SQL, DATASET, [NODE], rows=10**6)
 CASE = case_of(PLAN, [NODE])
+OPEN_PLAN = plan_of(SQL, dataset("900000", "decimal", 2, profile="open@1"), [NODE], rows=10**6)
+OPEN_CASE = case_of(OPEN_PLAN, [NODE])
 PAIRS = shape(PLAN)
-NONE, EVERY = np.zeros(PAIRS, np.bool_), np.ones(PAIRS, np.bool_)
+EVERY = np.ones(PAIRS, np.bool_)
 EXACT = totals(PLAN, [list(range(1, 100)), list(range(7, 200)), list(range(-30, 11))])
-bits = st.lists(st.booleans(), min_size=PAIRS[0] * PAIRS[1], max_size=PAIRS[0] * PAIRS[1]).map(
-    lambda flat: np.array(flat).reshape(PAIRS)
-)
+closed = st.lists(st.booleans(), min_size=3, max_size=3).map(np.array)
 cells = st.lists(st.lists(st.integers(-90_000_000, 90_000_000), min_size=10, max_size=300), min_size=3, max_size=3)
 
 
-def alone(fail: Any = NONE, present: Any = EVERY, values: Any = EXACT, case: Any = CASE) -> Walk:
-    return Walk(case, [part(PLAN, fail, present, values)])
+def alone(fail: Any = False, values: Any = EXACT, case: Any = CASE, **judges: Any) -> Walk:
+    return Walk(case, [part(case.plan, fail, values)], **judges)
 
 
 @settings(max_examples=60, deadline=None)
-@given(passed=bits, small=bits, values=cells)
-def test_the_release_equals_that_of_the_joint_gate(passed: Any, small: Any, values: list[list[int]]) -> None:
-    """Through the wire and the hub's checks: the same numbers, the same table, to the last digit."""
+@given(small=closed, refused=closed, values=cells)
+def test_the_release_is_made_of_the_noisy_totals(small: Any, refused: Any, values: list[list[int]]) -> None:
+    """Through the wire and the hub's checks: the same table as from the definition, to the last digit."""
     exact = totals(PLAN, values)
-    walk = alone(small & ~passed, passed, exact)
+    walk = alone(small, exact, judges={NODE: refusing(refused)})
     say, state = walk.opened()
-    assert np.array_equal(decode_open(CASE, say), passed)
+    passed = decode_open(CASE, say)
+    assert np.array_equal(passed, np.broadcast_to(~(small | refused), PAIRS))
     [body] = walk.values(say).values()
     REFEREE.check(CASE, state, "values", 0, NODE, body)
-    there = round_all(PLAN, PROFILE, passed, exact)
-    assert read_gated(PLAN, PROFILE, passed, decode_numbers(CASE, body, int(passed.sum()))) == there
     output = REFEREE.advance(CASE, state, "values", 0, {NODE: body}).output
     assert output is not None
-    released = assemble(PLAN, {}, PROFILE, passed, there)
+    held = [part(PLAN, small, exact)]
+    noisy = [[opened_total(CASE, held, c, cell) for cell in range(3)] for c in range(len(PLAN.channels))]
+    released = assemble(PLAN, {}, PROFILE, shown_numbers(PLAN, PROFILE, passed, noisy))
     assert (output.content, output.verdict) == (content_of(released.table), released.verdict)
 
 
 @settings(max_examples=30, deadline=None)
-@given(passed=bits, one=bits, other=bits)
-def test_flags_depend_on_the_pass_bits_alone(passed: Any, one: Any, other: Any) -> None:
-    """Why a pair is closed, small or empty, does not leave the node."""
-    bodies = [alone(small & ~passed, passed).flags[NODE].body for small in (one, other)]
-    assert bodies[0] == bodies[1]
-    vector = decode_words(CASE, FLAGS, bodies[0], flag_count(PLAN), 1).reshape(-1)
-    assert not vector[0::2].any()
-    assert np.array_equal(vector[1::2] == 1, passed.reshape(-1))
+@given(values=cells)
+def test_open_data_is_released_exactly(values: list[list[int]]) -> None:
+    """Nothing is asked of the gate, nothing is added, and the table has no errors."""
+    exact = totals(OPEN_PLAN, values)
+    walk = alone(False, exact, OPEN_CASE)
+    assert walk.asks[NODE] == Ask(())
+    assert walk.gates[NODE].asked == []
+    say, state = walk.opened()
+    [body] = walk.values(say).values()
+    output = REFEREE.advance(OPEN_CASE, state, "values", 0, {NODE: body}).output
+    assert output is not None
+    released = assemble(OPEN_PLAN, {}, OPEN, shown_numbers(OPEN_PLAN, OPEN, EVERY, exact))
+    assert output.content == content_of(released.table)
+    assert {error for row in released.table.errors for error in row} == {None}
+    assert not any(column.noisy for column in released.table.columns)
 
 
-def test_exact_totals_are_refused_of_one_owner() -> None:
-    _, state = alone().opened()
-    words = np.zeros((len(opening(PLAN, EVERY)), PLAN.ring_bits // 64), np.uint64)
-    with pytest.raises(MalformedMessage):
-        REFEREE.check(CASE, state, "values", 0, NODE, encode_words(CASE, VALUES, words))
+@settings(max_examples=20, deadline=None)
+@given(small=closed, refused=closed)
+def test_why_a_pair_is_closed_does_not_leave_the_node(small: Any, refused: Any) -> None:
+    """A flag is zero, or a fresh number: small, refused and both are alike."""
+    [send] = alone(small, judges={NODE: refusing(refused)}).flags.values()
+    vector = decode_vector(CASE, FLAGS, Z64, send.body, flag_count(PLAN))
+    assert np.array_equal(vector != 0, np.broadcast_to(small | refused, PAIRS).reshape(-1))
+    marked = vector[vector != 0].tolist()
+    assert len(set(marked)) == len(marked)
+    assert all(number > 1 << 32 for number in marked)
+
+
+def test_the_hub_reads_no_exact_number() -> None:
+    walk = alone()
+    say, _ = walk.opened()
+    [body] = walk.values(say).values()
+    pairs, ring = opening(PLAN, EVERY), Ring(PLAN.ring_bits)
+    found = ring.decode_signed(decode_vector(CASE, VALUES, ring, body, len(pairs)))
+    exact = [EXACT[channel][cell] for channel, cell in zip(pairs.channel, pairs.cell, strict=True)]
+    off = [
+        abs(x - y) / PLAN.channels[channel].noise
+        for x, y, channel in zip(found, exact, pairs.channel.tolist(), strict=True)
+    ]
+    assert max(off) <= 3
+    assert sum(x != y for x, y in zip(found, exact, strict=True)) > len(exact) // 2
+    sent = alone().parties[NODE].receive(opens(say))[0]
+    assert isinstance(sent, Send)
+    assert sent.part == decode_vector(CASE, VALUES, ring, body, len(pairs)).tobytes()  # nothing else stands behind it
 
 
 def test_numbers_come_after_the_flags_for_the_opened_pairs_and_no_others() -> None:
     walk = alone()
     say, state = walk.opened()
-    numbers = list(gate_own(PLAN, PROFILE, EVERY, EXACT))
+    [body] = walk.values(say).values()
+    ring = Ring(PLAN.ring_bits)
+    vector = decode_vector(CASE, VALUES, ring, body, len(opening(PLAN, EVERY)))
     with pytest.raises(WrongRound):
-        REFEREE.check(CASE, None, "values", 0, NODE, encode_numbers(CASE, numbers))
-    for bent in (numbers[1:], [*numbers, None]):
+        REFEREE.check(CASE, None, "values", 0, NODE, body)
+    for bent in (vector[1:], np.concatenate([vector, vector[:1]])):
         with pytest.raises(MalformedMessage):
-            REFEREE.check(CASE, state, "values", 0, NODE, encode_numbers(CASE, bent))
-    [body] = walk.values(say).values()  # the control
-    REFEREE.check(CASE, state, "values", 0, NODE, body)
-    assert body == encode_numbers(CASE, numbers)
+            REFEREE.check(CASE, state, "values", 0, NODE, encode_vector(CASE, VALUES, ring, bent))
+    REFEREE.check(CASE, state, "values", 0, NODE, body)  # the control
 
 
-def test_other_pairs_than_those_that_passed_here_are_not_opened() -> None:
-    shut = EVERY.copy()
-    shut[0, 0] = False
-    walk = alone(NONE, shut)
+def test_a_pair_that_was_flagged_is_not_opened() -> None:
+    small = np.array([True, False, False])
+    walk = alone(small)
     say, _ = walk.opened()
     party = walk.parties[NODE]
-    fewer = shut.copy()
-    fewer[1, 1] = False
-    for bent in (EVERY, fewer, NONE):
-        with pytest.raises(ProtocolViolation):
-            party.receive(opens(encode_open(CASE, bent)))
+    with pytest.raises(ProtocolViolation, match="flagged"):
+        party.receive(opens(encode_open(CASE, EVERY)))
     send, _ = party.receive(opens(say))  # the control
     assert isinstance(send, Send)
     assert send.round == "values"
@@ -142,6 +168,13 @@ def test_after_destruction_nothing_more_is_sent() -> None:
     walk.parties[NODE].destroy()
     with pytest.raises(ProtocolViolation):
         walk.parties[NODE].receive(opens(say))
+    party = make_party(seat_of(CASE, NODE))
+    party.start()
+    party.destroy()
+    [ask] = [*party.computed(part(PLAN, False, EXACT)), *party.receive(Incoming("key", 0, walk.keys, TOLD))]
+    assert isinstance(ask, Ask)
+    with pytest.raises(ProtocolViolation, match="destroyed"):
+        party.judged([[np.ones(3, np.bool_) for _ in question.inquiries] for question in ask.questions])
 
 
 def test_a_second_participant_s_key_is_refused() -> None:
@@ -152,77 +185,37 @@ def test_a_second_participant_s_key_is_refused() -> None:
         {"node-b": good[NODE]},
         {**good, "node-b": encode_key(CASE, b"\x09" + bytes(31))},
     ):
-        party = make_party(Seat(CASE, NODE, draws(NODE)))
+        party = make_party(seat_of(CASE, NODE))
         party.start()
-        party.computed(part(PLAN, NONE, EVERY, EXACT))
+        party.computed(part(PLAN, False, EXACT))
         with pytest.raises(ProtocolViolation):
             party.receive(Incoming("key", 0, keys, TOLD))
 
 
-@pytest.mark.parametrize("number", [None, Decimal(-5), Decimal(12), Decimal("10.5"), Decimal("1E-7")])
-def test_a_count_that_is_not_rounded_is_not_released(number: Decimal | None) -> None:
-    numbers = list(gate_own(PLAN, PROFILE, EVERY, EXACT))
-    counts = next(place for place, a in enumerate(PLAN.aggregates) if a.function == "count_rows")
-    release(numbers)
-    numbers[counts * PLAN.cells] = number
-    with pytest.raises(DisclosureBlocked):
-        release(numbers)
-
-
-@pytest.mark.parametrize("number", [Decimal("1E+99"), Decimal("-1E+99"), Decimal("5E+39")])
-@pytest.mark.parametrize("place", range(PAIRS[0]), ids=[aggregate.function for aggregate in PLAN.aggregates])
-def test_a_number_that_the_plan_cannot_give_is_not_released(place: int, number: Decimal) -> None:
-    numbers = list(gate_own(PLAN, PROFILE, EVERY, EXACT))
-    numbers[place * PLAN.cells] = number
-    with pytest.raises(DisclosureBlocked, match="beyond"):
-        release(numbers)
-
-
-def release(numbers: list[Decimal | None]) -> None:
-    """As the hub takes them: checked when they come, then through the gate."""
-    _, state = alone().opened()
-    body = encode_numbers(CASE, numbers)
-    REFEREE.check(CASE, state, "values", 0, NODE, body)
-    assert REFEREE.advance(CASE, state, "values", 0, {NODE: body}).output is not None
-
-
-def test_the_largest_totals_that_the_plan_proves_are_released() -> None:
-    for end in ("low", "high"):
-        rows = next(channel.high for channel in PLAN.channels if channel.kind == "rows")
-        exact = [
-            [rows if channel.kind in ("rows", "distinct") else getattr(channel, end)] * PLAN.cells
-            for channel in PLAN.channels
-        ]
-        if end == "low":  # squares of the lowest value are as large as those of the highest
-            exact = [
-                [c.high] * PLAN.cells if c.kind == "sumsq" else row for c, row in zip(PLAN.channels, exact, strict=True)
-            ]
-        assert read_gated(PLAN, PROFILE, EVERY, gate_own(PLAN, PROFILE, EVERY, exact)) == round_all(
-            PLAN, PROFILE, EVERY, exact
-        )
-
-
-def test_the_owner_reads_that_its_own_node_rounds() -> None:
-    words = explain(PLAN, (DATASET,))
-    assert "your own node applies all rules and rounds" in words.text()
-    rules = assemble(PLAN, {}, PROFILE, EVERY, round_all(PLAN, PROFILE, EVERY, EXACT)).verdict["rules"]
-    assert "rounding" in rules["at_every_part"]
-    assert rules["joint"] == ["output_limits"]
-
-
-def test_the_announced_bytes_bound_the_message() -> None:
+@pytest.mark.parametrize("kind", ["rows", "sum", "sumsq", "distinct"])
+@pytest.mark.parametrize(("end", "beyond"), [("low", -1), ("high", 1)])
+def test_a_number_that_the_plan_cannot_give_is_not_released(kind: str, end: str, beyond: int) -> None:
     walk = alone()
-    say, _ = walk.opened()
+    say, state = walk.opened()
     [body] = walk.values(say).values()
-    assert len(body) - len(encode_numbers(CASE, [])) <= estimate(PLAN, DATASET).value_bytes_per_node
+    ring, pairs = Ring(PLAN.ring_bits), opening(PLAN, EVERY)
+    numbers = ring.decode_signed(decode_vector(CASE, VALUES, ring, body, len(pairs)))
+    place = next(n for n, c in enumerate(pairs.channel.tolist()) if PLAN.channels[c].kind == kind)
+    limit = getattr(PLAN.channels[int(pairs.channel[place])], end)
+    for number in (limit, limit + beyond):
+        bent = encode_vector(CASE, VALUES, ring, ring.encode([*numbers[:place], number, *numbers[place + 1 :]]))
+        REFEREE.check(CASE, state, "values", 0, NODE, bent)
+        if number == limit:
+            assert REFEREE.advance(CASE, state, "values", 0, {NODE: bent}).output is not None
+        else:
+            with pytest.raises(DisclosureBlocked, match="outside the range"):
+                REFEREE.advance(CASE, state, "values", 0, {NODE: bent})
 
 
-def test_what_stands_behind_the_numbers_is_kept_for_the_commitment_and_not_sent() -> None:
+def test_the_announced_bytes_are_those_of_the_messages() -> None:
     walk = alone()
     say, _ = walk.opened()
-    send, _ = walk.parties[NODE].receive(opens(say))
-    assert isinstance(send, Send)
-    assert send.part is not None
-    exact = str(EXACT[next(n for n, c in enumerate(PLAN.channels) if c.kind == "sum")][1])
-    assert exact.encode() in send.part
-    assert exact.encode() not in send.body
+    [values], [flags] = walk.values(say).values(), walk.flags.values()
+    cost, ring = estimate(PLAN, DATASET), Ring(PLAN.ring_bits)
+    assert len(values) - len(encode_vector(CASE, VALUES, ring, ring.zeros(0))) == cost.value_bytes_per_node
+    assert len(flags.body) - len(encode_vector(CASE, FLAGS, Z64, Z64.zeros(0))) == cost.flag_bytes_per_node

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.snapshot.columns import StoredColumn
-from jobs.kinds.statistics.ordered import Direct
+from jobs.kinds.statistics.direct import Direct
 from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.kinds.statistics.plan.cost import ROWS_PER_SECOND
 from jobs.kinds.statistics.plan.expr import Lit

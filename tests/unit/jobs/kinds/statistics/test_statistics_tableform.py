@@ -16,8 +16,8 @@ from jobs.kinds.statistics.tableform import MARK, content_of, render_table, tabl
 
 COLUMNS = (
     AnswerColumn("name", "string"),
-    AnswerColumn("n", "integer"),
-    AnswerColumn("mean", "decimal"),
+    AnswerColumn("n", "integer", True),
+    AnswerColumn("mean", "decimal", True),
     AnswerColumn("day", "date"),
     AnswerColumn("ok", "bool"),
 )
@@ -26,7 +26,9 @@ ROWS = (
     ("c", None, None, None, None),
 )
 SUPPRESSED = ((False,) * 5, (False, True, True, False, False))
-TABLE = AnswerTable(COLUMNS, ROWS, SUPPRESSED)
+ERRORS = ((None, Decimal("1200000"), Decimal("0.62"), None, None), (None,) * 5)
+TABLE = AnswerTable(COLUMNS, ROWS, SUPPRESSED, ERRORS)
+EXACT = AnswerTable(tuple(AnswerColumn(c.name, c.type) for c in COLUMNS), ROWS, SUPPRESSED, ((None,) * 5,) * 2)
 SOURCE = "Source: flights, provided by EWR."
 RENDERED = render_table(TABLE, "release-1", SOURCE)
 
@@ -39,16 +41,19 @@ def content(rendered: Rendered, name: str) -> bytes:
 def test_json_keeps_every_digit_as_text_and_names_what_is_hidden() -> None:
     assert RENDERED.shown["rows"][0] == ['a, "b"', str(2**60), "1.50", "2013-01-31", True]
     assert RENDERED.shown["suppressed"] == [[], ["n", "mean"]]
+    assert RENDERED.shown["errors"] == [[None, "1200000", "0.62", None, None], [None] * 5]
+    assert RENDERED.shown["columns"][1] == {"name": "n", "type": "integer", "noisy": True}
     assert RENDERED.shown["source_line"] == "Source: flights, provided by EWR."
 
 
 def test_csv_marks_hidden_cells_and_carries_the_source() -> None:
     text = content(RENDERED, "csv").decode()
-    head, body = text.split("name,n,", 1)
+    head, body = text.split("name,n,n (se),", 1)
     assert head.startswith("# Source: flights, provided by EWR.\n# release-1;")
-    rows = list(csv.reader(io.StringIO("name,n," + body)))
-    assert rows[1] == ['a, "b"', str(2**60), "1.50", "2013-01-31", "true"]
-    assert rows[2] == ["c", MARK, MARK, "", ""]
+    rows = list(csv.reader(io.StringIO("name,n,n (se)," + body)))
+    assert rows[0] == ["name", "n", "n (se)", "mean", "mean (se)", "day", "ok"]
+    assert rows[1] == ['a, "b"', str(2**60), "1200000", "1.50", "0.62", "2013-01-31", "true"]
+    assert rows[2] == ["c", MARK, "", MARK, "", "", ""]
 
 
 def test_arrow_has_types_nulls_and_metadata() -> None:
@@ -56,13 +61,15 @@ def test_arrow_has_types_nulls_and_metadata() -> None:
     assert table.column("n").to_pylist() == [2**60, None]
     assert table.column("mean").to_pylist() == [Decimal("1.50"), None]
     assert table.column("day").to_pylist() == [dt.date(2013, 1, 31), None]
+    assert table.column_names == ["name", "n", "n (se)", "mean", "mean (se)", "day", "ok"]
+    assert table.column("mean (se)").to_pylist() == [Decimal("0.62"), None]
     metadata = table.schema.metadata
     assert metadata[b"source"] == b"Source: flights, provided by EWR."
-    assert json.loads(metadata[b"suppressed"]) == [[1, 1], [1, 2]]
+    assert json.loads(metadata[b"suppressed"]) == [[1, 1], [1, 3]]  # row, column of this file
 
 
 def test_numbers_too_wide_for_a_type_become_text_rather_than_lose_a_digit() -> None:
-    wide = AnswerTable(COLUMNS[1:3], ((2**70, Decimal(10) ** 50),), ((False, False),))
+    wide = AnswerTable(EXACT.columns[1:3], ((2**70, Decimal(10) ** 50),), ((False, False),), ((None, None),))
     table = pa.ipc.open_file(content(render_table(wide, "r", "s"), "arrow")).read_all()
     assert table.to_pylist() == [{"n": str(2**70), "mean": "1" + "0" * 50}]
 
@@ -77,5 +84,15 @@ def test_the_content_that_a_release_commits_to_is_the_whole_table() -> None:
     again = table_of(content_of(TABLE))
     assert again == TABLE
     assert render_table(again, "release-1", SOURCE) == RENDERED
-    shown = AnswerTable(COLUMNS, ROWS, ((False,) * 5,) * 2)
+    shown = AnswerTable(COLUMNS, ROWS, ((False,) * 5,) * 2, ERRORS)
     assert content_of(shown) != content_of(TABLE)  # whether a cell is hidden or empty is part of it
+
+
+def test_an_exact_table_has_no_columns_of_errors() -> None:
+    rendered = render_table(EXACT, "release-1", SOURCE)
+    assert rendered.shown["errors"] == [[None] * 5] * 2
+    assert b"(se)" not in content(rendered, "csv")
+    table = pa.ipc.open_file(content(rendered, "arrow")).read_all()
+    assert table.column_names == ["name", "n", "mean", "day", "ok"]
+    assert json.loads(table.schema.metadata[b"suppressed"]) == [[1, 1], [1, 2]]
+    assert table_of(content_of(EXACT)) == EXACT
