@@ -138,12 +138,14 @@ def people(cells: int, rows: int) -> pa.Table:
 
 
 def plan_of(cells: int, rows: int) -> Plan:
-    """The exact counts: their noise is that of ``dp@1``, and is drawn here."""
+    """A question of ``dp@1``, whose noise is drawn here as its party draws it."""
     columns = (
         Column(name="who", type=ColumnType.INT, role=Role.UNIT, unit_domain="person", nullable=False),
         Column(name="place", type=ColumnType.INT, role=Role.KNOWN, nullable=False, domain=tuple(range(cells))),
     )
-    dataset = Dataset(name="people", columns=columns, unit="who", legal_basis="benchmark", profile="open@1")
+    dataset = Dataset(
+        name="people", columns=columns, unit="who", legal_basis="benchmark", profile="dp@1", rows_per_unit=1
+    )
     held = Holding(
         dataset="people", owner=OwnerId("o"), node=NodeId("n"), provider="b", version_commitment="", max_rows=rows
     )
