@@ -151,10 +151,9 @@ class Control:
         context = self._node.context
         with context.state.read() as connection:
             held = context.state.held(connection)
-            caps = {item.unit_domain: load_profile(item.dataset.profile).leverage_cap_percent for item in held.values()}
             systems = [
                 {**item, "cap": cap / 100}
-                for domain, cap in sorted(caps.items())
+                for domain, cap in sorted(_caps(held.values()).items())
                 for item in context.gate.standing(connection, domain)
             ]
             budgets = [
@@ -215,10 +214,19 @@ class Control:
         return {"record": record.sign(context.key).to_json(), "next": last if len(rows) > _PAGE else None}
 
 
+def _caps(held: Iterable[Held]) -> dict[str, int]:
+    """Per unit domain the strictest cap of its datasets, in percent; 0 where none of them is audited."""
+    found: dict[str, int] = {}
+    for item in held:
+        cap, before = load_profile(item.dataset.profile).leverage_cap_percent, found.get(item.unit_domain, 0)
+        found[item.unit_domain] = min(cap, before) if cap and before else cap or before
+    return found
+
+
 def _private(held: Iterable[Held]) -> dict[str, Privacy]:
     """By unit domain, the budget of those that some dataset protects by differential privacy."""
-    found = {item.unit_domain: load_profile(item.dataset.profile).privacy for item in held}
-    return {domain: privacy for domain, privacy in found.items() if privacy is not None}
+    found = ((item.unit_domain, load_profile(item.dataset.profile).privacy) for item in held)
+    return {domain: privacy for domain, privacy in found if privacy is not None}
 
 
 def _sent_message(row: Row[Any]) -> SentMessage:
