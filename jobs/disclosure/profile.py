@@ -20,8 +20,8 @@ from jobs.schema import Digest, Model
 class Privacy(Model):
     """Differential privacy: what all answers together may tell of one individual of a unit domain, at all its holders.
 
-    Costs are zCDP's rho (``zcdp``). A node that shares its individuals with others (``Question.holders``) has that
-    share of budget and price.
+    Costs are zCDP's rho (``zcdp``). Each of several owners that may hold the same individual draws noise for its share
+    of the price, and books the price of all of them (``zcdp.Spend``).
     """
 
     rho_total: Ratio
