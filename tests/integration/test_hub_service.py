@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -21,8 +21,11 @@ from sandbox.audit import (
     verify_consistency,
     verify_inclusion,
 )
+from sandbox.hub.core.hub import Hub
 from sandbox.hub.people.tokens import Role, issue_token, list_tokens, revoke_token
+from sandbox.store.engine import sqlite_url
 from sandbox.store.event import Actor
+from sandbox.store.migrate import open_store
 from tests.integration.conftest import START, dataset_json
 from tests.integration.participant import ORIGIN
 from tests.support.signed import key, seeded
@@ -292,6 +295,28 @@ def test_a_follower_is_told_of_a_larger_log(world: Any) -> None:
     world.register("ewr")
     thread.join(15)
     assert answers[0]["size"] > size
+
+
+def test_whoever_is_woken_by_a_larger_log_finds_that_it_has_grown(world: Any) -> None:
+    """The task that signs looks at the pace when it wakes; woken before the pace knows, it would sleep for a minute."""
+    left: list[float | None] = []
+
+    class AtOnce:
+        """A loop that is as fast as it can be: what is called soon is called now."""
+
+        def is_closed(self) -> bool:
+            return False
+
+        def call_soon_threadsafe(self, *_: Any) -> None:
+            left.append(hub.pace.seconds_left())
+
+    store = open_store(sqlite_url(world.folder / "another.sqlite"), world.clock)
+    hub = Hub(world.config, store, key("hub"), world.trust)
+    hub.notifier._loop = cast(Any, AtOnce())
+    issue_token(store, Role.AUDITOR, "auditor", Actor("hub", "cli"), seeded("x"), START + timedelta(days=1))
+    assert left
+    assert None not in left
+    store.close()
 
 
 def test_events_tell_every_state_until_the_end(world: Any) -> None:

@@ -59,8 +59,8 @@ class Hub:
         self._trusted: TrustedRoster | None = None
         self._accepted: dict[str, Verified[Roster]] = {}
         self._lock = threading.Lock()
+        store.follow(self._grow)  # before anybody is woken: the task that signs looks at the pace when it wakes
         store.follow(self.notifier.tell)
-        store.follow(self._grow)
         self.load_rosters()
 
     @classmethod
