@@ -86,9 +86,9 @@ def from_trusted_dealer(ring: Ring, n: int, parties: int, rng: RandomBytes) -> l
     be trusted so, use ``mpc.sharing.ot_triples``.
     """
     a, b = ring.random(n, rng), ring.random(n, rng)
-    parts = [split(ring, vector, parties, rng) for vector in (a, b, ring.mul(a, b))]
+    first, second, product = (split(ring, vector, parties, rng) for vector in (a, b, ring.mul(a, b)))
     batch = rng(BATCH_BYTES)
-    return [Triples(TripleSource.TRUSTED_DEALER, *shares, batch) for shares in zip(*parts, strict=True)]
+    return [Triples(TripleSource.TRUSTED_DEALER, *shares, batch) for shares in zip(first, second, product, strict=True)]
 
 
 def _cut(share: AdditiveShare, part: slice) -> AdditiveShare:
