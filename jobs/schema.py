@@ -173,6 +173,8 @@ class Dataset(Model):
     unit: Name  # the column that is the privacy unit
     null_units: Literal["exclude", "refuse"] = "refuse"  # rows without a unit: left out by rule, or not registrable
     units_disjoint: bool = False  # owners declare that no individual is held by two of them
+    records_disjoint: bool = False
+    """Owners declare that no record is held by two of them, though an individual may have records at several."""
     joint_minimum: bool = False
     """Owners agree that the minimum group is judged on all parts together (联合最小分组); needs ``units_disjoint``."""
     colluding_owners: Annotated[int, Field(ge=0, le=10_000)] | None = None
@@ -201,6 +203,11 @@ class Dataset(Model):
         if self.joint_minimum and not self.units_disjoint:
             raise ValueError(
                 f"dataset {self.name}: joint_minimum adds up individuals of all owners, so it needs units_disjoint"
+            )
+        if self.units_disjoint and self.records_disjoint:
+            raise ValueError(
+                f"dataset {self.name}: units_disjoint says already that no record is held by two owners, so leave "
+                "records_disjoint out"
             )
         for key in self.unique_keys:
             for part in key:

@@ -75,9 +75,9 @@ class Desk:
         inquiries = []
         for number, part in enumerate(parts):
             bases = np.arange(int(part.max(initial=-1)) + 1, dtype=np.int32)
-            inquiries.append(Inquiry(subject, number, bases, self.ids(len(bases)), answers))
+            inquiries.append(Inquiry(subject, number, bases, self.ids(len(bases)), answers, holders))
         known = hashes(len(counts)) if units is None else hashes(units)
-        return Question("person", Records(known, counts, parts), tuple(inquiries), holders)
+        return Question("person", Records(known, counts, parts), tuple(inquiries))
 
     def judge(self, *questions: Question, job: str | None = None) -> Judgement:
         with writing(self.engine) as connection:

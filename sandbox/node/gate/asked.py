@@ -47,8 +47,8 @@ def sizes_of(question: Question) -> list[Int32]:
             raise ValueError("an inquiry names a partition, at least one answer, and an id for each cell")
         if any(len(id_) != _ID for id_ in inquiry.ids):
             raise ValueError("an id has 16 bytes")
-    if question.holders < 1:
-        raise ValueError("a unit has at least one holder")
+        if inquiry.holders < 1:
+            raise ValueError("what is told has at least one holder")
     return sizes
 
 

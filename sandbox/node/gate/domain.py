@@ -67,13 +67,14 @@ class Domain:
         growth, seen, grown = self._with_records(hashes, question.records.rows, limits)
         needed, numbers, fresh = grown._needed(question, asked, seen.where)
         trial = grown._with_partitions(fresh)
+        holders = question.holders
         kept: dict[Subject, Bits] = {}
         systems, added = dict(grown.systems), []
         counts = trial._counts(asked, numbers.values())
         for name, wanted in asked.items():
             rows = _rows(wanted, needed, numbers)
             extension = Extension(trial._system(name), rows, trial.partitions, trial.atoms, counts)
-            settled = settle(extension, trial.places, trial.partitions, cap / question.holders)
+            settled = settle(extension, trial.places, trial.partitions, cap / holders[name])
             kept[name] = settled.kept
             if settled.kept.any():
                 ids = tuple(id_ for row in np.flatnonzero(settled.kept) for id_ in wanted.ids[row])

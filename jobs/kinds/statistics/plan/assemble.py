@@ -225,13 +225,15 @@ def _unit_columns(scope: Scope) -> tuple[UnitColumn, ...]:
 
 def _columns(scope: Scope, units: tuple[UnitColumn, ...], exprs: tuple[RowExpr, ...]) -> tuple[PlannedColumn, ...]:
     """Every column that is read, with what its dataset declares about it, by table and name."""
+    alone = any(dataset.colluding_owners is None for dataset in scope.tables)
     read = {unit.column for unit in units} | {col for expr in exprs for col in columns_of(expr)}
     for table, join in enumerate(scope.joins, start=1):
         read |= {key.left for key in join.on} | {Col(table=table, name=key.right) for key in join.on}
     found = []
     for col in sorted(read, key=lambda c: (c.table, c.name)):
         column = scope.column(col)
-        excluded = scope.tables[col.table].null_units == "exclude"
+        dataset = scope.tables[col.table]
+        excluded = dataset.null_units == "exclude"
         found.append(
             PlannedColumn(
                 column=col,
@@ -239,6 +241,7 @@ def _columns(scope: Scope, units: tuple[UnitColumn, ...], exprs: tuple[RowExpr, 
                 decimals=column.decimals,
                 nullable=excluded if column.role is Role.UNIT else column.nullable,
                 role=column.role,
+                apart=alone and (dataset.units_disjoint or dataset.records_disjoint),
                 low=column.bounds.low if column.bounds else None,
                 high=column.bounds.high if column.bounds else None,
             )

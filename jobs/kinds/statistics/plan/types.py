@@ -147,6 +147,8 @@ class PlannedColumn(Model):
     nullable: bool
     role: Role
     """What an outsider may know of it: conditions on known columns define the base of an answer."""
+    apart: bool = False
+    """Whether no record of its dataset is held by two owners, each of whose noise suffices alone."""
     low: DecimalText | DateText | None = None
     high: DecimalText | DateText | None = None
 
@@ -199,6 +201,18 @@ class Plan(Model):
         return columns_of(expr) & frozenset(
             planned.column for planned in self.columns if planned.role is not Role.KNOWN
         )
+
+    def holders_of(self, unit: UnitColumn, column: Col | None) -> int:
+        """Among how many owners the audit divides what may be told of one individual: of a secret column's values, or
+        (``None``) of which records there are.
+
+        An owner's audit knows its own answers only. Of records apart that is enough: no answer of one owner is about a
+        record of another (docs/disclosure.md, the guarantee).
+        """
+        table = 0 if column is None else column.table
+        if any(planned.apart for planned in self.columns if planned.column.table == table):
+            return 1
+        return 1 if unit.disjoint and (column is None or table == unit.column.table) else self.holders
 
     def is_measure(self, expr: RowExpr | None) -> bool:
         """Whether an expression is a measure alone: its values are secret, that there is one is not."""
