@@ -50,6 +50,8 @@ class Inquiry:
     ``bases``: per cell its base in that partition; -1 asks nothing. ``ids``: per cell 16 bytes that are the same only
     for the same number with the same noise: asked again it tells nothing new. ``answers``: how many numbers each
     cell stands for. ``holders``: how many owners may tell of the same, so that each takes a part of the cap.
+    ``of_unit``: the secret value is said of the unit and the same in all its records, so that it is one unknown however
+    often it stands there; else every record has its own.
     """
 
     subject: tuple[str, str] | None
@@ -58,6 +60,7 @@ class Inquiry:
     ids: Sequence[bytes]
     answers: int = 1
     holders: int = 1
+    of_unit: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,6 +70,11 @@ class Question:
     unit_domain: str
     records: Records
     inquiries: tuple[Inquiry, ...]
+
+    @property
+    def of_units(self) -> frozenset[tuple[str, str] | None]:
+        """The subjects that are said of a unit."""
+        return frozenset(inquiry.subject for inquiry in self.inquiries if inquiry.of_unit)
 
     @property
     def holders(self) -> dict[tuple[str, str] | None, int]:

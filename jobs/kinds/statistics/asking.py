@@ -83,6 +83,7 @@ def questions_of(
                     noisy.ids[channel],
                     answers_of(plan, plan.channels[channel]) + ((number, channel) in noisy.counted),
                     plan.holders_of(unit, column),
+                    plan.said_of(unit, column) is not None,
                 )
                 for channel, column in inquiries_of(plan)
             ),

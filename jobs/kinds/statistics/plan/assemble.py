@@ -22,7 +22,17 @@ from jobs.kinds.statistics.plan.private import check_private
 from jobs.kinds.statistics.plan.scope import Scope, check_condition, check_depth
 from jobs.kinds.statistics.plan.separate import check_conjuncts, check_group, check_known_sums, secrets
 from jobs.kinds.statistics.plan.size import check_size
-from jobs.kinds.statistics.plan.types import MAX_CELLS, Dimension, Order, Output, Plan, PlannedColumn, UnitColumn, Where
+from jobs.kinds.statistics.plan.types import (
+    MAX_CELLS,
+    Dimension,
+    Order,
+    Output,
+    Plan,
+    PlannedColumn,
+    SaidOf,
+    UnitColumn,
+    Where,
+)
 from jobs.schema import Column, ColumnType, Dataset, Digest, Role
 
 
@@ -242,8 +252,21 @@ def _columns(scope: Scope, units: tuple[UnitColumn, ...], exprs: tuple[RowExpr, 
                 nullable=excluded if column.role is Role.UNIT else column.nullable,
                 role=column.role,
                 apart=alone and (dataset.units_disjoint or dataset.records_disjoint),
+                said_of=_said_of(dataset, column),
                 low=column.bounds.low if column.bounds else None,
                 high=column.bounds.high if column.bounds else None,
             )
         )
     return tuple(found)
+
+
+def _said_of(dataset: Dataset, column: Column) -> tuple[SaidOf, ...]:
+    """By unit domain; a table with one row a unit says all that is secret in it of the unit, however it is joined."""
+    if not column.secret:
+        return ()
+    found: dict[str, bool] = {}
+    for unit in dataset.unit_columns:
+        if dataset.is_said_of(column, unit.name):
+            disjoint = dataset.units_disjoint and unit.name == dataset.unit
+            found[str(unit.unit_domain)] = disjoint and found.get(str(unit.unit_domain), True)
+    return tuple(SaidOf(unit_domain=domain, disjoint=disjoint) for domain, disjoint in sorted(found.items()))

@@ -138,7 +138,7 @@ def test_records_apart_need_no_share_of_the_cap(tmp_path: Path) -> None:
 
 def of_unit(desk: Desk, unit: int) -> float:
     domain = desk.domain
-    suspects = Suspects.of(np.array([unit], np.int32), domain.places, domain.atoms)
+    suspects = Suspects.of(domain.systems[INCOME], np.array([unit], np.int32), domain.places, domain.atoms)
     return float(largest(past(domain.systems[INCOME], domain.partitions, suspects))[0])
 
 
