@@ -112,7 +112,7 @@ def _rules(dataset: Dataset) -> Iterator[str]:
 
 
 def _mistaken(dataset: Dataset, source: Source) -> Iterator[str]:
-    """Secrets that are not said of what is declared; where answers are audited, also those that are and are not declared."""
+    """Secrets declared to be said of somebody that are not; where answers are audited, also those not declared."""
     audited = load_profile(dataset.profile).judged
     for unit in dataset.unit_columns:
         secret = [c for c in dataset.columns if c.secret and (unit.name in c.said_of or audited)]
