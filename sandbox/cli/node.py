@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -79,9 +78,6 @@ def serve(config: Config) -> None:
     from sandbox.node.config import load_config
     from sandbox.node.serve import serve as serve_node
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for noisy in ("httpx", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     serve_node(load_config(config))
 
 

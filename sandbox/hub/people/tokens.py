@@ -36,6 +36,8 @@ class Role(StrEnum):
     AUTHORITY = "authority"
     NODE = "node"
     WITNESS = "witness"
+    MONITOR = "monitor"
+    """Reads ``/metrics``, and nothing that needs a token beside."""
 
 
 @dataclass(frozen=True)
