@@ -8,11 +8,28 @@ from typing import Annotated
 
 import typer
 
-from sandbox.cli.context import DEFAULT_HUB, HubUrl, now
+from jobs.documents import WitnessEntry
+from sandbox.cli.context import DEFAULT_HUB, AskPassphrase, HubUrl, now
+from sandbox.cli.party import CARD, CaFile, Folder, Trusted, hand_over, key_in, open_folder
 from sandbox.keys import Trust, load_key, read_private
+from sandbox.keys.card import Card
 from sandbox.logs import LogForm, set_up
 
 app = typer.Typer(help="Vouch for one append-only history (witness).", no_args_is_help=True)
+
+
+@app.command()
+def init(
+    folder: Folder,
+    trust: Trusted,
+    name: Annotated[str, typer.Option(help="The witness's name in the roster.")] = "witness",
+    ca_file: CaFile = None,
+    ask_passphrase: AskPassphrase = False,
+) -> None:
+    """Make the witness's key and its card for the authority. What is there is kept."""
+    open_folder(folder, trust, ca_file)
+    key = key_in(folder, "witness.key", ask_passphrase)
+    hand_over(folder / CARD, Card(witness=WitnessEntry(name=name, key=key.public.text)), key.public)
 
 
 @app.command()
