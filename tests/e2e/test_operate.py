@@ -109,8 +109,8 @@ def test_nobody_wrote_json_and_every_setting_file_was_written_by_a_command(walke
 
 def test_a_second_owner_joins_the_running_federation(walked: Walker) -> None:
     walked.follow(blocks(section(PAGE, "Another party joins")))
-    shown = walked.run("south", ". south/unseen.env\nunseen data list --json")
-    assert [item["name"] for item in json.loads(shown)] == ["visits"]
+    shown = walked.run("south", ". south/unseen.env\nunseen data list")
+    assert "visits" in shown
 
 
 def test_an_operator_s_key_is_replaced_and_it_asks_again(walked: Walker) -> None:
@@ -151,10 +151,11 @@ def test_a_node_from_an_older_backup_runs_once_its_owner_has_looked(walked: Walk
 
 def test_no_log_line_tells_a_value_a_literal_or_an_individual(walked: Walker) -> None:
     """Also of what is refused, at hub and node, plain and as JSON."""
-    ask(walked, f"SELECT ward, COUNT(*) AS n FROM visits WHERE ward <> 'surgery' HAVING COUNT(*) < {LITERAL} GROUP BY ward".replace(
-        f" HAVING COUNT(*) < {LITERAL} GROUP BY ward", f" GROUP BY ward HAVING COUNT(*) < {LITERAL}"))
-    (walked.root / "acme" / "bad.yaml").write_text(json.dumps({"scenario": "t", "purpose": "t", "datasets": ["visits"],
-        "sql": f"SELECT patient FROM visits WHERE patient = '{SECRET}0001' AND cost = {LITERAL}"}))
+    where = f"WHERE ward <> 'surgery' GROUP BY ward HAVING COUNT(*) < {LITERAL}"
+    ask(walked, f"SELECT ward, COUNT(*) AS n FROM visits {where}")
+    refused = f"SELECT patient FROM visits WHERE patient = '{SECRET}0001' AND cost = {LITERAL}"
+    bad = {"scenario": "t", "purpose": "t", "datasets": ["visits"], "sql": refused}
+    (walked.root / "acme" / "bad.yaml").write_text(json.dumps(bad))
     walked.run("acme", ". acme/unseen.env\nunseen job submit bad.yaml || true")
     texts = {name: walked.log(name).read_text() for name in ("hub", "witness", "north")}
     for name, text in texts.items():
