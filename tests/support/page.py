@@ -118,7 +118,8 @@ class Walker:
         return done.stdout
 
     def start(self, machine: str, text: str) -> None:
-        """Start a service and wait until it says that it is ready."""
+        """Start a service and wait until it says that it is ready. It takes the shell's place, as a unit's would."""
+        text = re.sub(r"^(unseen \w+ serve)", r"exec \1", text, flags=re.MULTILINE)
         log = self.log(machine)
         before = len(log.read_text().splitlines()) if log.exists() else 0
         with log.open("ab") as stream:
@@ -138,15 +139,14 @@ class Walker:
             time.sleep(0.1)
 
     def stop(self, machine: str) -> None:
-        """As systemd would: SIGTERM to all of the service, SIGKILL if it lingers."""
+        """As systemd does with ``KillMode=mixed``: SIGTERM to the service, SIGKILL to all that is left of it."""
         process = self.running.pop(machine)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        try:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
             process.wait(30)
-        except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        process.wait()
 
     def stop_all(self) -> None:
         for machine in sorted(self.running, key=lambda name: name == "hub"):  # its end answers their long polls
