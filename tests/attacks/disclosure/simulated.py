@@ -36,7 +36,7 @@ from tests.attacks.disclosure import people as made
 from tests.attacks.disclosure.bench import Answer, Refused, named
 from tests.attacks.disclosure.people import People
 
-NODES: Final = ("node-a", "node-b", "node-c")
+NODES: Final = tuple(f"node-{letter}" for letter in "abcdefghij")
 TOLD: Final = hashlib.sha256(b"keys").digest()
 OPENED: Final = hashlib.sha256(b"open").digest()
 Sight = Literal["operator", "insiders"]

@@ -67,10 +67,10 @@ def plan_channels(
     for draft in drafts:
         indices = []
         for kind in KINDS[draft.function]:
-            quantity = _quantity(kind, draft.column, draft.filter, scope)
-            if quantity not in quantities:
-                quantities.append(quantity)
-            indices.append(quantities.index(quantity))
+            found = quantity(kind, draft.column, draft.filter, scope)
+            if found not in quantities:
+                quantities.append(found)
+            indices.append(quantities.index(found))
         aggregates.append(
             Aggregate(function=draft.function, column=draft.column, filter=draft.filter, channels=tuple(indices))
         )
@@ -78,7 +78,8 @@ def plan_channels(
     return tuple(aggregates), tuple(map(partial(_channel, rows_bound, holders), quantities, noises))
 
 
-def _quantity(kind: ChannelKind, column: Col | None, filter_: RowExpr | None, scope: Scope) -> Quantity:
+def quantity(kind: ChannelKind, column: Col | None, filter_: RowExpr | None, scope: Scope) -> Quantity:
+    """What a channel of this kind adds up. Raises ``MissingDeclaration`` for a sum of a column without bounds."""
     if kind in ("rows", "distinct"):
         column = column if kind == "distinct" or (column and scope.nullable(column)) else None
         return Quantity(kind, column, filter_, 0, 0, 1)
