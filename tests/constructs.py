@@ -53,7 +53,9 @@ def fate(construct: Construct, view: CatalogueView) -> tuple[Fate, str]:
     try:
         compile_sql(construct.sql, view)
     except PlanError as refusal:
-        return ("rewrite", f"{refusal.text}. Write `{refusal.instead}`") if refusal.instead else ("refused", refusal.text)
+        return (
+            ("rewrite", f"{refusal.text}. Write `{refusal.instead}`") if refusal.instead else ("refused", refusal.text)
+        )
     return "works", ""
 
 

@@ -19,9 +19,9 @@ from jobs.kinds.statistics.plan.expr import (
     Mul,
     RowExpr,
     columns_of,
-    parameters_of,
 )
 from jobs.kinds.statistics.plan.scope import Scope, check_roles, part_range
+from jobs.kinds.statistics.plan.trim import trimmed
 from jobs.kinds.statistics.plan.types import MAX_CELLS, Dimension
 from jobs.kinds.statistics.plan.values import TYPE_OF, Value, bounds_of, from_scalar, scalar, value_of
 from jobs.schema import ColumnType, Role
@@ -35,7 +35,7 @@ def dimension(name: str, expr: RowExpr, scope: Scope, conjuncts: Sequence[RowExp
     check_roles(expr, scope)
     if not columns_of(expr):
         raise UnsupportedSql("GROUP BY a constant")
-    values = _trimmed(expr, _values(expr, scope), conjuncts)
+    values = trimmed(expr, _values(expr, scope), conjuncts, scope)
     if not values:
         raise UnsupportedSql("the WHERE clause leaves no group")
     decimals = scope.number(expr).scale if scope.type_of(expr) == "number" else 0
@@ -155,15 +155,3 @@ def _check_width(expr: FloorDiv, scope: Scope) -> None:
 
 def _with_null(values: list[Value | None], expr: RowExpr, scope: Scope) -> list[Value | None]:
     return [*values, None] if any(scope.nullable(col) for col in columns_of(expr)) else values
-
-
-def _trimmed(expr: RowExpr, values: list[Value | None], conjuncts: Sequence[RowExpr]) -> list[Value | None]:
-    """Keep the values for which every conjunct on this column alone is true."""
-    if not isinstance(expr, Col):
-        return values
-    deciding = [c for c in conjuncts if columns_of(c) == {expr} and not parameters_of(c)]
-
-    def holds(value: Value | None) -> bool:
-        return all(evaluate(conjunct, lambda _: value) is True for conjunct in deciding)
-
-    return [value for value in values if holds(value)]

@@ -173,6 +173,10 @@ def _check_value(expr: RowExpr, scope: Scope) -> None:
         case DatePart(part="year"):
             low, high = part_range(expr, scope)
             _check_limits(expr.arg, (date(year, 1, 1) for year in range(low + 1, high + 1)), scope)
+        case DatePart(part="epoch_day"):
+            raise RoleForbids(
+                f"a number of days from or to secret date {expr.arg.name}: compare the column alone with a date at a cut point"
+            )
         case DateTrunc():
             _check_limits(expr.arg, (day for day in periods(expr, scope)[1:] if isinstance(day, date)), scope)
         case Add() | Mul() | FloorDiv():
