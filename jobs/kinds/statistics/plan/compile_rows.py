@@ -81,7 +81,7 @@ class Rows(Values):
                 return self._extreme(one, sign, other)
             found = monotone(one)
             if found is not None:
-                limit = self._constant(other)
+                limit = self.constant(other)
                 if not isinstance(limit, Lit) or not isinstance(value := value_of(limit), Fraction):
                     raise self.source.refuse(one, "a logarithm or root is compared with a number, written as a literal")
                 return compared(found[0], self.convert(found[1]), sign, value, self.scope)
@@ -182,7 +182,7 @@ class Rows(Values):
     def _listed(self, arg: RowExpr, node: exp.In) -> RowExpr:
         values = []
         for item in node.expressions:
-            value = self._as(self._constant(item), arg)
+            value = self._as(self.constant(item), arg)
             if not isinstance(value, Lit | Par):
                 raise self.source.refuse(item, "IN lists literals and parameters only")
             values.append(value)

@@ -212,7 +212,7 @@ class Values:
         """To the nearest step, halves up: proven not to be negative, where halves would go down."""
         self.source.only(node, "this", "decimals")
         arg, decimals = self.convert(node.this), node.args.get("decimals")
-        digits = number(0) if decimals is None else self._constant(decimals)
+        digits = number(0) if decimals is None else self.constant(decimals)
         if not isinstance(digits, Lit) or digits.type != "number" or not digits.value.lstrip("-").isdigit():
             raise self.source.refuse(node, "ROUND takes a number of digits written as a literal")
         if not -9 <= int(digits.value) <= 9:
@@ -237,7 +237,8 @@ class Values:
             text = text if "T" in text else f"{text}T00:00:00"
         return canonical_literal(Lit(type=type_, value=text))
 
-    def _constant(self, node: exp.Expr) -> RowExpr:
+    def constant(self, node: exp.Expr) -> RowExpr:
+        """A value of its own, negative ones as one literal."""
         if isinstance(node, exp.Neg) and isinstance(node.this, exp.Literal):
             inner = text_literal(self.source, node.this)
             if inner.type == "number":
@@ -274,7 +275,7 @@ class Values:
         return Case(branches=(holds, Branch(when=is_(made, False, self.scope), then=truth(False))))
 
     def _result(self, node: exp.Expr) -> Lit:
-        value = self._constant(node)
+        value = self.constant(node)
         if not isinstance(value, Lit):
             raise self.source.refuse(node, "the results of CASE are literals")
         return value

@@ -185,11 +185,12 @@ def _never_null(value: exp.Expr | None, rows: Rows) -> bool:
 
 def _total(branch: _Branch, filter_: exp.Expr | None, whole: bool, rows: Rows) -> exp.Expr | None:
     """What a branch adds to the sum; ``None`` for nothing."""
+    if branch.value is None:
+        return None
     if isinstance(branch.value, exp.Column):
         summed = _with(exp.Sum(this=branch.value.copy()), _and(filter_, branch.when))
         return exp.Coalesce(this=summed, expressions=[exp.Literal.number(0)])
-    assert branch.value is not None
-    constant = rows.convert(branch.value)
+    constant = rows.constant(branch.value)
     factor = value_of(constant) if isinstance(constant, Lit) else None
     if isinstance(factor, bool):
         factor = Fraction(int(factor))

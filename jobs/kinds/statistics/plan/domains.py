@@ -89,7 +89,7 @@ def _mapped(expr: Add | Mul, scope: Scope) -> list[Value | None]:
     """A linear function of one bucket, such as FLOOR(x / 10) * 10: the values are mapped one by one."""
     atoms = {part for part in _parts(expr) if not isinstance(part, Lit)}
     if len(atoms) != 1:
-        raise UnsupportedSql("GROUP BY arithmetic on several columns: group by each, or use CASE")
+        return _spanned(expr, scope)
     atom = atoms.pop()
     if isinstance(atom, Case):
         raise UnsupportedSql("GROUP BY arithmetic on a CASE: write the results as literals")
@@ -99,6 +99,16 @@ def _mapped(expr: Add | Mul, scope: Scope) -> list[Value | None]:
         return evaluate(_replaced(expr, atom, value), lambda _: None)
 
     return list(dict.fromkeys(None if value is None else mapped(value) for value in values))
+
+
+def _spanned(expr: Add | Mul, scope: Scope) -> list[Value | None]:
+    """Every whole number in the proven range of arithmetic on several known values, such as years apart."""
+    if any(scope.column(col).role is Role.MEASURE for col in columns_of(expr)):
+        raise UnsupportedSql("GROUP BY arithmetic on measures: group each in ranges, or use CASE")
+    scale, low, high = scope.bounded(expr)
+    if scale:
+        raise UnsupportedSql("GROUP BY arithmetic with decimals", instead="FLOOR(expression / width)")
+    return _with_null([Fraction(n) for n in _span(low, high)], expr, scope)
 
 
 def _parts(expr: RowExpr) -> list[RowExpr]:

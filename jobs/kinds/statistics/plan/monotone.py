@@ -110,6 +110,6 @@ def _limit(function: Monotone, value: Fraction, scale: int) -> _Limit:
         exponent = _CONTEXT.multiply(exponent, _CONTEXT.ln(Decimal(base)))
     found = _CONTEXT.multiply(_CONTEXT.exp(exponent), Decimal(unit))
     near = found.to_integral_value()
-    if abs(found - near) < Decimal("1e-25"):
+    if near and abs(found - near) < Decimal("1e-25"):
         raise TypeMismatch(f"{function.upper()} is compared with a value too close to a limit to decide")
     return _Limit(Fraction(int(found // 1), unit), False)
