@@ -26,12 +26,11 @@ def test_at_least_50_of_73_work() -> None:
 
 @pytest.mark.parametrize("construct", constructs(), ids=lambda construct: construct.name)
 def test_a_construct_is_planned_and_said_or_refused_in_its_own_words(construct: Construct) -> None:
-    try:
-        plan = compile_sql(construct.sql, VIEW)
-    except PlanError as refusal:
-        assert refusal.line == 1
-        assert refusal.column > 1
+    if fate(construct, VIEW)[0] != "works":
+        with pytest.raises(PlanError, match=r"^line 1, column \d+: "):
+            compile_sql(construct.sql, VIEW)
         return
+    plan = compile_sql(construct.sql, VIEW)
     check_plan(plan, VIEW.datasets)
     assert explain(plan, VIEW).text()
     assert compile_sql("\n".join(statement(plan)), VIEW).digest() == plan.digest()

@@ -231,7 +231,8 @@ def test_groups(rows: list[dict[str, Any]], wheres: list[str]) -> None:
                 visited(rows),
             )
         except PlanError as refusal:
-            assert "leaves no group" in refusal.text
+            if "leaves no group" not in refusal.text:
+                raise
 
 
 @FEW

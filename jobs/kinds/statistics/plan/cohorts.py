@@ -1,7 +1,7 @@
 """``IN (SELECT ...)`` and ``EXISTS (SELECT ...)`` in WHERE: written as joins inside each owner's domain.
 
-A cohort is chosen by a table with one row for each key, so ``IN`` is a join and a condition on the joined columns: known
-and secret ones are then told apart as everywhere. Parsed SQL in, parsed SQL out.
+A cohort is chosen by a table with one row for each key, so ``IN`` is a join and a condition on the joined columns:
+known and secret ones are then told apart as everywhere. Parsed SQL in, parsed SQL out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def joined(select: exp.Select, source: Source, catalogue: CatalogueView) -> None
         elif part.find(exp.Select) is not None:
             raise source.refuse(
                 part,
-                "a SELECT inside a condition: possible are IN (SELECT ...) and EXISTS (SELECT ...), apart from other conditions",
+                "a SELECT inside a condition: possible are IN (SELECT ...) and EXISTS (SELECT ...), each a condition "
+                "of its own",
             )
         else:
             kept.append(part)
@@ -88,8 +89,8 @@ class _Cohort:
         if not any(set(key) <= {name for _, name in keys} for key in dataset.unique_keys):
             raise self.source.refuse(
                 node,
-                f"a cohort by {dataset.name}, which may have several rows of one individual: possible with a table whose "
-                "unique key the dataset declares",
+                f"a cohort by {dataset.name}, which may have several rows of one individual: possible with a table "
+                "whose unique key the dataset declares",
                 MissingDeclaration,
             )
         return self._join(node, dataset, keys, rest, negated)
@@ -151,9 +152,10 @@ class _Cohort:
         if not isinstance(test, exp.EQ):
             return None
         for one, other in ((test.left, test.right), (test.right, test.left)):
-            if isinstance(one, exp.Column) and isinstance(other, exp.Column):
-                if one.table == self.name and other.table != self.name:
-                    return other, one.name.lower()
+            if not isinstance(one, exp.Column) or not isinstance(other, exp.Column):
+                continue
+            if one.table == self.name and other.table != self.name:
+                return other, one.name.lower()
         return None
 
 

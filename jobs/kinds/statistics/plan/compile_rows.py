@@ -71,7 +71,7 @@ class Rows(Values):
         return self._ordered(_SIGNS[type(node)], first, second)
 
     def _ordered(self, op: Comparison, first: exp.Expr, second: exp.Expr) -> RowExpr:
-        """``first op second``; a function on either side becomes a limit on its argument, moved dates numbers of days."""
+        """``first op second``; a function on a side becomes a limit on its argument, moved dates numbers of days."""
         for one, other, sign in ((first.unnest(), second, op), (second.unnest(), first, _TURNED[op])):
             if isinstance(one, exp.Coalesce) and image(one, self.convert, self.scope) is None:
                 return self._with_default(one, partial(self._beside, sign, other))

@@ -1,8 +1,8 @@
 """Aggregates of CASE, IF, COALESCE and of conditions, written as aggregates of columns with FILTER.
 
-``SUM(CASE WHEN c THEN x ELSE 0 END)`` is ``COALESCE(SUM(x) FILTER (WHERE c), 0)``, ``AVG(CASE WHEN c THEN 1 ELSE 0 END)`` a
-share, ``COUNT_IF(c)`` a count. Parsed SQL in, parsed SQL out: roles, ranges and the separation of known and secret
-conditions are judged on the result, as if a person had written it.
+``SUM(CASE WHEN c THEN x ELSE 0 END)`` is ``COALESCE(SUM(x) FILTER (WHERE c), 0)``, ``AVG(CASE WHEN c THEN 1 ELSE 0
+END)`` a share, ``COUNT_IF(c)`` a count. Parsed SQL in, parsed SQL out: roles, ranges and the separation of known and
+secret conditions are judged on the result, as if a person had written it.
 """
 
 from __future__ import annotations

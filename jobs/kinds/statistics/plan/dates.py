@@ -1,5 +1,5 @@
-"""Dates in arithmetic: intervals, differences, dates made of parts. Constants are worked out now; of columns, numbers of
-days since 1970-01-01 remain."""
+"""Dates in arithmetic: intervals, differences, dates made of parts. Constants are worked out now; of columns, numbers
+of days since 1970-01-01 remain."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _DAYS = {"day": 1, "week": 7}
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _NAMES = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+    "November", "December",
 )  # fmt: skip
 SHIFTS = (exp.Add, exp.Sub, exp.DateAdd, exp.DateSub)
 
@@ -87,8 +88,8 @@ def days(node: exp.Expr, convert: Callable[[exp.Expr], RowExpr], scope: Scope) -
         step = steps(node)
         if step is None or step[0]:
             raise UnsupportedSql(
-                "a column moved by months or by something that is no literal: move a column by days or weeks, a literal "
-                "by anything, or compare DATEDIFF('month', a, b)"
+                "a column moved by months or by something that is no literal: move a column by days or weeks, a "
+                "literal by anything, or compare DATEDIFF('month', a, b)"
             )
         return Add(args=(inner, number(step[1])))
     if not isinstance(node, exp.Column | exp.Literal | exp.Cast):

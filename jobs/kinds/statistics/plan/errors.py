@@ -8,8 +8,8 @@ from jobs.errors import InvalidRequest
 
 
 class PlanError(InvalidRequest):
-    """Root of all planner refusals. ``line`` and ``column`` count from 1; 0 where no position exists. ``instead``: SQL to
-    write in place of what is refused, where there is some."""
+    """Root of all planner refusals. ``line`` and ``column`` count from 1; 0 where no position exists. ``instead``: SQL
+    to write in place of what is refused, where there is some."""
 
     code: ClassVar[str] = "plan-refused"
 

@@ -31,8 +31,8 @@ from jobs.kinds.statistics.plan.values import TYPE_OF, Value, from_scalar, liter
 from jobs.schema import ColumnType
 
 FUNCTIONS = (
-    exp.Left, exp.Right, exp.Substring, exp.Upper, exp.Lower, exp.Length, exp.DPipe, exp.Concat, exp.Coalesce, exp.Nullif,
-    exp.Mod,
+    exp.Left, exp.Right, exp.Substring, exp.Upper, exp.Lower, exp.Length, exp.DPipe, exp.Concat,
+    exp.Coalesce, exp.Nullif, exp.Mod,
 )  # fmt: skip
 _MOST = 500
 

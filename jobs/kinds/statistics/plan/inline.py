@@ -124,8 +124,8 @@ class _Inliner:
         individuals. Whatever else depends on what one individual has altogether is refused."""
         refused = self.source.refuse(
             outer,
-            "an aggregate of aggregates: possible are SUM, AVG and COUNT over individuals of SUM and COUNT by individual, "
-            "grouped alike but for the individual",
+            "an aggregate of aggregates: possible are SUM, AVG and COUNT over individuals of SUM and COUNT by "
+            "individual, grouped alike but for the individual",
         )
         for select in (outer, inner):
             self.source.only(select, "expressions", "from_", "joins", "where", "group", "order", "limit", "having")
@@ -245,9 +245,8 @@ class _Inliner:
                 place = int(str(node.this)) - 1
                 if 0 <= place < len(select.expressions):
                     node.replace(select.expressions[place].unalias().copy())
-            elif isinstance(node, exp.Column) and not node.table and node.name.lower() not in columns:
-                if node.name.lower() in aliases:
-                    node.replace(aliases[node.name.lower()].copy())
+            elif isinstance(node, exp.Column) and not node.table and node.name.lower() in aliases.keys() - columns:
+                node.replace(aliases[node.name.lower()].copy())
 
     def _columns(self, select: exp.Select) -> set[str]:
         tables = [select.args["from_"].this] if select.args.get("from_") else []

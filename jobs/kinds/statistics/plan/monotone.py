@@ -1,4 +1,4 @@
-"""``LN``, ``LOG10``, ``LOG2`` and ``SQRT`` in conditions and ranges: a limit on the function is a limit on its argument.
+"""``LN``, ``LOG10``, ``LOG2``, ``SQRT`` in conditions and ranges: a limit on the function is a limit on its argument.
 
 So no logarithm is ever taken of a row, and no machine's floating point decides where a row belongs: the limit is the
 smallest fixed-point number of the argument's own decimals, worked out here with 80 digits. Logarithms of rational
@@ -14,7 +14,7 @@ from math import isqrt
 from typing import Literal
 
 from jobs.kinds.statistics.plan.errors import MissingDeclaration, TooLarge, TypeMismatch
-from jobs.kinds.statistics.plan.expr import Branch, Case, Compare, In, RowExpr, columns_of
+from jobs.kinds.statistics.plan.expr import Branch, Case, Compare, In, IsNull, Not, RowExpr, columns_of
 from jobs.kinds.statistics.plan.scope import Scope
 from jobs.kinds.statistics.plan.values import number
 
@@ -37,8 +37,8 @@ class _Limit:
 
 
 def compared(function: Monotone, arg: RowExpr, op: Comparison, value: Fraction, scope: Scope) -> RowExpr:
-    """``function(arg) op value`` as a condition on the argument. Raises ``MissingDeclaration`` where the declared bounds
-    leave arguments that the function is not defined for."""
+    """``function(arg) op value`` as a condition on the argument. Raises ``MissingDeclaration`` where the declared
+    bounds leave arguments that the function is not defined for."""
     scale = _check(function, arg, scope)
     limit, step = _limit(function, value, scale), Fraction(1, 10**scale)
     if op == "=":
@@ -61,7 +61,7 @@ def ranges(function: Monotone, arg: RowExpr, scope: Scope) -> RowExpr:
         limit = _limit(function, Fraction(result + 1), scale)
         last = limit.last - Fraction(1, 10**scale) if limit.met else limit.last
         if last >= most:
-            present = Compare(op="<=", left=arg, right=number(most))
+            present = Not(arg=IsNull(arg=arg))
             return Case(branches=(*branches, Branch(when=present, then=number(result))))
         branches.append(Branch(when=Compare(op="<=", left=arg, right=number(last)), then=number(result)))
     raise TooLarge(f"more than {_MOST} ranges of {function.upper()}: group more coarsely")

@@ -113,12 +113,14 @@ _PARTS = {
 }
 """Parts of a node by what a person calls them, where that is not their own name."""
 _WRITTEN: dict[type[exp.Expr], str] = {
-    exp.DPipe: "||", exp.NullSafeEQ: "IS NOT DISTINCT FROM", exp.NullSafeNEQ: "IS DISTINCT FROM", exp.Star: "*",
-    exp.Subquery: "a SELECT in parentheses", exp.Window: "OVER", exp.Pow: "a power", exp.Mod: "%", exp.Div: "/",
-    exp.IntDiv: "//", exp.Neg: "-", exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "<",
-    exp.LTE: "<=", exp.EQ: "=", exp.Ordered: "ORDER BY", exp.SetOperation: "UNION", exp.Bracket: "[ ]", exp.Dot: "a dotted name",
-    exp.Placeholder: "a parameter", exp.Parameter: "a parameter", exp.TryCast: "TRY_CAST", exp.AtTimeZone: "AT TIME ZONE",
-    exp.DataType: "a type", exp.JSONExtract: "->", exp.JSONExtractScalar: "->>", exp.Tuple: "a list in parentheses",
+    exp.DPipe: "||", exp.NullSafeEQ: "IS NOT DISTINCT FROM", exp.NullSafeNEQ: "IS DISTINCT FROM",
+    exp.Star: "*", exp.Subquery: "a SELECT in parentheses", exp.Window: "OVER", exp.Pow: "a power",
+    exp.Mod: "%", exp.Div: "/", exp.IntDiv: "//", exp.Neg: "-", exp.Add: "+", exp.Sub: "-", exp.Mul: "*",
+    exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<=", exp.EQ: "=",
+    exp.Ordered: "ORDER BY", exp.SetOperation: "UNION", exp.Bracket: "[ ]", exp.Dot: "a dotted name",
+    exp.Placeholder: "a parameter", exp.Parameter: "a parameter", exp.TryCast: "TRY_CAST",
+    exp.AtTimeZone: "AT TIME ZONE", exp.DataType: "a type", exp.JSONExtract: "->",
+    exp.JSONExtractScalar: "->>", exp.Tuple: "a list in parentheses",
 }  # fmt: skip
 
 

@@ -92,8 +92,8 @@ def _sides(condition: Compare) -> tuple[RowExpr, RowExpr]:
 
 
 def _tried(col: Col, exprs: Sequence[RowExpr], scope: Scope) -> list[Value | None] | None:
-    """Values of which one stands for each that the expressions tell apart: all of a declared domain or of narrow bounds;
-    of wide ones the ends and each literal with its neighbours, where nothing but literals is compared."""
+    """Values of which one stands for each that the expressions tell apart: all of a declared domain or of narrow
+    bounds; of wide ones the ends and each literal with its neighbours, where nothing but literals is compared."""
     column = scope.column(col)
     null: list[Value | None] = [None] if scope.nullable(col) else []
     if column.type is ColumnType.BOOL:
