@@ -200,7 +200,10 @@ def _check_aggregated(function: str, column: Column) -> None:
 
 def _check_distinct(col: Col, column: Column, scope: Scope, holders: int) -> None:
     if column.role is not Role.UNIT:
-        raise RoleForbids(f"COUNT(DISTINCT {column.name}): only a privacy unit may be counted distinct")
+        raise RoleForbids(
+            f"COUNT(DISTINCT {column.name}): only a privacy unit may be counted distinct",
+            instead=f"GROUP BY {column.name}: each value is a row",
+        )
     dataset = scope.tables[col.table]
     if holders > 1 and not (dataset.units_disjoint and column.name == dataset.unit):
         raise UnsupportedSql(

@@ -71,7 +71,7 @@ class Outputs:
         if isinstance(node, exp.Literal | exp.Placeholder) or node.find(exp.AggFunc) or not node.find(exp.Column):
             return None
         try:
-            spelled = normal(self.rows.convert(node), self.rows.scope)
+            spelled = normal(self.rows.group(node), self.rows.scope)
         except PlanError:
             return None
         return Dim(index=self.dimensions.index(spelled)) if spelled in self.dimensions else None
@@ -87,7 +87,7 @@ class Outputs:
                 return truth(bool(node.this))
             case exp.Placeholder():
                 return self.rows.parameter(node)
-            case exp.Column():
+            case exp.Column() | exp.Star():
                 self._refuse_column(node)
             case exp.Neg() | exp.Not() | exp.Abs():
                 self.source.only(node, "this")
@@ -107,6 +107,11 @@ class Outputs:
                 self.source.only(node, "this", "expressions")
                 tests = tuple(Op(op="eq", args=(part(node.this), part(item))) for item in node.expressions)
                 return tests[0] if len(tests) == 1 else Op(op="or", args=tests)
+            case exp.Coalesce():
+                self.source.only(node, "this", "expressions", "is_nvl", "is_null")
+                return Op(op="coalesce", args=(part(node.this), *(part(item) for item in node.expressions)))
+            case exp.Nullif():
+                return Op(op="nullif", args=(part(node.this), part(node.expression)))
             case exp.Round():
                 self.source.only(node, "this", "decimals")
                 return Op(op="round", args=(part(node.this), self._digits(node)))
@@ -115,7 +120,7 @@ class Outputs:
                 return Op(op=_BINARY[type(node)], args=(part(node.args["this"]), part(node.args["expression"])))
             case _ if type(node) in _FLIPPED:
                 return Op(op=_FLIPPED[type(node)], args=(part(node.args["expression"]), part(node.args["this"])))
-        raise self.source.refuse(node, f"{construct(node)} is not part of the SQL subset")
+        raise self.source.unknown(node)
 
     def _digits(self, node: exp.Round) -> Lit:
         decimals = node.args.get("decimals")
@@ -128,9 +133,11 @@ class Outputs:
         digits = text_literal(self.source, inner)
         return Lit(type="number", value=f"-{digits.value}") if negative and digits.value != "0" else digits
 
-    def _refuse_column(self, node: exp.Column) -> None:
-        if isinstance(node.this, exp.Star):
-            raise self.source.refuse(node, "SELECT * would list rows: name groups and aggregates")
+    def _refuse_column(self, node: exp.Column | exp.Star) -> None:
+        if isinstance(node, exp.Star) or isinstance(node.this, exp.Star):
+            raise self.source.refuse(
+                node, "SELECT * would list rows", instead="SELECT columns, COUNT(*) ... GROUP BY columns"
+            )
         try:
             col = self.rows.column(node)
         except UnknownName as error:

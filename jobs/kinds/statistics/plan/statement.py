@@ -77,6 +77,8 @@ def row_sql(expr: RowExpr, plan: Plan) -> str:
             return "(" + (" + " if isinstance(expr, Add) else " * ").join(row_sql(a, plan) for a in expr.args) + ")"
         case FloorDiv():
             return f"FLOOR({row_sql(expr.arg, plan)} / {expr.width})"
+        case DatePart(part="epoch_day"):
+            return f"DATEDIFF('day', DATE '1970-01-01', {row_sql(expr.arg, plan)})"
         case DatePart():
             return f"EXTRACT({expr.part} FROM {row_sql(expr.arg, plan)})"
         case DateTrunc():
@@ -142,6 +144,8 @@ def _operation(expr: Op, args: list[str]) -> str:
             return f"ROUND({args[0]}, {args[1]})"
         case "is_null":
             return f"({args[0]} IS NULL)"
+        case "coalesce" | "nullif":
+            return f"{expr.op.upper()}({', '.join(args)})"
         case _:
             return "(" + f" {_INFIX[expr.op]} ".join(args) + ")"
 
