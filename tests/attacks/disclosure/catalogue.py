@@ -8,6 +8,7 @@ from typing import Final
 from jobs.disclosure.profile import Profile, load_profile
 from tests.attacks.disclosure import differences as d
 from tests.attacks.disclosure import oracles as o
+from tests.attacks.disclosure import priors as p
 from tests.attacks.disclosure import repeated as r
 from tests.attacks.disclosure.bench import Attack, Outcome
 from tests.attacks.disclosure.simulated import Simulated
@@ -78,6 +79,11 @@ ATTACKS: Final = (
     Attack("alike", "60 pairs with and without twelve who are all ill, or none is", "exact", d.alike, False,
            "none: the audit bounds individuals, not groups", admitted=True, works=0.9,
            residual="the total of a known group becomes exact over many pairs, and all know of one another where all are alike"),
+    # what others' values are like
+    Attack("outlier", "60 sums of one group whose others earn next to nothing", "attribute", p.outlier, False,
+           "none: the audit takes others to be as uncertain as can be", admitted=True,
+           residual="the total of a group becomes exact, and where the others hardly differ it is the one's value: bounds as narrow as the "
+           "values are, with larger ones written as the largest"),
     # edges
     Attack("full-cells", "houses where all or none are ill", "exact", o.full_cells, False, "full and empty cells are withheld", works=0.45),
     Attack("no-spread", "a deviation of zero and the mean", "exact", o.no_spread, False, "a deviation within its error is withheld"),
