@@ -106,6 +106,7 @@ ATTACKS: Final = (
     Attack("two-names", "one file under five names", "attribute", r.two_names, False, "the audit is of the unit domain and of content"),
     Attack("sole-and-joint", "one owner's part alone, and within three", "attribute", r.sole_and_joint, False, "the audit is of the unit domain"),
     Attack("two-operators", "each asks half", "attribute", r.two_operators, True, "the audit is of the unit domain"),
+    Attack("two-operators-again", "the same of more people, with fixed keys", "attribute", r.two_operators_again, False, "the audit is of the unit domain"),
     Attack("joins", "three joins that change nothing", "attribute", r.joined_again, False, "the audit is of the unit domain"),
     Attack("spellings", "each cell in twelve spellings", "attribute", r.spellings, False, "one question in all spellings; audit"),
     Attack("group-or-filter", "GROUP BY, WHERE and FILTER of one cell", "exact", r.group_or_filter, False, "one question in all spellings",
