@@ -13,6 +13,7 @@ from jobs.disclosure.profile import Privacy, Profile, load_profile
 from jobs.kinds.statistics.estimate import SPREADS
 from jobs.kinds.statistics.kind import KIND
 from jobs.kinds.statistics.plan.bases import base_count, sharing, subjects
+from jobs.kinds.statistics.plan.expr import Col
 from jobs.kinds.statistics.plan.guards import error_words, guard_words
 from jobs.kinds.statistics.plan.phrases import statistic
 from jobs.kinds.statistics.plan.types import Plan
@@ -20,6 +21,7 @@ from jobs.kinds.statistics.release import least_count
 from jobs.schema import Model
 
 FEW, ASKED, OWNER, NOISE = "too-few", "asked-too-much", "owner-rule", "within-noise"
+ONE_RECORD: Final = " for an individual with one record"
 _UNCERTAIN: Final = 0.5
 """What is not known of a yes-or-no value: the audit's lambda is (noise ratio / this)^2."""
 
@@ -40,7 +42,8 @@ class Asked(Model):
     about: str
     answers: int
     alone: str
-    """Leverage of these answers alone is at most this, for a record of its own individual, whoever knows what."""
+    """Leverage of these answers alone is at most this, for a record of its own individual, whoever knows what; a value
+    that is said of an individual with w records in the base counts as w^2 times as many answers."""
 
 
 class Forecast(Model):
@@ -150,6 +153,7 @@ def _asked(plan: Plan, profile: Profile) -> tuple[Asked, ...]:
         return ()
     counted = {aggregate.channels[0] for aggregate in plan.aggregates}
     answers: dict[str, int] = {}
+    said: set[str] = set()
     for number, channel in enumerate(plan.channels):
         columns = subjects(plan, channel)
         # a noisy count of individuals beside a number of rows is another answer
@@ -157,8 +161,16 @@ def _asked(plan: Plan, profile: Profile) -> tuple[Asked, ...]:
         names = [f"{plan.dataset_of(col.table)}.{col.name}" for col in columns] or ["who is in the data"]
         for name in names:
             answers[name] = answers.get(name, 0) + each
+        said |= {name for name, col in zip(names, columns, strict=False) if _said_of_somebody(plan, col)}
     spread = (profile.noise_ratio / _UNCERTAIN) ** 2
-    return tuple(Asked(about=name, answers=m, alone=_decimal(m / (m + spread))) for name, m in sorted(answers.items()))
+    return tuple(
+        Asked(about=name, answers=m, alone=_decimal(m / (m + spread)) + (ONE_RECORD if name in said else ""))
+        for name, m in sorted(answers.items())
+    )
+
+
+def _said_of_somebody(plan: Plan, column: Col) -> bool:
+    return any(plan.said_of(unit, column) for unit in plan.unit_columns)
 
 
 def _decimal(value: float) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.kinds.statistics.forecast import forecast
 from jobs.kinds.statistics.plan.check import check_plan
 from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.kinds.statistics.plan.errors import (
@@ -16,6 +17,7 @@ from jobs.kinds.statistics.plan.errors import (
     PlanError,
     RoleForbids,
 )
+from jobs.kinds.statistics.plan.guards import guard_words
 from jobs.kinds.statistics.plan.parameters import check_parameters
 from jobs.kinds.statistics.plan.types import Plan
 from jobs.schema import CatalogueView, Scalar
@@ -262,3 +264,7 @@ def test_a_plan_says_whose_secret_a_column_holds() -> None:
     assert said["cancelled"] == [False, False]
     assert [made.holders_of(aircraft, p.column) for p in made.columns if p.said_of] == [3, 3]
     assert made.said_of(aircraft, None) is None
+    told = {item.about: item.alone for item in forecast(made).asked}
+    assert told["planes.seats"].endswith(" for an individual with one record")
+    assert "individual" not in told["flights.cancelled"]
+    assert "in however many rows it stands: flights.crew, planes.seats" in "\n".join(guard_words(made))

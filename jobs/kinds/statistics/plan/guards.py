@@ -96,8 +96,14 @@ def _audit(plan: Plan, profile: Profile) -> str:
         among = " at one owner: the owners declare that they hold no record in common"
     return (
         f"audit: all answers ever given remove at most {cap}% of what a linear attacker does not know about any one "
-        f"individual{among}; a number beyond that is withheld"
+        f"individual{among}; a number beyond that is withheld{_said(plan)}"
     )
+
+
+def _said(plan: Plan) -> str:
+    """Which secrets are one of each individual."""
+    named = sorted(f"{plan.dataset_of(p.column.table)}.{p.column.name}" for p in plan.columns if p.said_of)
+    return f". One secret of each individual, in however many rows it stands: {', '.join(named)}" if named else ""
 
 
 def _errors(plan: Plan) -> tuple[str, ...]:
