@@ -261,7 +261,7 @@ def joined_secret(bench: Bench) -> Outcome:
     """Somebody has twelve visits, each at another age; whether he is sick stands once, in a register. Joined it stands
     beside each visit: ten pairs about one visit after the other, each with 48 others."""
     everybody, chosen = crowd(36)
-    targets, rng, visits, truth = chosen[:10], np.random.default_rng(36), 12, everybody["ill"]
+    targets, rng, visits, truth = chosen[:5], np.random.default_rng(36), 12, everybody["ill"]
     others = everybody.chosen(np.setdiff1d(np.arange(len(everybody)), chosen))
     answers = []
     for target in targets.tolist():
