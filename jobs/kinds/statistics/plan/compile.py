@@ -250,8 +250,10 @@ class _Statement:
 
     def _outputs(self, outputs: Outputs) -> list[Output]:
         shown: list[Output] = []
+        named = {output.alias.lower() for output in self.select.expressions if isinstance(output, exp.Alias)}
         for window in self.select.find_all(exp.Window):
-            if not [inner for inner in window.this.find_all(exp.AggFunc) if inner is not window.this]:
+            numbers = [inner for inner in window.this.find_all(exp.AggFunc) if inner is not window.this]
+            if not numbers and not any(column.name.lower() in named for column in window.this.find_all(exp.Column)):
                 raise self.source.unknown(window)
         for place, node in enumerate(self.select.expressions, start=1):
             expr = outputs.convert(node.unalias())
