@@ -44,7 +44,7 @@ def test_a_hub_without_a_certificate_is_for_this_machine_alone(tmp_path: Path, t
     made = HubConfig.load(tmp_path / "hub" / "hub.yaml")
     assert (made.host, made.tls) == ("127.0.0.1", None)
     with pytest.raises(InvalidSpec, match="without TLS"):
-        unseen("hub", "init", tmp_path / "other", "--trust", trust, "--host", "0.0.0.0")
+        unseen("hub", "init", tmp_path / "other", "--trust", trust, "--host", "0.0.0.0")  # noqa: S104
     assert not (tmp_path / "other").exists()
 
 
