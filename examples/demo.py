@@ -28,10 +28,11 @@ from examples import insider
 from examples.prepare_flights import prepare
 from examples.stage import DATA, HERE, Stage, raise_curtain, register_all
 from sandbox.cli.node_audit import audit
-from sandbox.cli.render import reason_text, show_reasons, show_table, show_words
+from sandbox.cli.render import show_reasons, show_table, show_words
 from sandbox.cli.terminal import say
 from sandbox.client import Client, Job, draft_grant, said
 from sandbox.client.client import Finished
+from sandbox.client.views import reason_text
 from sandbox.errors import ReceiptRefused, SandboxError
 from sandbox.local.federation import parquet, read_dataset, read_job
 from sandbox.verify import verify_receipt

@@ -16,7 +16,7 @@ from jobs.errors import JobError
 from mpc.errors import MpcError
 from sandbox.cli.terminal import err, fail_json, say
 from sandbox.client import Client
-from sandbox.errors import SandboxError
+from sandbox.errors import InvalidSpec, SandboxError
 from sandbox.hub_http import HubFailure
 from sandbox.keys import Trust, given_passphrase, read_private
 
@@ -78,6 +78,16 @@ def need_trust(trust: Path | None) -> Path:
     if trust is None:
         raise typer.BadParameter("name your trust.json: --trust or UNSEEN_TRUST", param_hint="--trust")
     return trust
+
+
+def check_new(file: Path, *endings: str) -> None:
+    """Refuse an output that is there already, or of a form that is not written, before anything is asked or said."""
+    if endings and file.suffix not in endings:
+        raise typer.BadParameter(f"name the file {' or '.join(endings)}", param_hint=str(file))
+    if file.exists():
+        raise InvalidSpec(f"there is a file {file} already: move it away, or name another with --out")
+    if not file.parent.is_dir():
+        raise InvalidSpec(f"there is no folder {file.parent}: make it, or name another file with --out")
 
 
 def now() -> datetime:

@@ -123,6 +123,13 @@ def amount(size: int) -> str:
     return f"{size} bytes"
 
 
+def show_checks(checks: Iterable[str]) -> None:
+    """What holds, and what is not proven, a line each."""
+    for check in checks:
+        mark = styled("--", "yellow") if check.startswith("not ") else styled("ok", "green")
+        say("{mark}  {check}", mark=mark, check=check)
+
+
 def show_words(text: str, title: str = "What this plan does (计划说明)") -> None:
     """A plan in words, whoever wrote them. Nothing in them is markup, and no line leaves the frame."""
     page(text, title)

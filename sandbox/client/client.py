@@ -17,6 +17,7 @@ from jobs.documents.message import Header
 from jobs.documents.status import check_latest
 from jobs.errors import BadDocument, Expired
 from jobs.kinds.registry import forecast_of, kind_of
+from sandbox.audit import Note
 from sandbox.client import answers
 from sandbox.client.asking import Answer, Question, ask
 from sandbox.client.operator import Signer
@@ -30,6 +31,7 @@ from sandbox.hub_http import HubAway, HubHttp, HubRefused
 from sandbox.keys import Trust, load_key, read_private
 from sandbox.keys.chain import current_roster
 from sandbox.messages import INLINE_BYTES
+from sandbox.verify import VerifiedLog, first_line, verify_log
 
 _LONG_POLL_S: Final = 20.0
 _TOO_OFTEN: Final = 429
@@ -351,6 +353,39 @@ class Client:
 
     def log_entries(self, **filters: Any) -> Iterator[answers.EntryShown]:
         return self._pages("/log/entries", **filters)
+
+    def log_export(self, wait: float = 5.0) -> Iterator[Any]:
+        """The lines of an export for ``sandbox.verify.verify_log``: checkpoint and rosters, then all entries.
+
+        Waits up to ``wait`` seconds for the cosignatures of all nodes and witnesses on the checkpoint of this moment.
+        """
+        end = time.monotonic() + wait
+        note = self._checkpoint()
+        while len(note.signatures) <= len(self._cosigners()) and time.monotonic() < end:
+            time.sleep(0.2)
+            note = max(note, self._checkpoint(), key=lambda found: len(found.signatures))
+        yield first_line(note.encode().decode(), self.rosters())
+        yield from self.log_entries()
+
+    def _checkpoint(self) -> Note:
+        return Note.parse(self.log_get("checkpoint")["note"].encode())
+
+    def _cosigners(self) -> list[str]:
+        """Nodes and witnesses of the roster in force."""
+        roster = self._last_roster().document
+        nodes = [node.id for owner in roster.owners for node in owner.nodes]
+        return [*nodes, *(witness.name for witness in roster.witnesses)]
+
+    def verified_log(self) -> VerifiedLog:
+        """The whole log as it is now, fetched and verified; raises what ``sandbox.verify.verify_log`` raises."""
+        return verify_log(self.log_export(), self.trust)
+
+    @property
+    def trust(self) -> Trust:
+        """What this client believes; raises ``InvalidSpec`` without a pinned root."""
+        if self._trust is None:
+            raise InvalidSpec("this needs the authority's pinned root: pass trust= to the client")
+        return self._trust
 
     def log_get(self, path: str, **params: Any) -> Any:
         return self._call("GET", f"/log/{path}", params=params)

@@ -147,8 +147,8 @@ class Lied(Client):
     """A client to whom somebody showed another number."""
 
     def release(self, job_id: str) -> Any:
-        shown = dict(super().release(job_id))
-        rows = [list(row) for row in shown["rows"]]
+        shown: dict[str, Any] = dict(super().release(job_id))
+        rows: list[list[Any]] = [list(row) for row in shown["rows"]]
         rows[0][1] = (rows[0][1] or 0) + 1
         return {**shown, "rows": rows}
 
