@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import metadata
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from jobs.kinds.registry import add
 from sandbox.cli import audit, authority, data, hub, job, log, node, operator, review, verify, witness
 from sandbox.cli.context import explain_and_exit
+from sandbox.cli.terminal import say
 from sandbox.one_distribution import check_one_origin
 
 app = typer.Typer(
@@ -33,12 +35,21 @@ app.command("verify")(verify.verify)
 app.command("usage")(log.usage)
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        say("unseen {version}", version=metadata.version("unseen"))
+        raise typer.Exit
+
+
 @app.callback()
 def know_kinds(
     kind: Annotated[
         list[str] | None,
         typer.Option(envvar="UNSEEN_KINDS", help="Package of a further kind of job whose code you trust; repeatable."),
     ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say which version this is.")
+    ] = False,
 ) -> None:
     """What holds for all commands: which kinds of jobs there are, beside unseen's own."""
     for package in kind or ():
