@@ -8,13 +8,17 @@ WORKERS ?= 2
 # A file's tests stay together and in order: several tell one story to the servers that its first test starts.
 TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: demo serve test quick attack check bench bench-gate bench-mpc bench-statistics fuzz clean
+.PHONY: demo serve stop test quick attack check bench bench-gate bench-mpc bench-statistics fuzz clean
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
 
+# PORT= for another port than the last one (8440 at first). What it keeps is in .demo.
 serve: $(READY)
-	$(BIN)/python -m examples.demo --serve
+	$(BIN)/python -m examples.serve $(if $(PORT),--port $(PORT))
+
+stop: $(READY)
+	$(BIN)/python -m examples.serve --stop
 
 # All but the attacks: 15 minutes at most on two cores.
 test: $(READY)
@@ -57,4 +61,4 @@ $(READY): requirements.lock pyproject.toml
 	@touch $(READY)
 
 clean:
-	rm -rf $(VENV) .demo demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .demo .demo-story demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,24 +1,21 @@
 """``make demo``: the main job from end to end, on the real New York flights of 2013, with real processes.
 
 Three airports that never show each other a row, one operator who gets one vetted table, one receipt that anybody can
-verify offline. Then everybody cheats, and is caught. ``--serve`` leaves everything running instead.
+verify offline. Then everybody cheats, and is caught. ``make serve`` (``examples.serve``) leaves everything
+running instead.
 """
 
 from __future__ import annotations
 
-import argparse
 import base64
 import os
-import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,18 +26,19 @@ from rich.table import Table as Grid
 
 from examples import insider
 from examples.prepare_flights import prepare
-from examples.stage import DATA, HERE, ROOT, Stage, raise_curtain, register_all
+from examples.stage import DATA, HERE, Stage, raise_curtain, register_all
 from sandbox.cli.node_audit import audit
-from sandbox.cli.render import reason_text, show_reasons, show_table, show_words
+from sandbox.cli.render import show_reasons, show_table, show_words
 from sandbox.cli.terminal import say
 from sandbox.client import Client, Job, draft_grant, said
 from sandbox.client.client import Finished
+from sandbox.client.views import reason_text
 from sandbox.errors import ReceiptRefused, SandboxError
 from sandbox.local.federation import parquet, read_dataset, read_job
-from sandbox.local.layout import STATUS_LIFE, Places
 from sandbox.verify import verify_receipt
 
 out: Final = Console(highlight=False)
+ROOT: Final = Path(".demo-story")
 WITHHELD: Final = {
     "owner-rule": "an owner's rule: too few aircraft in its part, or one of them would show; nobody learns which owner",
     "too-few": "the noisy count is too small, as that of an empty group is",
@@ -49,24 +47,18 @@ WITHHELD: Final = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--serve", action="store_true", help="set up, register the data, and leave it running")
-    serve = parser.parse_args().serve
     started = time.monotonic()
     title = "usable, not visible (可用不可见): three airports, one statistic, one receipt"
     out.print(Panel(title, style="bold", expand=False))
     out.print("[dim]On one machine the three nodes share one Ray runtime. In production each owner runs its own.[/]")
     with working("preparing the stage") as say:
-        stage = raise_curtain(say, port=8440 if serve else None)
+        stage = raise_curtain(say, ROOT)
     try:
         with working("1. owners register their data") as say:
             register_all(stage, say)
-        if serve:
-            keep_running(stage)
-            return
         play(stage)
         out.print(f"\n[bold green]The whole story took {time.monotonic() - started:.0f} s.[/]")
-        out.print("The files of this run are in .demo/results.")
+        out.print(f"The files of this run are in {ROOT}/results.")
         out.print("next: [bold]make serve[/] leaves it running and says how each party takes part")
     finally:
         stage.close()
@@ -319,56 +311,6 @@ def wait_for_line(stage: Stage, process: str, text: str) -> str:
             return lines[-1].split("refused an order: ")[-1].split("  event=")[0]
         time.sleep(0.1)
     raise RuntimeError(f"{process} never wrote {text!r}")
-
-
-def keep_running(stage: Stage) -> None:
-    """Say, in lines that can be copied, how each party takes part; wait for Ctrl-C or a signal to end."""
-    places = stage.places
-    say = partial(out.print, soft_wrap=True, highlight=False)
-    for name in ("acme", *places.owners, "auditor"):
-        (ROOT / f"{name}.env").write_text(settings(places, name))
-    first = places.owners[0]
-    say(f"\nThe hub is at [bold]{places.url}[/]; its API is described at {places.url}/v1/openapi.json")
-    say("Each party has a file of settings; open a terminal for each, or play them in turn in one.")
-    say("\n1. the operator (授权运营) asks")
-    say(f"   . {ROOT}/acme.env\n   unseen job explain examples/jobs/delay-by-hour.yaml")
-    say("   unseen job submit examples/jobs/delay-by-hour.yaml        [dim]it prints JOB[/]")
-    say(f"2. every owner ({', '.join(places.owners)}) reads and signs")
-    say(f"   . {ROOT}/{first}.env\n   unseen review list")
-    say("   unseen review approve JOB                                    [dim]it shows what you sign, and asks[/]")
-    say("3. the operator fetches table and receipt, and anybody verifies")
-    say(f"   . {ROOT}/acme.env\n   unseen job watch JOB\n   unseen job release JOB")
-    say("   unseen job receipt JOB\n   unseen verify receipt.json")
-    say("4. an owner sees what left and what all answers tell; the auditor checks the log and computes the table again")
-    say(f"   . {ROOT}/{first}.env\n   unseen node sent\n   unseen node audit")
-    say(f"   . {ROOT}/auditor.env\n   unseen log list\n   unseen log verify\n   unseen log recompute JOB")
-    say("\nIn a notebook: . .demo/acme.env, then notebooks/first-statistic.ipynb.   Ctrl-C ends it.")
-    for number in (signal.SIGTERM, signal.SIGINT):  # a shell starts background jobs with SIGINT ignored
-        signal.signal(number, signal.default_int_handler)
-    try:
-        while True:
-            time.sleep(STATUS_LIFE.total_seconds() / 4)  # the authority publishes its status list in time
-            stage.federation.refresh_status()
-    except KeyboardInterrupt:
-        out.print("ending")
-
-
-def settings(places: Places, name: str) -> str:
-    """A shell file that makes whoever reads it this party, and finds the ``unseen`` command."""
-    values = {"UNSEEN_HUB": places.url, "UNSEEN_TRUST": places.trust.resolve()}
-    if name in places.owners:
-        folder = places.owner(name)
-        values |= {"UNSEEN_OWNER": name, "UNSEEN_KEY": (folder / "owner.key").resolve()}
-        values |= {"UNSEEN_NODE_CONFIG": (places.node(name) / "node.yaml").resolve()}
-    elif name in places.operators:
-        folder = places.operator(name)
-        values |= {"UNSEEN_OPERATOR": name, "UNSEEN_KEY": (folder / "operator.key").resolve()}
-    else:
-        folder = places.auditor
-    values |= {"UNSEEN_TOKEN_FILE": (folder / "token").resolve()}
-    mine = ["unset UNSEEN_OPERATOR UNSEEN_OWNER UNSEEN_KEY UNSEEN_NODE_CONFIG"]
-    mine += [f"export {key}={shlex.quote(str(value))}" for key, value in values.items()]
-    return "\n".join([*mine, f'PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"', ""])
 
 
 if __name__ == "__main__":

@@ -64,9 +64,10 @@ class HubHttp:
         Raises ``InvalidSpec`` for an address at which the token would travel in the clear.
         """
         check_hub_address(url)
+        self._url = url.rstrip("/")
         self._timeout, self._whole = timeout, whole
         self._http = httpx.Client(
-            base_url=url.rstrip("/") + "/v1",
+            base_url=self._url + "/v1",
             headers={"Accept-Encoding": "identity", **({"Authorization": f"Bearer {token}"} if token else {})},
             timeout=timeout,
             verify=_authorities(),
@@ -129,7 +130,7 @@ class HubHttp:
                     raise _failure(response, _bounded(response, time.monotonic() + self._timeout))
                 yield response
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _away(error) from None
+            raise _away(self._url, error) from None
 
 
 def _authorities() -> ssl.SSLContext | bool:
@@ -148,13 +149,15 @@ def _authorities() -> ssl.SSLContext | bool:
         raise InvalidSpec(f"{CA_FILE} names a file that is no readable PEM certificate: {ca}") from None
 
 
-def _away(error: Exception) -> HubAway:
-    """Why no answer came; of a certificate, which setting or file to change."""
+def _away(url: str, error: Exception) -> HubAway:
+    """Why no answer came from where; of a certificate, which setting or file to change."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
+    if cause is None and isinstance(error, httpx.ConnectError):
+        return HubAway(f"nothing answers at {url}", advice="Is the hub running, and is UNSEEN_HUB (--hub) its address?")
     if cause is None:
-        return HubAway(f"the hub does not answer ({type(error).__name__})")
+        return HubAway(f"the hub at {url} does not answer ({type(error).__name__})")
     if not isinstance(cause, ssl.SSLCertVerificationError):
         return HubAway("the hub's port speaks no TLS that this client knows", "no-tls", "Is the address right?")
     if cause.verify_code in _OTHER_NAME:

@@ -10,7 +10,7 @@ verify_inclusion(leaf, index, checkpoint.size, proof, checkpoint.root)
 
 from sandbox.audit.checkpoint import Checkpoint, verify_checkpoint
 from sandbox.audit.cosign import Cosigner, SeenLog, Step, check_extends, verify_cosignature
-from sandbox.audit.entry import MESSAGE_RECEIVED, MESSAGE_REFUSED, RELEASED, LogEntry
+from sandbox.audit.entry import EVENTS, JOB_PERMITTED, MESSAGE_RECEIVED, MESSAGE_REFUSED, RELEASED, LogEntry
 from sandbox.audit.merkle import (
     EMPTY_ROOT,
     NodeHashes,
@@ -26,8 +26,8 @@ from sandbox.audit.merkle import (
 from sandbox.audit.note import COSIGNATURE, ED25519, Note, NoteKey, NoteSignature
 
 __all__ = [
-    "COSIGNATURE", "ED25519", "EMPTY_ROOT", "MESSAGE_RECEIVED", "MESSAGE_REFUSED", "RELEASED", "Checkpoint",
-    "Cosigner", "LogEntry", "NodeHashes", "Note", "NoteKey", "NoteSignature", "SeenLog", "Step", "append",
-    "check_extends", "leaf_hash", "node_hash", "prove_consistency", "prove_inclusion", "root", "verify_checkpoint",
-    "verify_consistency", "verify_cosignature", "verify_inclusion",
+    "COSIGNATURE", "ED25519", "EMPTY_ROOT", "EVENTS", "JOB_PERMITTED", "MESSAGE_RECEIVED", "MESSAGE_REFUSED",
+    "RELEASED", "Checkpoint", "Cosigner", "LogEntry", "NodeHashes", "Note", "NoteKey", "NoteSignature", "SeenLog",
+    "Step", "append", "check_extends", "leaf_hash", "node_hash", "prove_consistency", "prove_inclusion", "root",
+    "verify_checkpoint", "verify_consistency", "verify_cosignature", "verify_inclusion",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ entry still sees that nothing was left out, and can confirm no guess of what it 
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import Field, StringConstraints
 
@@ -52,3 +52,11 @@ MESSAGE_RECEIVED = "message.received"
 """The hub took a node's message; the actor is ``node:ID``, the first digest is over the message's payload bytes."""
 MESSAGE_REFUSED = "message.refused"
 """The same, but the job was over: the message came too late and was not taken."""
+EVENTS: Final = (
+    "content.destroyed", "content.ordered", "dataset.excluded", "dataset.registered", "denial.accepted",
+    "grant.accepted", "grant.revoked", "job.allowed", "job.asked", "job.cancelled", "job.denied", JOB_CLOSED,
+    "job.ending", "job.expired", "job.failed", "job.granted", JOB_PERMITTED, "job.refused", RELEASED, "job.replayed",
+    "job.revoked", "job.submitted", "message.conflicting", MESSAGE_RECEIVED, MESSAGE_REFUSED, "message.sent",
+    "roster.accepted", "status-list.published", "token.issued", "token.listed", "token.revoked",
+)  # fmt: skip
+"""Every kind of event that a hub logs."""

@@ -16,7 +16,7 @@ from jobs.errors import JobError
 from mpc.errors import MpcError
 from sandbox.cli.terminal import err, fail_json, say
 from sandbox.client import Client
-from sandbox.errors import SandboxError
+from sandbox.errors import InvalidSpec, SandboxError
 from sandbox.hub_http import HubFailure
 from sandbox.keys import Trust, given_passphrase, read_private
 
@@ -47,6 +47,13 @@ _ADVICE: Final = {
     "not-separable": "docs/sql.md#conditions-on-secret-columns lists what to write instead.",
     "missing-declaration": "Ask the owners to declare it in the dataset file, or leave the column out.",
 }
+_EXTRA_OF: Final = {
+    **dict.fromkeys(("numba", "llvmlite", "gmpy2", "phe", "tenseal", "rbcl"), "mpc"),
+    **dict.fromkeys(("ray", "duckdb", "opendp", "sqlglot", "sqlalchemy", "alembic"), "node"),
+    **dict.fromkeys(("fastapi", "uvicorn", "sse_starlette", "starlette"), "hub"),
+    "psycopg": "postgres",
+}
+"""Package -> the extra of unseen that brings it. What both need is the hub's in its own commands."""
 DEFAULT_HUB: Final = "http://127.0.0.1:8440"
 
 
@@ -78,6 +85,16 @@ def need_trust(trust: Path | None) -> Path:
     if trust is None:
         raise typer.BadParameter("name your trust.json: --trust or UNSEEN_TRUST", param_hint="--trust")
     return trust
+
+
+def check_new(file: Path, *endings: str) -> None:
+    """Refuse an output that is there already, or of a form that is not written, before anything is asked or said."""
+    if endings and file.suffix not in endings:
+        raise typer.BadParameter(f"name the file {' or '.join(endings)}", param_hint=str(file))
+    if file.exists():
+        raise InvalidSpec(f"there is a file {file} already: move it away, or name another with --out")
+    if not file.parent.is_dir():
+        raise InvalidSpec(f"there is no folder {file.parent}: make it, or name another file with --out")
 
 
 def now() -> datetime:
@@ -143,6 +160,14 @@ def explain_and_exit(error: Exception, arguments: list[str]) -> NoReturn:
     elif isinstance(error, FileNotFoundError):
         known = {"code": "no-such-file", "detail": f"there is no file {error.filename}",
                  "advice": "Check the path, in the option or in the UNSEEN_ variables of your shell."}  # fmt: skip
+    elif isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in _EXTRA_OF:
+        part = str(error.name).partition(".")[0]
+        extra = "hub" if "hub" in arguments[1:2] else _EXTRA_OF[part]
+        known = {
+            "code": "not-installed",
+            "detail": f"this command needs {part}, which is not installed: it comes with the extra [{extra}]",
+            "advice": f"From a checkout: pip install '.[{extra}]'",
+        }
     if known is None:
         raise error
     known = {**known, "advice": known["advice"] or _ADVICE.get(known["code"], "")}

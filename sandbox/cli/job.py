@@ -16,6 +16,7 @@ from sandbox.cli.context import (
     KeyFile,
     TokenFile,
     TrustFile,
+    check_new,
     connect,
     day,
     now,
@@ -113,6 +114,7 @@ def submit(
 ) -> None:
     """Check that the hub's plan is your request's, sign the use commitment (承诺书) with your own key, submit the job.
 
+    Exit code 1 if a rule denies it.
     With --trust the check rests on what the owners signed of their data; without it on what the hub shows.
     """
     spec = read_job(file)
@@ -126,14 +128,16 @@ def submit(
             commitment = build_commitment(
                 operator, spec["datasets"], [plan], spec["scenario"], spec["purpose"], start, day(until), load_key(key)
             )
-            if commitment_file is not None:
-                commitment_file.write_bytes(commitment.encode())
         job = client.submit_request(kind, request, commitment=commitment, idempotency_key=idempotency_key)
+        if commitment_file is not None and not commitment_file.exists():  # it names a job that is there now
+            commitment_file.write_bytes(commitment.encode())
     if as_json:
         say_json(job.raw)
-        return
-    show_cost(job.words)
-    show_job(job)
+    else:
+        show_cost(job.words)
+        show_job(job)
+    if job.state == "denied":
+        raise typer.Exit(1)
 
 
 @app.command("list")
@@ -207,15 +211,16 @@ def release(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the released table, or download exactly the committed bytes."""
+    """Show the released table, or download exactly the committed bytes. A file that is there is not written over."""
+    if to is not None:
+        check_new(to, ".csv", ".arrow")
+    if salt_to is not None:
+        check_new(salt_to)
     with connect(hub, token_file) as client:
         if salt_to is not None:
             salt_to.write_text(str(client.release(job_id)["salt"]))
         if to is not None:
-            form = to.suffix.removeprefix(".")
-            if form not in ("csv", "arrow"):
-                raise InvalidSpec("name the file .csv or .arrow")
-            to.write_bytes(client.download(job_id, form))
+            to.write_bytes(client.download(job_id, to.suffix.removeprefix(".")))
             say("written to {file}", file=to)
             show_next(command("unseen job receipt", job_id) + " --out receipt.json")
         elif as_json:
@@ -236,6 +241,7 @@ def receipt(
     token_file: TokenFile = None,
 ) -> None:
     """Fetch the receipt (存证): anybody can verify it offline with 'unseen verify'."""
+    check_new(to)
     with connect(hub, token_file) as client:
         found = client.receipt(job_id)
     to.write_bytes(found)

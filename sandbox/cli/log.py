@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from jobs.documents import Envelope, OutboxRecord, verify_outbox_record
-from sandbox.audit import LogEntry, verify_checkpoint
+from sandbox.audit import LogEntry
 from sandbox.cli.context import (
     DEFAULT_HUB,
     AsJson,
     HubUrl,
     TokenFile,
     TrustFile,
+    check_new,
     connect,
     need_trust,
 )
-from sandbox.cli.render import command, moment, show_next
+from sandbox.cli.log_filter import Wanted, check_kind, fitting, moment_of, write_entries
+from sandbox.cli.render import command, moment, show_checks, show_next
 from sandbox.cli.terminal import framed, listing, row, say, say_json, show, styled
 from sandbox.errors import IntegrityFailure
-from sandbox.verify import compare_transcripts, count_runs, join_pages, read_item, verify_entries
+from sandbox.keys import Trust
+from sandbox.verify import compare_transcripts, count_runs, join_pages, read_export, verify_log
 from sandbox.verify import reconcile as reconcile_record
 
 app = typer.Typer(help="Read, verify and reconcile the job log (auditor).", no_args_is_help=True)
@@ -34,19 +38,42 @@ def list_(
     kind: Annotated[str | None, typer.Option(help="Only this kind of event, e.g. job.released.")] = None,
     job: Annotated[str | None, typer.Option(help="Only this job.")] = None,
     actor: Annotated[str | None, typer.Option(help="Only this actor, e.g. owner:EWR.")] = None,
+    operator: Annotated[str | None, typer.Option(help="Only jobs of this operator, and what it did itself.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only jobs that ask this owner, and what it did itself.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Only jobs that read it, and its registrations.")] = None,
+    column: Annotated[str | None, typer.Option(help="Only jobs that read DATASET.COLUMN.")] = None,
+    since: Annotated[str | None, typer.Option(help="From this UTC time on: 2026-12-31 or 2026-12-31T08:00.")] = None,
+    until: Annotated[str | None, typer.Option(help="Before this UTC time; a day counts whole.")] = None,
+    after: Annotated[int, typer.Option(min=-1, help="Go on behind this entry.")] = -1,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many entries.")] = 200,
+    to: Annotated[Path | None, typer.Option("--out", help="Write all that fit to a .csv or .json file.")] = None,
     hub: HubUrl = DEFAULT_HUB,
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Events in time order."""
+    """Events in time order. Which jobs read a dataset or column is the hub's word here: 'unseen audit' proves it."""
+    check_kind(kind)
+    wanted = Wanted(operator, owner, dataset, column, moment_of(since), moment_of(until, whole_day=True))
+    if to is not None:
+        check_new(to, ".csv", ".json")
     with connect(hub, token_file) as client:
-        entries = [item for item in client.log_entries(kind=kind, job=job, actor=actor) if as_json or "entry" in item]
-    if as_json:
-        say_json(entries)
-        return
-    if not entries:
+        entries = fitting(client, wanted, after=after, kind=kind, job=job, actor=actor)
+        found = list(entries if to is not None else islice(entries, limit + 1))
+    shown = found if to is not None else found[:limit]
+    if to is not None:
+        write_entries(to, shown)
+        say("{count:,} entries written to {file}", count=len(shown), file=to)
+    elif as_json:
+        say_json(shown)
+    elif not shown:
         say("no entry fits")
-        return
+    else:
+        show_entries(shown)
+        if len(found) > limit:
+            show_next(f"the same with --after {shown[-1]['index']}, or all of it with --out log.csv")
+
+
+def show_entries(entries: Sequence[Mapping[str, Any]]) -> None:
     table = listing("no.", "when (UTC)", "event", "actor", "subject", title="Job log (作业日志)")
     for entry in entries:
         fields = entry["entry"]
@@ -56,15 +83,21 @@ def list_(
 
 @app.command()
 def export(
-    to: Annotated[Path, typer.Option("--out", help="File for all entries, one JSON line each.")],
+    to: Annotated[Path, typer.Option("--out", help="File for checkpoint, rosters and all entries, a JSON line each.")],
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for cosignatures.")] = 5.0,
     hub: HubUrl = DEFAULT_HUB,
     token_file: TokenFile = None,
+    trust: TrustFile = None,
 ) -> None:
-    """Write every entry: exact leaf bytes of those you may read, the hashes of all others."""
-    with connect(hub, token_file) as client, to.open("w") as file:
-        count = 0
-        for entry in client.log_entries():
-            file.write(json.dumps(entry) + "\n")
+    """Write all that an offline verification needs: signed checkpoint, cosignatures, rosters, and every entry.
+
+    Of entries that you may not read only the hashes: the tree is whole without them.
+    """
+    check_new(to)
+    with connect(hub, token_file, need_trust(trust)) as client, to.open("x") as file:
+        count = -1
+        for line in client.log_export(wait):
+            file.write(json.dumps(line) + "\n")
             count += 1
     say("{count:,} entries written to {file}", count=count, file=to)
     show_next(command("unseen log verify --file", to))
@@ -72,26 +105,25 @@ def export(
 
 @app.command()
 def verify(
-    file: Annotated[Path | None, typer.Option("--file", help="An export to verify instead of the live log.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", exists=True, dir_okay=False, help="An export: no hub is asked.")
+    ] = None,
     hub: HubUrl = DEFAULT_HUB,
     token_file: TokenFile = None,
     trust: TrustFile = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Rebuild the Merkle tree from all entries and compare it with the signed checkpoint."""
-    with connect(hub, token_file, need_trust(trust)) as client:
-        roster = client.roster()
-        note = client.log_get("checkpoint")["note"].encode()
-        checkpoint, _ = verify_checkpoint(note, roster.document.origin, roster.document.hub_key())
-        lines = file.read_text().splitlines() if file else None
-        entries = [json.loads(line) for line in lines] if lines is not None else list(client.log_entries())
-    verified = verify_entries(map(read_item, entries[: checkpoint.size]), checkpoint)
-    say(
-        "[green]ok[/]  {count:,} entries hash to the root of checkpoint {size}, signed by the hub",
-        count=checkpoint.size,
-        size=checkpoint.size,
-    )
-    if hidden := checkpoint.size - len(verified):
-        say("    {hidden:,} of them are for others to read: only their hashes were compared", hidden=hidden)
+    """Rebuild the Merkle tree from all entries, and compare it with the checkpoint that hub and witnesses signed."""
+    pinned = need_trust(trust)
+    if file is not None:
+        found = verify_log(read_export(file.read_text()), Trust.load(pinned))
+    else:
+        with connect(hub, token_file, pinned) as client:
+            found = client.verified_log()
+    if as_json:
+        say_json({"size": found.checkpoint.size, "cosigned": list(found.cosigned), "checks": found.checks})
+        return
+    show_checks(found.checks)
 
 
 @app.command()
@@ -111,9 +143,7 @@ def recompute(
     if as_json:
         say_json({"agrees": True, "checks": found.checks, "release": found.release.document.id})
         return
-    for check in found.checks:
-        mark = styled("--", "yellow") if check.startswith("not ") else styled("ok", "green")
-        say("{mark}  {check}", mark=mark, check=check)
+    show_checks(found.checks)
 
 
 @app.command()
@@ -126,15 +156,13 @@ def reconcile(
     """Compare each node's own account with the log, the nodes with each other, and run counts with the hub's.
 
     Exit code 1 unless all agree: a message that is missing on one side, values that the hub refused after they had left
-    their owner, nodes that were told different things, a grant used more or less often than the hub says.
+    their owner, nodes that were told different things, a grant used more or less often than the hub says. Each node is
+    judged up to its export; what came after it is counted, and judged with the next one.
     """
     with connect(hub, token_file, need_trust(trust)) as client:
         roster = client.roster()
         grants = client.grants()  # first: a run that begins meanwhile is in the log then
-        note = client.log_get("checkpoint")["note"].encode()
-        checkpoint, _ = verify_checkpoint(note, roster.document.origin, roster.document.hub_key())
-        leaves = [read_item(entry) for entry in client.log_entries()]
-    entries = verify_entries(leaves[: checkpoint.size], checkpoint)
+        entries = client.verified_log().entries
     envelopes = [Envelope.from_json(json.loads(path.read_text())) for path in records]
     joined = join_pages(verify_outbox_record(envelope, roster).document for envelope in envelopes)
     agreed = [show_reconciled(record, entries, grants) for record in joined]
@@ -179,6 +207,12 @@ def show_reconciled(record: OutboxRecord, entries: Sequence[LogEntry], grants: S
             hub=count.hub,
             bound=count.bound,
             permits=count.permits,
+        )
+    if result.since:
+        say(
+            "  {count} message(s) came after the export of {at:%Y-%m-%d %H:%M:%S}: not judged, export again for them",
+            count=len(result.since),
+            at=record.issued,
         )
     if result.late:
         say("  {count} message(s) came after their job had ended, as the log says too", count=len(result.late))

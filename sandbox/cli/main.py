@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from importlib import metadata
 from typing import Annotated
 
 import typer
 
 from jobs.kinds.registry import add
-from sandbox.cli import authority, data, hub, job, log, node, operator, review, verify, witness
+from sandbox.cli import audit, authority, data, hub, job, log, node, operator, review, verify, witness
 from sandbox.cli.context import explain_and_exit
+from sandbox.cli.terminal import say
 from sandbox.one_distribution import check_one_origin
 
 app = typer.Typer(
@@ -23,6 +25,7 @@ app.add_typer(job.app, name="job")
 app.add_typer(review.app, name="review")
 app.add_typer(data.app, name="data")
 app.add_typer(log.app, name="log")
+app.add_typer(audit.app, name="audit")
 app.add_typer(hub.app, name="hub")
 app.add_typer(node.app, name="node")
 app.add_typer(operator.app, name="operator")
@@ -32,12 +35,21 @@ app.command("verify")(verify.verify)
 app.command("usage")(log.usage)
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        say("unseen {version}", version=metadata.version("unseen"))
+        raise typer.Exit
+
+
 @app.callback()
 def know_kinds(
     kind: Annotated[
         list[str] | None,
         typer.Option(envvar="UNSEEN_KINDS", help="Package of a further kind of job whose code you trust; repeatable."),
     ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say which version this is.")
+    ] = False,
 ) -> None:
     """What holds for all commands: which kinds of jobs there are, beside unseen's own."""
     for package in kind or ():

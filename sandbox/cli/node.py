@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,10 +21,12 @@ from sandbox.cli.context import (
     KeyFile,
     NodeConfig,
     TokenFile,
+    check_new,
     connect,
     new_passphrase,
     now,
 )
+from sandbox.cli.granted import find_grant, jobs_under, show_left
 from sandbox.cli.node_alarms import acknowledge, alarms
 from sandbox.cli.node_audit import audit
 from sandbox.cli.node_dry_run import dry_run
@@ -43,6 +46,9 @@ from sandbox.cli.party import (
 )
 from sandbox.cli.render import command, moment, scan_text, show_next
 from sandbox.cli.terminal import listing, row, say, say_exactly, say_json, show
+from sandbox.client import Client, HubAway
+from sandbox.client.answers import GrantLine
+from sandbox.errors import InvalidSpec
 from sandbox.keys import load_key
 from sandbox.keys.card import Card
 
@@ -202,6 +208,7 @@ def export(config: Config, to: Annotated[Path, typer.Option("--out", help="File 
     """Write the signed list of all messages that left: the auditor reconciles it with the hub's log."""
     import json
 
+    check_new(to)
     after: int | None = 0
     page = 1
     while after is not None:
@@ -216,23 +223,52 @@ def export(config: Config, to: Annotated[Path, typer.Option("--out", help="File 
 @app.command()
 def revoke(
     config: Config,
-    grant: Annotated[str, typer.Argument(help="Digest of the grant.")],
+    grant: Annotated[str, typer.Argument(help="The grant: its digest or the first of it, its id, or its job's id.")],
     key: KeyFile,
     reason: Annotated[str, typer.Option(help="Why.")] = "revoked by the owner",
     hub: HubUrl = "",
     token_file: TokenFile = None,
 ) -> None:
-    """Revoke a grant: this node obeys first, then the hub is told (撤回授权)."""
+    """Revoke a grant: this node obeys first, then the hub is told (撤回授权). Says what has left under it already.
+
+    A whole digest is obeyed without a hub too: when it is away, or when no token file is named.
+    """
     from sandbox.client import build_revocation
     from sandbox.node.config import load_config
 
     settings = load_config(config)
-    envelope = build_revocation(settings.owner, Digest(grant), [load_key(key)], now(), reason)
-    answer = ask_node(config, {"do": "revoke", "revocation": envelope.to_json()})
-    say("this node obeys the revocation now")
-    if not answer["known"]:
-        say("[bold]nothing has run here under this grant[/]: compare its digest with your list of grants")
-    if token_file is not None:
-        with connect(hub or settings.hub, token_file) as client:
+    client = connect(hub or settings.hub, token_file) if token_file is not None else None
+    try:
+        known = _known(client, settings.owner, grant)
+        jobs = jobs_under(client, known) if client is not None and known is not None else None
+        digest = Digest(grant if known is None else known["digest"])
+        envelope = build_revocation(settings.owner, digest, [load_key(key)], now(), reason)
+        answer = ask_node(config, {"do": "revoke", "revocation": envelope.to_json()})
+        say("this node obeys the revocation of {grant} now", grant=digest)
+        if jobs is not None:
+            show_left(ask_node(config, {"do": "sent"})["entries"], jobs)
+        elif not answer["known"]:
+            say("[bold]nothing has run here under this grant[/]: compare its digest with your list of grants")
+        if client is not None:
             client.revoke(envelope)
-        say("the hub has been told")
+            say("the hub has been told")
+        else:
+            say("[bold]the hub has not been told[/]: the same again with --token-file")
+    finally:
+        if client is not None:
+            client.close()
+
+
+def _known(client: Client | None, owner: str, name: str) -> GrantLine | None:
+    """The grant as the hub has it; ``None`` for a whole digest that no hub can be asked about."""
+    whole = re.fullmatch(r"sha256:[0-9a-f]{64}", name) is not None
+    if client is None:
+        if not whole:
+            raise InvalidSpec("only a whole digest names a grant without a hub: give --token-file, or sha256:...")
+        return None
+    try:
+        return find_grant(client, owner, name)
+    except HubAway:
+        if whole:
+            return None
+        raise

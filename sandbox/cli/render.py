@@ -10,6 +10,7 @@ from typing import Any, Final
 from sandbox.cli.terminal import framed, page, row, say, show, styled
 from sandbox.client import Job, Table
 from sandbox.client.table import SUPPRESSED
+from sandbox.client.views import reason_text
 
 STATE_STYLE: Final = {
     "released": "bold green",
@@ -78,7 +79,7 @@ def next_calls(job: Job) -> tuple[str, ...]:
     """What can be done with this job now, most likely first; empty when nothing is left to do."""
     match job.state:
         case "needs_approval":
-            owners = waiting_for(job.reasons)
+            owners = job.waiting_for
             if not owners:
                 return (command("unseen job show", job.id),)
             return (
@@ -96,17 +97,6 @@ def next_calls(job: Job) -> tuple[str, ...]:
             return ("unseen job submit FILE again: a new job needs a new permit, and a grant with a run left",)
         case _:
             return ()
-
-
-def waiting_for(reasons: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The owners whose grant is missing, each once, in the hub's order."""
-    return list(dict.fromkeys(str(reason["owner"]) for reason in reasons if reason.get("owner")))
-
-
-def reason_text(reason: Mapping[str, Any]) -> str:
-    text = str(reason.get("text") or reason.get("detail") or reason.get("code"))
-    owner = reason.get("owner")
-    return text if not owner or text.startswith(str(owner)) else f"{owner}: {text}"
 
 
 def show_cost(words: Mapping[str, Any]) -> None:
@@ -131,6 +121,13 @@ def amount(size: int) -> str:
         if size >= 10**power:
             return f"{size / 10**power:.1f} {unit}"
     return f"{size} bytes"
+
+
+def show_checks(checks: Iterable[str]) -> None:
+    """What holds, and what is not proven, a line each."""
+    for check in checks:
+        mark = styled("--", "yellow") if check.startswith("not ") else styled("ok", "green")
+        say("{mark}  {check}", mark=mark, check=check)
 
 
 def show_words(text: str, title: str = "What this plan does (计划说明)") -> None:

@@ -7,13 +7,14 @@ shown.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
-from jobs.documents import Envelope, Grant, VersionSeries
+from jobs.documents import Envelope, Grant, SigningKey, VersionSeries
 from jobs.errors import OutOfScope
 from sandbox.cli.context import (
     DEFAULT_HUB,
@@ -23,13 +24,15 @@ from sandbox.cli.context import (
     TokenFile,
     TrustFile,
     budgets_of,
+    check_new,
     connect,
     day,
     need_trust,
     now,
 )
-from sandbox.cli.render import command, show_next, show_words
-from sandbox.cli.terminal import confirmed, say, say_json
+from sandbox.cli.granted import short
+from sandbox.cli.render import command, moment, show_next, show_words
+from sandbox.cli.terminal import confirmed, listing, row, say, say_json, show
 from sandbox.client import Client, GrantWords, Review, Unreadable, build_denial, draft_grant, said, sign_said
 from sandbox.errors import InvalidSpec, NotFound
 from sandbox.keys import load_key
@@ -47,6 +50,7 @@ BudgetOption = Annotated[
     typer.Option("--budget", help="At most so much of a metered unit over all runs, as unit=1000; repeat for more."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask: for scripts that decided before.")]
+_ANSWERS: Final = {"grant.accepted": "granted", "denial.accepted": "denied", "grant.revoked": "revoked"}
 _TITLE = "What you sign (授权内容)"
 
 
@@ -77,8 +81,8 @@ def list_(
     show_next(*[command("unseen review show", item.job) for item in found if isinstance(item, Review)])
 
 
-@app.command()
-def show(
+@app.command("show")
+def show_request(
     job_id: JobId,
     owner: Owner,
     runs: Runs = 1,
@@ -121,13 +125,17 @@ def approve(
     trust: TrustFile = None,
 ) -> None:
     """Show a grant for exactly this request in words, ask, sign the bytes that were shown, and send them."""
+    if to is not None:
+        check_new(to)
+    signing = load_key(key)
     with connect(hub, token_file, need_trust(trust)) as client:
         review, words = _words(client, job_id, owner, runs, until, series_until, budgets_of(budget or []))
         grant = words.grant
         if plan is not None and plan != grant.plan_digest:
             raise OutOfScope("plan_digest", f"request {job_id} is for plan {grant.plan_digest}, not the one you named")
+        check_own(review, owner, signing)
         _confirm(words, yes)
-        signed = sign_said(words, review, [load_key(key)])
+        signed = sign_said(words, review, [signing])
         if to is not None:
             to.write_bytes(signed.encode())
             say("signed grant written to {file}", file=to)
@@ -158,15 +166,17 @@ def cosign(
     """Show the grant in the file in words, ask, add your signature (m of n signers) and send it."""
     envelope = Envelope.parse(file.read_bytes())
     grant = Grant.open(envelope)
+    signing = load_key(key)
     with connect(hub, token_file, need_trust(trust)) as client:
         bound = (grant.plan_digest, grant.commitment)
         found = (item for item in client.reviews() if (item.plan_digest, item.commitment.digest) == bound)
         review = next(found, None)
         if review is None:
             raise NotFound("no request that waits for you is the one that this grant is for")
+        check_own(review, grant.owner, signing)
         words = said(envelope.payload, review)
         _confirm(words, yes)
-        envelope = sign_said(words, review, [load_key(key)], onto=envelope)
+        envelope = sign_said(words, review, [signing], onto=envelope)
         file.write_bytes(envelope.encode())
         client.grant(envelope)
     say("grant {digest} sent with {count} signatures", digest=envelope.digest, count=len(envelope.signatures))
@@ -182,11 +192,63 @@ def deny(
     token_file: TokenFile = None,
     trust: TrustFile = None,
 ) -> None:
-    """Refuse a request with reasons."""
+    """Refuse a request with reasons. One that you granted already is taken back with 'unseen node revoke JOB'."""
+    signing = load_key(key)
     with connect(hub, token_file, need_trust(trust)) as client:
         review = find_review(client, job_id)
-        client.deny(build_denial(review, owner, [load_key(key)], now(), reason))
-    say("denied")
+        check_own(review, owner, signing)
+        client.deny(build_denial(review, owner, [signing], now(), reason))
+        given = [
+            line for line in client.grants() if line["owner"] == owner and line["plan_digest"] == review.plan_digest
+        ]
+    say("denied {job}: nothing of it has left your node", job=review.job)
+    for line in (line for line in given if line["used"]):
+        say(
+            "the same plan has run {used} time(s) under your grant {grant}: what left then stays out",
+            used=line["used"],
+            grant=short(line["digest"]),
+        )
+
+
+@app.command()
+def history(
+    owner: Owner,
+    hub: HubUrl = DEFAULT_HUB,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """What you granted, denied and revoked, oldest first, with the runs that each grant has left."""
+    with connect(hub, token_file) as client:
+        grants = {line["digest"]: line for line in client.grants() if line["owner"] == owner}
+        items = [item for item in client.log_entries(actor=f"owner:{owner}") if item["entry"]["event"] in _ANSWERS]
+    if as_json:
+        say_json([{**item["entry"], "grant": grants.get(_grant_of(item["entry"]))} for item in items])
+        return
+    if not items:
+        say("you have answered no request yet")
+        show_next("unseen review list")
+        return
+    table = listing("when (UTC)", "answer", "request or grant", "operator", "runs", title="Your answers (审批记录)")
+    for entry in (item["entry"] for item in items):
+        line = grants.get(_grant_of(entry))
+        about = entry["facts"].get("job") or short(_grant_of(entry))
+        runs = "" if line is None else "revoked" if line["revoked"] else f"{line['used']} of {line['runs']}"
+        row(table, moment(entry["at"]), _ANSWERS[entry["event"]], about, line["operator"] if line else "", runs)
+    show(table)
+    show_next("unseen node revoke GRANT  (its first characters, or its job's id)")
+
+
+def _grant_of(entry: Mapping[str, Any]) -> str:
+    """The grant that an answer is about: a revocation names it behind itself."""
+    return str(entry["digests"][-1]) if entry["digests"] else ""
+
+
+def check_own(review: Review, owner: str, key: SigningKey) -> None:
+    """Raise ``InvalidSpec`` for a key that is not this owner's, before anything is shown, signed or sent."""
+    if key.public not in review.roster.document.owner(owner).public_keys():
+        raise InvalidSpec(
+            f"the key is none of {owner}'s in the roster: see --key and --owner, UNSEEN_KEY and UNSEEN_OWNER"
+        )
 
 
 def _words(
@@ -228,9 +290,15 @@ def _listed(item: Review | Unreadable) -> dict[str, Any]:
 
 
 def find_review(client: Client, job_id: str) -> Review:
-    for item in client.examine():
-        if item.job == job_id and isinstance(item, Unreadable):
+    """The request of this id, or of the one id that begins so; raises ``NotFound``, or why it must not be signed."""
+    found = [item for item in client.examine() if item.job.removeprefix("job-").startswith(job_id.removeprefix("job-"))]
+    if len(found) > 1:
+        raise InvalidSpec(f"several requests begin with {job_id}: " + ", ".join(item.job for item in found))
+    for item in found:
+        if isinstance(item, Unreadable):
             raise item.error
-        if item.job == job_id and isinstance(item, Review):
-            return item
-    raise NotFound(f"no request {job_id} waits for you: it is answered or over, or was never asked of you")
+        return item
+    raise NotFound(
+        f"no request {job_id} waits for you: it is answered or over, or was never asked of you; "
+        "'unseen review history' lists your answers"
+    )

@@ -18,6 +18,7 @@ from typing import Any, Final
 import typer
 from rich.cells import cell_len
 from rich.console import Console
+from rich.measure import Measurement
 from rich.panel import Panel
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
@@ -32,6 +33,7 @@ GOES_ON: Final = "↳ "
 _WIDEST: Final = 100
 """Columns of a page of words, however wide the terminal is."""
 _PAGE_AT_MOST: Final = 400_000
+_LISTING_AT_MOST: Final = 240
 _FIELD: Final = "\ue000"
 
 
@@ -99,7 +101,7 @@ def hang(text: str, width: int) -> list[str]:
 
 
 def listing(*columns: str, title: str) -> Grid:
-    """An empty table without frames, whose ids and times fit into 80 columns unbroken."""
+    """An empty table without frames, whose ids and times are never broken."""
     grid = Grid(title=Text(title), title_justify="left", box=None, padding=(0, 1, 0, 0))
     for name in columns:
         grid.add_column(Text(name), no_wrap=True, overflow="ellipsis", header_style="bold")
@@ -124,7 +126,12 @@ def row(grid: Grid, *cells: object, dim: str | None = None) -> None:
 
 
 def show(grid: Grid) -> None:
-    out.print(grid)
+    """A listing is as wide as its ids are, so that each can be copied whole; the terminal wraps what is wider."""
+    if grid.box is not None:
+        out.print(grid)
+        return
+    wide = Measurement.get(out, out.options.update(width=_LISTING_AT_MOST), grid).maximum
+    out.print(grid, width=max(wide, out.width), crop=False, no_wrap=True, overflow="ignore", soft_wrap=True)
 
 
 def confirmed(question: str) -> bool:

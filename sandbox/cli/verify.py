@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from sandbox.cli.context import AsJson, now
-from sandbox.cli.terminal import say, say_json, styled
+from sandbox.cli.render import show_checks
+from sandbox.cli.terminal import say, say_json
 from sandbox.keys import Trust
 from sandbox.verify import verify_receipt
-from sandbox.verify.vouched import UNPROVEN
 
 
 def verify(
@@ -29,7 +29,5 @@ def verify(
     if as_json:
         say_json({"valid": True, "checks": verified.checks, "release": verified.release.document.id})
         return
-    for check in verified.checks:
-        mark = styled("--", "yellow") if check.startswith(UNPROVEN) else styled("ok", "green")
-        say("{mark}  {check}", mark=mark, check=check)
+    show_checks(verified.checks)
     say("[bold green]The receipt holds.[/] {source}", source=verified.release.document.source_line)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from jobs.documents import Envelope, Permit, Roster, StatusList, Verified, check_fresh, verify_status
@@ -15,16 +17,21 @@ from jobs.documents.message import Header
 from jobs.documents.status import check_latest
 from jobs.errors import BadDocument, Expired
 from jobs.kinds.registry import forecast_of, kind_of
+from sandbox.audit import Note
 from sandbox.client import answers
+from sandbox.client.asking import Answer, Question, ask
+from sandbox.client.operator import Signer
 from sandbox.client.own_plan import check_own_plan
 from sandbox.client.recompute import Recomputed, recompute
 from sandbox.client.review import Review, Unreadable, examine
 from sandbox.client.table import Table
 from sandbox.client.views import DryRun, Job, Preview
+from sandbox.errors import InvalidSpec
 from sandbox.hub_http import HubAway, HubHttp, HubRefused
-from sandbox.keys import Trust
+from sandbox.keys import Trust, load_key, read_private
 from sandbox.keys.chain import current_roster
 from sandbox.messages import INLINE_BYTES
+from sandbox.verify import VerifiedLog, first_line, verify_log
 
 _LONG_POLL_S: Final = 20.0
 _TOO_OFTEN: Final = 429
@@ -44,11 +51,51 @@ class Finished:
 class Client:
     """``trust`` pins the authority's root: without it nothing that needs a roster (reviews, grants) is possible."""
 
-    def __init__(self, url: str, token: str, trust: Trust | None = None, timeout: float = 30.0) -> None:
+    def __init__(
+        self, url: str, token: str, trust: Trust | None = None, timeout: float = 30.0, signer: Signer | None = None
+    ) -> None:
         self._http = HubHttp(url, token, timeout)
         self._trust = trust
+        self._signer = signer
+
+    @classmethod
+    def from_environment(cls) -> Client:
+        """An operator's client from the settings that ``unseen`` reads too; commitments are kept beside the key.
+
+        Raises ``InvalidSpec`` naming what is missing of UNSEEN_HUB, _TOKEN_FILE, _TRUST, _KEY and _OPERATOR.
+        """
+        names = ("UNSEEN_HUB", "UNSEEN_TOKEN_FILE", "UNSEEN_TRUST", "UNSEEN_KEY", "UNSEEN_OPERATOR")
+        if missing := [name for name in names if not os.environ.get(name)]:
+            raise InvalidSpec(f"your environment lacks {', '.join(missing)}: the platform tells you each of them")
+        url, token, trust, key, operator = (os.environ[name] for name in names)
+        signer = Signer(operator, load_key(Path(key)), Path(key).parent / "commitments")
+        return cls(url, read_private(Path(token)).decode().strip(), Trust.load(Path(trust)), signer=signer)
 
     # operators --------------------------------------------------------------------------------------------------
+
+    def ask(
+        self,
+        sql: str,
+        *,
+        purpose: str,
+        scenario: str = "joint statistics",
+        parameters: Mapping[str, Any] | None = None,
+        days: int = 30,
+        timeout: float = 600.0,
+        tell: Callable[[str], None] | None = print,
+    ) -> Answer:
+        """Ask a statistic and return its table, verified here: preview, commitment, submission, waiting, receipt.
+
+        Asked again in the same words and for the same purpose, it goes on with the job that waits, or runs under the
+        grants that are left; ``tell`` gets a line at each change, ``days`` is how long a new commitment is good. Needs
+        ``trust`` and ``signer``. Raises ``HubRefused`` for SQL that is refused, ``QuestionDenied``, ``NotReleased``,
+        ``StillWaiting`` after ``timeout`` seconds, ``ReceiptRefused`` for a table that its receipt does not prove, and
+        ``HubAway``; each says what to change (``advice``).
+        """
+        if self._trust is None or self._signer is None:
+            raise InvalidSpec("a question needs your pinned root and your own key: use Client.from_environment()")
+        question = Question(sql, dict(parameters or {}), scenario, purpose, days)
+        return ask(self, self._signer, self._trust, question, timeout, tell or (lambda _: None))
 
     def preview(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Preview:
         """What a statistic would do; nothing is stored and nothing is spent."""
@@ -306,6 +353,39 @@ class Client:
 
     def log_entries(self, **filters: Any) -> Iterator[answers.EntryShown]:
         return self._pages("/log/entries", **filters)
+
+    def log_export(self, wait: float = 5.0) -> Iterator[Any]:
+        """The lines of an export for ``sandbox.verify.verify_log``: checkpoint and rosters, then all entries.
+
+        Waits up to ``wait`` seconds for the cosignatures of all nodes and witnesses on the checkpoint of this moment.
+        """
+        end = time.monotonic() + wait
+        note = self._checkpoint()
+        while len(note.signatures) <= len(self._cosigners()) and time.monotonic() < end:
+            time.sleep(0.2)
+            note = max(note, self._checkpoint(), key=lambda found: len(found.signatures))
+        yield first_line(note.encode().decode(), self.rosters())
+        yield from self.log_entries()
+
+    def _checkpoint(self) -> Note:
+        return Note.parse(self.log_get("checkpoint")["note"].encode())
+
+    def _cosigners(self) -> list[str]:
+        """Nodes and witnesses of the roster in force."""
+        roster = self._last_roster().document
+        nodes = [node.id for owner in roster.owners for node in owner.nodes]
+        return [*nodes, *(witness.name for witness in roster.witnesses)]
+
+    def verified_log(self) -> VerifiedLog:
+        """The whole log as it is now, fetched and verified; raises what ``sandbox.verify.verify_log`` raises."""
+        return verify_log(self.log_export(), self.trust)
+
+    @property
+    def trust(self) -> Trust:
+        """What this client believes; raises ``InvalidSpec`` without a pinned root."""
+        if self._trust is None:
+            raise InvalidSpec("this needs the authority's pinned root: pass trust= to the client")
+        return self._trust
 
     def log_get(self, path: str, **params: Any) -> Any:
         return self._call("GET", f"/log/{path}", params=params)

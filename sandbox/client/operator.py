@@ -2,13 +2,51 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
 
-from jobs.documents import Commitment, Envelope, Period, SigningKey
+from jobs.documents import Commitment, Envelope, Period, SigningKey, canonical
+from jobs.errors import BadDocument
 from jobs.schema import Digest
+
+_ENDING: Final = timedelta(hours=1)
+"""A commitment that ends sooner is not used again."""
+
+
+@dataclass(frozen=True)
+class Signer:
+    """An operator's own key, and the folder where its commitments are kept.
+
+    Grants name a commitment: a question that is asked again finds its grants only under the one that they name.
+    """
+
+    operator: str
+    key: SigningKey = field(repr=False)
+    folder: Path
+
+    def commitment(
+        self, plan: Digest, datasets: Sequence[str], scenario: str, purpose: str, start: datetime, end: datetime
+    ) -> Envelope:
+        """The commitment kept for exactly this plan, scenario and purpose while it is good, or a new one, kept."""
+        named = canonical({"operator": self.operator, "plan": plan, "scenario": scenario, "purpose": purpose})
+        file = self.folder / f"commitment-{hashlib.sha256(named).hexdigest()[:32]}.json"
+        if file.exists():
+            kept = Envelope.parse(file.read_bytes())
+            found = Commitment.open(kept)
+            same = (found.operator, found.plans, found.datasets, found.scenario, found.purpose)
+            if same != (self.operator, (plan,), tuple(datasets), scenario, purpose):
+                raise BadDocument(f"{file.name} is no commitment to this question: move it away")
+            if found.period.start <= start and start + _ENDING < found.period.end:
+                return kept
+        signed = build_commitment(self.operator, datasets, [plan], scenario, purpose, start, end, self.key)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.write_bytes(signed.encode())
+        return signed
 
 
 def request_of(job: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

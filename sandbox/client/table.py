@@ -6,7 +6,7 @@ import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 if TYPE_CHECKING:  # a second of imports that most commands never need
     import pandas as pd
@@ -23,6 +23,9 @@ class Table:
     ``errors`` has the shape of ``rows``: how far the noise that protects people may have moved a number (one standard
     error: in two of three cases less); ``None`` where nothing was added.
     """
+
+    CONTENT: ClassVar[tuple[str, ...]] = ("columns", "rows", "suppressed", "errors")
+    """The fields of the API's JSON that a release commits to, in canonical form."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]

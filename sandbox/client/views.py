@@ -13,6 +13,7 @@ from jobs.kinds.registry import kind_of
 from jobs.schema import Digest
 from sandbox.client import answers
 from sandbox.errors import IntegrityFailure
+from sandbox.notebook import bullets, folded, paragraph, words
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 FINAL = frozenset({"released", "failed", "denied", "cancelled", "expired"})
@@ -78,6 +79,17 @@ class Job:
         return self.state in FINAL
 
     @property
+    def waiting_for(self) -> tuple[str, ...]:
+        """The owners whose grant is missing, each once, in the hub's order."""
+        return tuple(dict.fromkeys(str(reason["owner"]) for reason in self.reasons if reason.get("owner")))
+
+    def _repr_html_(self) -> str:
+        failure = () if self.failure is None else (self.failure.get("detail") or self.failure.get("code"),)
+        head = paragraph(f"job {self.id}: {self.state.replace('_', ' ')}")
+        plan = words(str(self.words.get("text", "")))
+        return head + bullets([*map(reason_text, self.reasons), *failure]) + folded("plan in words", plan)
+
+    @property
     def seconds_left(self) -> int | None:
         """Of the scans, as the slowest node estimates it; ``None`` while none says so."""
         return max((scan.seconds_left for scan in self.scans), default=None)
@@ -101,6 +113,10 @@ class Preview:
         """Of the plan as this machine parsed it, whatever the hub says its digest is."""
         kind = kind_of(self.kind)
         return json_digest(kind.to_json(kind.read(self.plan)))
+
+    def _repr_html_(self) -> str:
+        decision = paragraph(f"decision now: {self.decision.replace('_', ' ')}")
+        return words(str(self.words.get("text", ""))) + decision + bullets(map(reason_text, self.reasons))
 
     @classmethod
     def read(cls, value: answers.PlanShown) -> Preview:
@@ -129,9 +145,19 @@ class DryRun:
         """Plain text, one fact a line."""
         return self.forecast.text()
 
+    def _repr_html_(self) -> str:
+        return words(self.text())
+
     def to_json(self) -> dict[str, Any]:
         found = self.forecast.model_dump(mode="json")
         return {**found, "decision": self.preview.decision, "decision_reasons": list(self.preview.reasons)}
+
+
+def reason_text(reason: Mapping[str, Any]) -> str:
+    """A reason in words, with the owner who can change it."""
+    text = str(reason.get("text") or reason.get("detail") or reason.get("code"))
+    owner = reason.get("owner")
+    return text if not owner or text.startswith(str(owner)) else f"{owner}: {text}"
 
 
 def job_id(value: object) -> str:

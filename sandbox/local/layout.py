@@ -132,6 +132,26 @@ def lay_out(
     return places
 
 
+def found(root: Path, owners: Sequence[str], port: int | None = None) -> Places:
+    """What ``lay_out`` made in ``root``, with the same owners and operators; ``port``: another one for its hub."""
+    operators = tuple(sorted(folder.name for folder in (root / "operators").iterdir()))
+    config = HubConfig.load(root / "hub" / "hub.yaml")
+    return Places(root, tuple(owners), operators, port or config.port)
+
+
+def configure(places: Places, ray_address: str) -> None:
+    """Write the addresses of this start into the configuration files: the hub's port, and where the nodes' Ray is."""
+    _edit(places.hub / "hub.yaml", port=places.port)
+    for name in places.owners:
+        file = places.node(name) / "node.yaml"
+        ray = {**yaml.safe_load(file.read_text())["ray"], "address": ray_address}
+        _edit(file, hub=places.url, ray=ray)
+
+
+def _edit(file: Path, **values: Any) -> None:
+    _write(file, yaml.safe_dump({**yaml.safe_load(file.read_text()), **values}).encode())
+
+
 def free_port() -> int:
     """A loopback port that is free at this moment."""
     with socket.socket() as probe:
@@ -203,4 +223,4 @@ def _write(file: Path, data: bytes) -> None:
         stream.write(data)
 
 
-__all__ = ["ORIGIN", "Places", "free_port", "lay_out"]
+__all__ = ["ORIGIN", "Places", "configure", "found", "free_port", "lay_out"]

@@ -14,7 +14,11 @@ from typing import Final
 
 import httpx
 
+from jobs.errors import JobError
+from sandbox.client import Client
 from sandbox.errors import Unavailable
+from sandbox.hub_http import HubFailure
+from sandbox.keys import Trust
 from sandbox.linear_algebra import one_thread_a_product
 from sandbox.local.layout import Places, free_port
 from sandbox.node.control import ask
@@ -44,9 +48,13 @@ class Processes:
             self.wait_for_node(owner)
 
     def start_hub(self, folder: Path | None = None, name: str = "hub", port: int | None = None) -> None:
-        """The federation's hub, or another one from another folder and port."""
+        """The federation's hub, or another one from another folder and port.
+
+        Raises ``Unavailable`` if what answers there is another federation's.
+        """
         self._start(name, ["hub", "serve", "--config", str((folder or self._places.hub) / "hub.yaml")])
         self._wait(name, lambda: self._hub_answers(port or self._places.port))
+        self._check_own(port or self._places.port)
 
     def start_node(self, owner: str, *, wait: bool = True) -> None:
         folder = self._places.node(owner)
@@ -131,6 +139,17 @@ class Processes:
             return httpx.get(f"http://127.0.0.1:{port}/v1/health", timeout=2).status_code == 200
         except httpx.HTTPError:
             return False
+
+    def _check_own(self, port: int) -> None:
+        """Before anybody sends it a token: another hub may have listened there first."""
+        url = f"http://127.0.0.1:{port}"
+        rosters = Trust.load(self._places.trust).rosters()
+        try:
+            with Client(url, "") as client:
+                for envelope in client.rosters():
+                    rosters.update(envelope)
+        except (JobError, HubFailure) as error:
+            raise Unavailable(f"the hub that answers at {url} is not this federation's: {error}") from None
 
     def _node_answers(self, owner: str) -> bool:
         try:

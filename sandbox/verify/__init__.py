@@ -8,13 +8,14 @@ A receipt that does not hold raises ``ReceiptRefused``: ``step`` is one of recei
 permit, status, scope, sent, release, delivery, vouch, entry, checkpoint, inclusion, cosignature, witness, time or
 output; the text says why.
 
-    entries = verify_entries(map(read_item, exported), checkpoint)  # an auditor: all entries, none edited
-    reconcile(verified_outbox_record.document, entries).agrees      # a node's own record against the log
+    log = verify_log(read_export(file.read_text()), trust)          # an auditor: all entries, none edited
+    reconcile(verified_outbox_record.document, log.entries).agrees  # a node's own record against the log
     compare_transcripts(records)                                    # the nodes with each other
     count_runs(record, entries, grants)                             # uses of grants with the hub's counts
 """
 
 from sandbox.verify.assemble import assemble_receipt
+from sandbox.verify.exported import VerifiedLog, first_line, read_export, verify_log
 from sandbox.verify.history import Hidden, read_item, verify_entries
 from sandbox.verify.receipt import VerifiedReceipt, verify_receipt
 from sandbox.verify.reconcile import (
@@ -28,6 +29,7 @@ from sandbox.verify.reconcile import (
 )
 
 __all__ = [
-    "Divergence", "Hidden", "Reconciliation", "RunCount", "VerifiedReceipt", "assemble_receipt", "compare_transcripts",
-    "count_runs", "join_pages", "read_item", "reconcile", "verify_entries", "verify_receipt",
+    "Divergence", "Hidden", "Reconciliation", "RunCount", "VerifiedLog", "VerifiedReceipt", "assemble_receipt",
+    "compare_transcripts", "count_runs", "first_line", "join_pages", "read_export", "read_item", "reconcile",
+    "verify_entries", "verify_log", "verify_receipt",
 ]  # fmt: skip

@@ -50,6 +50,7 @@ from sandbox.audit.checkpoint import Checkpoint
 from sandbox.audit.entry import LogEntry
 from sandbox.errors import ReceiptRefused
 from sandbox.keys.trust import Trust
+from sandbox.notebook import bullets
 from sandbox.verify.inlog import Cosigned, verify_cosigned, verify_entry, verify_logged
 from sandbox.verify.output import check_deliveries, verify_output
 from sandbox.verify.step import step
@@ -100,6 +101,9 @@ class VerifiedReceipt:
             f"cosigned by participants {', '.join(self.cosigned.participants)} "
             f"and independent witness {', '.join(self.cosigned.witnesses)}",
         )
+
+    def _repr_html_(self) -> str:
+        return bullets(self.checks)
 
 
 def verify_receipt(

@@ -1,11 +1,12 @@
 """What an auditor compares: each node's signed account of what left it, the hub's log, and the nodes with each other.
 
-Pure and offline. Pass verified records that start at each node's first message, and verified entries of about the same
-time: what was sent after the checkpoint is reported as not logged.
+Pure and offline. Pass verified records that start at each node's first message, and verified entries of a later
+checkpoint. A record is judged up to its export: what the log dates later is counted as ``since``, for the next one.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,9 @@ class Reconciliation:
     late: tuple[OutboxEntry, ...]
     """Other messages that the hub refused, as it does when a job has ended meanwhile."""
 
+    since: tuple[LogEntry, ...]
+    """In the log after the record was exported, by the hub's clock: not judged."""
+
     @property
     def agrees(self) -> bool:
         return not self.not_logged and not self.not_sent and not self.refused
@@ -47,10 +51,12 @@ def reconcile(record: OutboxRecord, entries: Iterable[LogEntry]) -> Reconciliati
     sent = {item.message.digest: item for item in record.entries}
     refused = [item for name, item in sent.items() if name not in taken and (name in turned_away or item.refused)]
     known = taken | turned_away
+    unsent = [entry for name, entry in known.items() if name not in sent]
     return Reconciliation(
         matched=len(sent.keys() & taken.keys()),
         not_logged=tuple(item for name, item in sent.items() if name not in known and not item.refused),
-        not_sent=tuple(entry for name, entry in known.items() if name not in sent),
+        not_sent=tuple(entry for entry in unsent if entry.at <= record.issued),
+        since=tuple(entry for entry in unsent if entry.at > record.issued),
         refused=tuple(item for item in refused if item.binding),
         late=tuple(item for item in refused if not item.binding),
     )
@@ -89,11 +95,13 @@ class RunCount:
     """Permits under the grant for which the node sent values."""
     permits: int
     """Permits under the grant in the log for which the node sent anything."""
+    since: int = 0
+    """Permits under the grant that the log dates after the node's export: they may count, and cannot be judged."""
 
     @property
     def agrees(self) -> bool:
         """The hub gives a run back only if no values left, and counts none that never reached the node."""
-        return self.bound <= self.hub <= self.permits
+        return self.bound <= self.hub <= self.permits + self.since
 
 
 def count_runs(
@@ -104,10 +112,15 @@ def count_runs(
     for item in record.entries:
         sent[item.permit] = sent.get(item.permit, False) or item.binding
     under: dict[str, list[Digest]] = {}
+    since: Counter[str] = Counter()
     for entry in entries:
-        if entry.event == JOB_PERMITTED and entry.digests and entry.digests[0] in sent:
+        if entry.event != JOB_PERMITTED or not entry.digests:
+            continue
+        if entry.digests[0] in sent:
             for grant in entry.digests[1:]:
                 under.setdefault(grant, []).append(entry.digests[0])
+        elif entry.at > record.issued:
+            since.update(entry.digests[1:])
     own = [item for item in grants if item["owner"] == record.owner]
     return tuple(
         RunCount(
@@ -116,6 +129,7 @@ def count_runs(
             hub=int(item["used"]),
             bound=sum(sent[permit] for permit in under.get(item["digest"], ())),
             permits=len(under.get(item["digest"], ())),
+            since=since[item["digest"]],
         )
         for item in own
     )
@@ -136,4 +150,4 @@ def _joined(node: str, pages: Sequence[OutboxRecord]) -> OutboxRecord:
             raise BadProof(f"the record of {node} lacks message {expected}: give all pages of its export")
         expected = page.last + 1
     entries = tuple(entry for page in pages for entry in page.entries)
-    return pages[0].model_copy(update={"entries": entries, "last": expected - 1})
+    return pages[0].model_copy(update={"entries": entries, "last": expected - 1, "issued": pages[-1].issued})

@@ -15,6 +15,7 @@ from sandbox.cli import terminal as shell
 from sandbox.cli.context import connect, explain_and_exit
 from sandbox.cli.terminal import out
 from sandbox.client import HubRefused, Job, Table
+from sandbox.client.views import reason_text
 
 ID = "job-0123456789abcdef"
 OWNERS = ("EWR", "JFK", "LGA")
@@ -62,8 +63,8 @@ def test_what_is_over_names_no_next_call() -> None:
 
 
 def test_a_reason_names_its_owner_once() -> None:
-    assert render.reason_text(MISSING[0]) == "EWR has not granted this plan"
-    assert render.reason_text({"owner": "EWR", "text": "the period is over"}) == "EWR: the period is over"
+    assert reason_text(MISSING[0]) == "EWR has not granted this plan"
+    assert reason_text({"owner": "EWR", "text": "the period is over"}) == "EWR: the period is over"
 
 
 def test_the_cost_is_readable(terminal: StringIO) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -47,6 +47,15 @@ def test_records_that_agree_and_that_do_not() -> None:
     assert found.matched == 3
     assert [entry.message.digest for entry in found.not_logged] == [digest(b"7")]
     assert found.not_sent == (entries[3],)
+
+
+def test_a_record_is_judged_up_to_its_export() -> None:
+    """Later messages are for the next export; one that the log dates before it and the node never sent is no later one."""
+    later = logged(9).model_copy(update={"at": NOW + timedelta(seconds=1)})
+    found = reconcile(sent(0, 1), [logged(0), logged(1), later])
+    assert found.agrees
+    assert found.since == (later,)
+    assert not reconcile(sent(0, 1), [logged(0), logged(1), logged(9)]).agrees
 
 
 def test_only_this_nodes_messages_count() -> None:
