@@ -74,8 +74,6 @@ ATTACKS: Final = (
            "columns of the audit are records", AVERAGE, works=0.7),
     Attack("heavy-unit", "14 of 73 records of a base are one person's, all alike", "attribute", d.heavy_unit, False,
            "what is said of a person is one unknown", "records as unknowns"),
-    Attack("joined-secret", "a secret of one person beside each of twelve visits, by a join", "attribute", d.joined_secret, False,
-           "what is said of a person is one unknown", "records as unknowns", works=0.8),
     Attack("alike", "60 pairs with and without twelve who are all ill, or none is", "exact", d.alike, False,
            "none: the audit bounds individuals, not groups", admitted=True, works=0.9,
            residual="the total of a known group becomes exact over many pairs, and all know of one another where all are alike"),

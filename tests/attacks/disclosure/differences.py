@@ -15,7 +15,6 @@ from tests.attacks.disclosure.bench import (
     Outcome,
     grouped,
     guessed,
-    numbers,
     over,
     pinned,
     together,
@@ -255,27 +254,6 @@ def heavy_unit(bench: Bench) -> Outcome:
     who = one.chosen(np.concatenate([np.arange(len(one)), np.repeat(targets, rows - 1)]))
     found = grouped(bench.open(who, said=["ill"]), ["COUNT(*) FILTER (WHERE ill)"])[:, 0]
     return guessed(found - (len(AGES) - 1) / 2, who["ill"][targets], found, threshold=rows / 2)
-
-
-def joined_secret(bench: Bench) -> Outcome:
-    """Somebody has twelve visits, each at another age; whether he is sick stands once, in a register. Joined it stands
-    beside each visit: ten pairs about one visit after the other, each with 48 others."""
-    everybody, chosen = crowd(36)
-    targets, rng, visits, truth = chosen[:5], np.random.default_rng(36), 12, everybody["ill"]
-    others = everybody.chosen(np.setdiff1d(np.arange(len(everybody)), chosen))
-    answers = []
-    for target in targets.tolist():
-        ages = rng.choice(AGES, visits, replace=False)
-        who = others.plus(everybody.chosen(np.repeat(target, visits)).with_column("age", ages))
-        data, terms = bench.open(who), []
-        register = bench.beside(data, who)
-        for age in np.repeat(ages, 10).tolist():
-            rest = "(age IN ({}, {}) AND job <> 'none')".format(*sorted(rng.choice(AGES, 2, replace=False).tolist()))
-            terms += [rest, f"({rest} OR (age = {age} AND job = 'none'))"]
-        counts = [f"COUNT(*) FILTER (WHERE {term} AND sick)" for term in terms]
-        answers.append(numbers(data, counts, source=f"people JOIN {register} USING (person)").reshape(-1, 2))
-    found = np.array(answers)
-    return guessed(over(found[..., 1] - found[..., 0]), truth[targets], found)
 
 
 def alike(bench: Bench) -> Outcome:

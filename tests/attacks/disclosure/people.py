@@ -167,12 +167,10 @@ def dataset(
 
 
 def beside(name: str, profile: str, domain: str) -> Dataset:
-    """A register with one row a person: a known column that is the same for all, so that joined it changes nothing, and
-    whether the person is sick, which is secret."""
+    """A register with one row a person and a known column that is the same for all: joined, it changes nothing."""
     columns: list[dict[str, Any]] = [
         {"name": "person", "type": "string", "role": "unit", "unit_domain": domain, "nullable": False},
         {"name": "country", "type": "string", "role": "known", "nullable": False, "domain": ["here"]},
-        {"name": "sick", "type": "bool", "role": "sensitive", "nullable": False},
     ]
     value = {"name": name, "columns": columns, "unit": "person", "legal_basis": "made for tests", "profile": profile}
     return Dataset.model_validate(value | {"scenarios": ["test"], "unique_keys": [["person"]], "units_disjoint": True})
@@ -180,8 +178,8 @@ def beside(name: str, profile: str, domain: str) -> Dataset:
 
 def register_of(who: People) -> pa.Table:
     """The rows of ``beside``."""
-    names, first = np.unique(who["person"], return_index=True)
-    return pa.table({"person": names.tolist(), "country": ["here"] * len(names), "sick": who["ill"][first].tolist()})
+    names = np.unique(who["person"]).tolist()
+    return pa.table({"person": names, "country": ["here"] * len(names)})
 
 
 def _bounds(low: int, high: int) -> dict[str, str]:
