@@ -41,7 +41,14 @@ def dataset() -> Dataset:
             "bounds": {"low": "-100", "high": "10000000"},
             "cut_points": ["7000000"],
         },
-        {"name": "serial", "type": "int", "role": "measure", "nullable": False, "bounds": most},
+        {
+            "name": "serial",
+            "type": "int",
+            "role": "measure",
+            "nullable": False,
+            "bounds": most,
+            "said_of": ["vehicle"],
+        },
         {"name": "tour", "type": "int", "role": "known", "nullable": False, "bounds": most},
     ]
     return Dataset.model_validate(
