@@ -102,7 +102,17 @@ TABLES = ["score > 3", "NOT (score BETWEEN 0 AND 40)", "town IN ('a', 'b''s')", 
 RENDERED = ["cost * 2 - score < 100.5", "score < large", "street = 'y street'", "HOUR(at) < 7 AND score > 0"]
 GROUPS = [[], ["town"], ["town", "flag"], ["FLOOR(score / 20) * 20"], ["MONTH(day)"], ["YEAR(at)", "town"],
           ["CASE WHEN score < 10 THEN 'low' WHEN score < 50 THEN 'high' END", "flag"]]  # fmt: skip
-STATISTICS = ["COUNT(*)", "COUNT(score)", "SUM(score)", "AVG(cost)", "VAR_SAMP(score)", "VAR_POP(cost)", "SUM(large)"]
+STATISTICS = [
+    "SUM(score * cost)",
+    "CORR(score, cost)",
+    "COUNT(*)",
+    "COUNT(score)",
+    "SUM(score)",
+    "AVG(cost)",
+    "VAR_SAMP(score)",
+    "VAR_POP(cost)",
+    "SUM(large)",
+]
 KEY = bytes(range(32))
 
 

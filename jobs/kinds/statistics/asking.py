@@ -19,7 +19,7 @@ from jobs.disclosure.rules.evidence import Counts
 from jobs.kinds.statistics.evidence import LocalResult
 from jobs.kinds.statistics.noisy import NoisyPart
 from jobs.kinds.statistics.plan.bases import base_count, bases_of_cells, conjuncts, known_part, partitions, subjects
-from jobs.kinds.statistics.plan.expr import IsNull, Not, RowExpr
+from jobs.kinds.statistics.plan.expr import Col, IsNull, Not, RowExpr, columns_of
 from jobs.kinds.statistics.plan.types import Aggregate, Channel, Plan
 
 
@@ -97,13 +97,24 @@ def answers_of(plan: Plan, channel: Channel) -> int:
     The audit takes the noise for six times what is uncertain of one value: a count has noise 3, a yes or no the
     standard deviation 1/2 at most. A sum has noise 3 M, M the largest size of a value; of values between ``low`` and
     ``high`` it is (high - low) / 2 at most, which is M and not M / 2 for values between -M and M. One such number tells
-    as much as four. A quarter of an answer is let go, as for delays between -120 and 1500.
+    as much as four. A quarter of an answer is let go, as for delays between -120 and 1500. A product is an answer about
+    either column: with the other one at its bound it moves as far as a sum of this one would.
     """
     if channel.kind != "sum":
         return 1
-    ends = [Decimal(end) for p in plan.columns if p.column == channel.column for end in (p.low, p.high) if end]
+    ends = _ends(plan, columns_of(channel.column))
     size = max(map(abs, ends), default=Decimal(0))
     return max(1, ceil(((max(ends) - min(ends)) / size) ** 2 - Decimal("0.25"))) if size else 1
+
+
+def _ends(plan: Plan, columns: frozenset[Col]) -> list[Decimal]:
+    """The largest and the smallest that one record contributes to a sum: of a product, over all pairs of ends."""
+    ends = [Decimal(1)]
+    for planned in plan.columns:
+        if planned.column in columns and planned.low and planned.high:
+            found = [end * Decimal(bound) for end in ends for bound in (planned.low, planned.high)]
+            ends = [min(found), max(found)]
+    return ends
 
 
 def refused_by(plan: Plan, verdict: Verdict) -> Bits:

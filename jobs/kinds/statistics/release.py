@@ -17,10 +17,11 @@ import numpy as np
 
 from jobs.disclosure.profile import Profile
 from jobs.disclosure.rounding import Step, decimals, on_grid, root_on_grid, step_below
+from jobs.disclosure.rules.degrees_of_freedom import least_units
 from jobs.errors import DisclosureBlocked
 from jobs.kinds.statistics.answer import AnswerTable, table
 from jobs.kinds.statistics.answer_expr import Number, root
-from jobs.kinds.statistics.estimate import COUNTS, SPREADS, Estimate, estimate, squares
+from jobs.kinds.statistics.estimate import COUNTS, UNSHOWN, Estimate, estimate, squares
 from jobs.kinds.statistics.opening import Bits
 from jobs.kinds.statistics.plan.types import Aggregate, Plan
 from jobs.schema import Scalar
@@ -94,7 +95,7 @@ class Format:
         if parts[0] < self._least:
             return FEW
         found = estimate(self._function, parts, self._errors)
-        if self._function in SPREADS and not self._exact and _within_noise(found):
+        if found is None or (self._function in UNSHOWN and not self._exact and _within_noise(found)):
             return NOISE
         return self._on_grid(found)
 
@@ -103,6 +104,9 @@ class Format:
             step, error = self._format(found.square / (4 * found.value) if found.square else found.square)
             return Number(root_on_grid(found.value, step), error)
         step, error = self._fixed or self._format(found.square)
+        if self._function == "corr":
+            size = root_on_grid(abs(found.value), step)
+            return Number(-size if found.value < 0 else size, error)
         value = on_grid(found.value, step)
         whole = self._function in COUNTS or (self._function == "sum" and not self._decimals)
         return Number(int(value) if whole else value, error)
@@ -119,13 +123,12 @@ class Format:
 
 
 def least_count(plan: Plan, profile: Profile, aggregate: Aggregate) -> int:
-    """The smallest noisy count that is shown, or that anything is computed of: the minimum group (of a
-    spread its degrees of freedom), and four standard errors, below which an empty cell might reach it.
+    """The smallest noisy count that is shown, or that anything is computed of: the minimum group (of what is estimated
+    its degrees of freedom), and four standard errors, below which an empty cell might reach it.
     """
     errors = 16 * plan.holders * plan.channels[aggregate.channels[0]].noise ** 2
     unjudged = plan.joint_minimum or profile.privacy is not None  # else each part judges its degrees of freedom
-    spread = unjudged and aggregate.function in SPREADS
-    group = profile.degrees_of_freedom + 1 if spread else profile.min_group
+    group = least_units(aggregate.function, len(aggregate.channels), profile) if unjudged else 0
     return max(group, profile.min_group, isqrt(ceil(errors)) + (isqrt(ceil(errors)) ** 2 < errors))
 
 

@@ -18,7 +18,7 @@ from itertools import product
 from typing import Any
 
 from jobs.documents.canonical import canonical
-from jobs.kinds.statistics.plan.bases import conjuncts
+from jobs.kinds.statistics.plan.bases import conjuncts, present
 from jobs.kinds.statistics.plan.bind import bind
 from jobs.kinds.statistics.plan.canonical import FALSE, TRUE, condition, sort_key
 from jobs.kinds.statistics.plan.evaluate import evaluate
@@ -105,9 +105,7 @@ def _channel(channel: Channel) -> dict[str, Any]:
 
 
 def _present(channel: Channel, scope: Scope) -> tuple[RowExpr, ...]:
-    if channel.column is None or channel.kind == "distinct" or not scope.nullable(channel.column):
-        return ()
-    return (Not(arg=IsNull(arg=channel.column)),)
+    return () if channel.kind == "distinct" else present(columns_of(channel.column), scope.nullable)
 
 
 def _equals(expr: RowExpr, dimension: Dimension, key: Scalar | None, scope: Scope) -> list[RowExpr]:

@@ -18,6 +18,7 @@ from jobs.kinds.statistics.plan.expr import (
     In,
     IsNull,
     Lit,
+    Mul,
     Not,
     Par,
     RowExpr,
@@ -54,8 +55,9 @@ def ordered_joins(draft: Draft) -> Draft:
         aggregates=[
             DraftAggregate(
                 a.function,
-                a.column and Col(table=_place(a.column, places), name=a.column.name),
+                a.column and _measured(a.column, places),
                 a.filter and remap(a.filter, places),
+                a.other and _column(a.other, places),
             )
             for a in draft.aggregates
         ],
@@ -65,6 +67,14 @@ def ordered_joins(draft: Draft) -> Draft:
 def _moved(join: Join, places: dict[int, int]) -> Join:
     keys = {JoinKey(left=Col(table=places[k.left.table], name=k.left.name), right=k.right) for k in join.on}
     return Join(dataset=join.dataset, side=join.side, on=tuple(sorted(keys, key=sort_key)))
+
+
+def _measured(expr: Col | Mul, places: dict[int, int]) -> Col | Mul:
+    return _column(expr, places) if isinstance(expr, Col) else Mul(args=tuple(remap(arg, places) for arg in expr.args))
+
+
+def _column(col: Col, places: dict[int, int]) -> Col:
+    return Col(table=_place(col, places), name=col.name)
 
 
 def _place(col: Col, places: dict[int, int]) -> int:
@@ -79,11 +89,11 @@ def remap(expr: RowExpr, places: dict[int, int]) -> RowExpr:
         case Lit() | Par():
             return expr
         case Col():
-            return Col(table=_place(expr, places), name=expr.name)
+            return _column(expr, places)
         case DatePart():
-            return DatePart(part=expr.part, arg=Col(table=_place(expr.arg, places), name=expr.arg.name))
+            return DatePart(part=expr.part, arg=_column(expr.arg, places))
         case DateTrunc():
-            return DateTrunc(unit=expr.unit, arg=Col(table=_place(expr.arg, places), name=expr.arg.name))
+            return DateTrunc(unit=expr.unit, arg=_column(expr.arg, places))
         case FloorDiv():
             return FloorDiv(arg=remap(expr.arg, places), width=expr.width)
         case Compare():

@@ -38,6 +38,12 @@ _AGGREGATES = {
     "var_pop": "VAR_POP",
     "stddev_samp": "STDDEV_SAMP",
     "stddev_pop": "STDDEV_POP",
+    "covar_samp": "COVAR_SAMP",
+    "covar_pop": "COVAR_POP",
+    "corr": "CORR",
+    "regr_slope": "REGR_SLOPE",
+    "regr_intercept": "REGR_INTERCEPT",
+    "regr_r2": "REGR_R2",
 }
 _INFIX = {"add": "+", "mul": "*", "div": "/", "eq": "=", "lt": "<", "le": "<=", "and": "AND", "or": "OR"}
 
@@ -155,7 +161,8 @@ def aggregate_sql(aggregate: Aggregate, plan: Plan) -> str:
         case "count_distinct_unit":
             made = f"COUNT(DISTINCT {column})"
         case function:
-            made = f"{_AGGREGATES[function]}({column})"
+            other = "" if aggregate.other is None else f", {row_sql(aggregate.other, plan)}"
+            made = f"{_AGGREGATES[function]}({column}{other})"
     return made if aggregate.filter is None else f"{made} FILTER (WHERE {row_sql(aggregate.filter, plan)})"
 
 

@@ -252,7 +252,7 @@ def _uses(plan: Plan, col: Col) -> tuple[list[str], str, str]:
         uses.append("filters one statistic")
         revealed.append("statistics of the rows that its condition selects")
     for aggregate in plan.aggregates:
-        if aggregate.column == col:
+        if col in aggregate.measured:
             uses.append("aggregated")
             revealed.append(statistic(aggregate, plan))
     if not revealed:
