@@ -15,7 +15,7 @@ from typing import Final
 
 from jobs.disclosure.rounding import on_grid, step_below
 from jobs.kinds.statistics.answer_expr import SUPPRESSED, Cell, Number, Result, evaluate_output, plain, rank
-from jobs.kinds.statistics.plan.expr import Agg, Dim, Lit, Op, OutExpr
+from jobs.kinds.statistics.plan.expr import Agg, Dim, Lit, Op, OutExpr, Quantile
 from jobs.kinds.statistics.plan.types import Dimension, Plan
 from jobs.schema import Scalar
 
@@ -30,6 +30,8 @@ class AnswerColumn:
     """``string``, ``integer``, ``decimal``, ``bool``, ``date`` or ``timestamp``."""
     noisy: bool = False
     """Whether its numbers have standard errors."""
+    ranged: bool = False
+    """Whether its numbers are quantiles, each with the interval in which it lies."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class AnswerTable:
     rows: tuple[tuple[Shown, ...], ...]
     suppressed: tuple[tuple[bool, ...], ...]
     errors: tuple[tuple[Decimal | None, ...], ...]
+    intervals: tuple[tuple[tuple[Decimal, Decimal] | None, ...], ...] = ()
+    """The shape of ``rows``, or nothing where no column is ``ranged``."""
 
 
 def table(
@@ -75,6 +79,9 @@ def table(
         rows=tuple(tuple(_value(value) for value in shown) for shown, _ in rows),
         suppressed=tuple(tuple(value is SUPPRESSED for value in shown) for shown, _ in rows),
         errors=tuple(tuple(_error(value) for value in shown) for shown, _ in rows),
+        intervals=tuple(tuple(_interval(value) for value in shown) for shown, _ in rows)
+        if any(isinstance(output.expr, Quantile) for output in plan.outputs)
+        else (),
     )
 
 
@@ -97,6 +104,10 @@ def _error(value: Result) -> Decimal | None:
     return shown if int(shown.as_tuple().exponent) <= 0 else Decimal(int(shown))
 
 
+def _interval(value: Result) -> tuple[Decimal, Decimal] | None:
+    return value.between if isinstance(value, Number) else None
+
+
 def typed(dimension: Dimension, value: Scalar | None) -> Shown:
     """A domain value in its own type: dates as dates, decimals as ``Decimal``."""
     if value is None or isinstance(value, bool):
@@ -114,11 +125,17 @@ def typed(dimension: Dimension, value: Scalar | None) -> Shown:
 
 def _column(plan: Plan, name: str, expr: OutExpr, noisy: bool) -> AnswerColumn:
     type_ = _type(plan, expr)
-    return AnswerColumn(name, type_, noisy and type_ in ("integer", "decimal") and _aggregates(expr))
+    computed = type_ in ("integer", "decimal") and _aggregates(expr)
+    return AnswerColumn(name, type_, computed and (noisy or _located(expr)), isinstance(expr, Quantile))
 
 
 def _aggregates(expr: OutExpr) -> bool:
-    return isinstance(expr, Agg) or (isinstance(expr, Op) and any(_aggregates(arg) for arg in expr.args))
+    return isinstance(expr, Agg | Quantile) or (isinstance(expr, Op) and any(_aggregates(arg) for arg in expr.args))
+
+
+def _located(expr: OutExpr) -> bool:
+    """Whether a quantile takes part, which is not exact under any profile."""
+    return isinstance(expr, Quantile) or (isinstance(expr, Op) and any(map(_located, expr.args)))
 
 
 def _type(plan: Plan, expr: OutExpr) -> str:

@@ -13,12 +13,13 @@ from jobs.kinds.statistics.plan.canonical import FALSE, TRUE, condition, normal,
 from jobs.kinds.statistics.plan.channels import MOMENTS, SYMMETRIC, plan_channels, product_of, ring_bits
 from jobs.kinds.statistics.plan.domains import dimension
 from jobs.kinds.statistics.plan.draft import Draft, DraftAggregate, renumbered
-from jobs.kinds.statistics.plan.errors import RoleForbids, TooLarge, TypeMismatch, UnsupportedSql
-from jobs.kinds.statistics.plan.expr import And, Col, Dim, Mul, OutExpr, RowExpr, columns_of
+from jobs.kinds.statistics.plan.errors import InvalidPlan, RoleForbids, TooLarge, TypeMismatch, UnsupportedSql
+from jobs.kinds.statistics.plan.expr import Agg, And, Col, Dim, Mul, OutExpr, RowExpr, columns_of
 from jobs.kinds.statistics.plan.infer import infer_parameters
 from jobs.kinds.statistics.plan.joins import check_joins, ordered_joins
 from jobs.kinds.statistics.plan.outputs import normal_output, output_type
 from jobs.kinds.statistics.plan.private import check_private
+from jobs.kinds.statistics.plan.quantile import settled
 from jobs.kinds.statistics.plan.scope import Scope, check_condition, check_depth
 from jobs.kinds.statistics.plan.separate import check_conjuncts, check_group, check_known_sums, secrets
 from jobs.kinds.statistics.plan.size import check_size
@@ -47,8 +48,14 @@ def assemble(draft: Draft, datasets: dict[str, Dataset], rows_bound: int, holder
         if output_type(expr, shown, len(draft.aggregates)) == "any":
             raise TypeMismatch("a parameter alone is no output")
 
+    def counted(item: DraftAggregate) -> Agg:
+        try:
+            return Agg(index=aggregates.index(aggregate(item, scope, holders)))
+        except ValueError:
+            raise InvalidPlan("a quantile rests on counts that the plan does not have") from None
+
     def output(expr: OutExpr) -> OutExpr:
-        return normal_output(renumbered(expr, dimension_index, aggregate_index))
+        return settled(normal_output(renumbered(expr, dimension_index, aggregate_index)), scope, counted)
 
     if draft.having is not None and output_type(draft.having, shown, len(draft.aggregates)) != "bool":
         raise TypeMismatch("HAVING needs a condition")

@@ -14,8 +14,9 @@ from jobs.kinds.statistics.plan.canonical import normal, sort_key
 from jobs.kinds.statistics.plan.compile_rows import Rows, text_literal
 from jobs.kinds.statistics.plan.draft import DraftAggregate
 from jobs.kinds.statistics.plan.errors import InvalidSql, PlanError, UnknownName
-from jobs.kinds.statistics.plan.expr import Agg, And, Col, Dim, Lit, Mul, Op, Operator, OutExpr, RowExpr
+from jobs.kinds.statistics.plan.expr import Agg, And, Col, Dim, Lit, Mul, Op, Operator, OutExpr, Quantile, RowExpr
 from jobs.kinds.statistics.plan.polynomial import expand
+from jobs.kinds.statistics.plan.quantile import quantile
 from jobs.kinds.statistics.plan.separate import check_known_sums
 from jobs.kinds.statistics.plan.source import Source, construct
 from jobs.kinds.statistics.plan.types import Function
@@ -44,6 +45,9 @@ _BINARY: dict[type[exp.Expr], Operator] = {
     exp.Add: "add", exp.Mul: "mul", exp.Div: "div", exp.And: "and", exp.Or: "or", exp.EQ: "eq", exp.LT: "lt",
     exp.LTE: "le",
 }  # fmt: skip
+_QUANTILES: Final = (
+    exp.Median, exp.Quantile, exp.PercentileCont, exp.PercentileDisc, exp.ApproxQuantile, exp.WithinGroup,
+)  # fmt: skip
 _ARITHMETIC: Final = (exp.Add, exp.Sub, exp.Mul, exp.Neg)
 _FLIPPED: dict[type[exp.Expr], Operator] = {exp.GT: "lt", exp.GTE: "le"}
 
@@ -66,7 +70,7 @@ class Outputs:
         alias = self._alias(node)
         if aliases_first and alias is not None:
             return alias
-        if isinstance(node, exp.Filter | exp.Count | exp.AggFunc):
+        if isinstance(node, exp.Filter | exp.AggFunc | exp.WithinGroup):
             return self._aggregate(node)
         grouped = self._grouped(node)
         if grouped is not None:
@@ -164,6 +168,8 @@ class Outputs:
             inner = node.this
             filter_ = self.rows.convert(node.expression.this)
         with self.source.at(node):
+            if isinstance(inner, _QUANTILES):
+                return self._quantile(inner, filter_)
             if isinstance(inner, exp.Sum | exp.Avg) and isinstance(inner.this.unnest(), _ARITHMETIC):
                 return self._of_arithmetic(inner, filter_)
             return self.added(self._draft(inner, filter_))
@@ -175,6 +181,39 @@ class Outputs:
         if draft not in self.aggregates:
             self.aggregates.append(draft)
         return Agg(index=self.aggregates.index(draft))
+
+    def _quantile(self, node: exp.Expr, filter_: RowExpr | None) -> Quantile:
+        """All spellings of a share and a column; noisy counts tell a continuous and a discrete quantile not apart."""
+        of, share = node.this, node.args.get("expression") or node.args.get("quantile")
+        descending = False
+        if isinstance(node, exp.WithinGroup):
+            self.source.only(node, "this", "expression")
+            of, share = self._ordered(node), node.this.this
+            descending, of = bool(of.args.get("desc")), of.this
+        else:
+            self.source.only(node, "this", "expression", "quantile")
+        asked = text_literal(self.source, share) if isinstance(share, exp.Literal) else None
+        if isinstance(node, exp.Median):
+            asked = Lit(type="number", value="0.5")
+        if asked is None or asked.type != "number":
+            raise self.source.refuse(node, "the share of a quantile is a literal from 0 to 1")
+        found = Fraction(asked.value)
+        return quantile(
+            1 - found if descending else found, self._column(node, of), filter_, self.rows.scope, self.added
+        )
+
+    def _ordered(self, node: exp.WithinGroup) -> exp.Ordered:
+        """PERCENTILE_CONT(0.9) WITHIN GROUP (ORDER BY column)."""
+        order = node.args["expression"]
+        if (
+            not isinstance(node.this, exp.PercentileCont | exp.PercentileDisc)
+            or not isinstance(order, exp.Order)
+            or len(order.expressions) != 1
+        ):
+            raise self.source.refuse(node, "WITHIN GROUP belongs to PERCENTILE_CONT and PERCENTILE_DISC of one column")
+        ordered: exp.Ordered = order.expressions[0]
+        self.source.only(ordered, "this", "desc", "nulls_first")
+        return ordered
 
     def _of_arithmetic(self, node: exp.Sum | exp.Avg, filter_: RowExpr | None) -> OutExpr:
         """SUM(a - b * c) is SUM(a) - SUM(b * c), each over the rows where all of them have a value."""

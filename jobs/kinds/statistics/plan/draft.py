@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from jobs.kinds.statistics.plan.expr import Agg, Col, Dim, Mul, Op, OutExpr, RowExpr
+from jobs.kinds.statistics.plan.expr import Agg, Col, Cut, Dim, Mul, Op, OutExpr, Quantile, RowExpr
 from jobs.kinds.statistics.plan.types import Function, Join, Order, Output, Plan
 
 
@@ -53,6 +53,9 @@ def renumbered(expr: OutExpr, dimensions: dict[int, int], aggregates: dict[int, 
             return Dim(index=dimensions[expr.index])
         case Agg():
             return Agg(index=aggregates[expr.index])
+        case Quantile():
+            cuts = tuple(Cut(at=cut.at, below=aggregates[cut.below]) for cut in expr.cuts)
+            return expr.model_copy(update={"count": aggregates[expr.count], "cuts": cuts})
         case Op():
             return Op(op=expr.op, args=tuple(renumbered(arg, dimensions, aggregates) for arg in expr.args))
         case _:

@@ -139,6 +139,29 @@ class Agg(Model):
     index: Annotated[int, Field(ge=0)]
 
 
+class Cut(Model):
+    """``below``: the aggregate that counts the values below ``at``."""
+
+    at: DecimalText
+    below: Annotated[int, Field(ge=0)]
+
+
+class Quantile(Model):
+    """Where a share of a column's values lies, as far as released counts below its cut points tell."""
+
+    kind: Literal["quantile"] = "quantile"
+    column: Col
+    filter: RowExpr | None = None
+    share: DecimalText
+    """From 0 to 1."""
+    low: DecimalText
+    high: DecimalText
+    """The column's bounds."""
+    count: Annotated[int, Field(ge=0)]
+    """The aggregate that counts the values."""
+    cuts: Annotated[tuple[Cut, ...], Field(min_length=1, max_length=64)]
+
+
 class Op(Model):
     """Arithmetic, comparison and logic on released values."""
 
@@ -147,9 +170,9 @@ class Op(Model):
     args: Annotated[tuple[OutExpr, ...], Field(min_length=1)]
 
 
-OutExpr = Annotated[Lit | Par | Dim | Agg | Op, Field(discriminator="kind")]
+OutExpr = Annotated[Lit | Par | Dim | Agg | Quantile | Op, Field(discriminator="kind")]
 
-for _model in (Add, Mul, FloorDiv, Compare, In, IsNull, Not, And, Or, Branch, Case, Op):
+for _model in (Add, Mul, FloorDiv, Compare, In, IsNull, Not, And, Or, Branch, Case, Quantile, Op):
     _model.model_rebuild()
 
 
@@ -192,6 +215,8 @@ def parameters_of(expr: RowExpr | OutExpr | None) -> frozenset[str]:
             parts = expr.args
         case Dim() | Agg():
             parts = ()
+        case Quantile():
+            return parameters_of(expr.filter)
         case _:
             parts = children(expr)
     return frozenset().union(*(parameters_of(part) for part in parts))

@@ -20,12 +20,15 @@ from jobs.kinds.statistics.plan.expr import (
     Lit,
     Mul,
     Not,
+    Op,
+    OutExpr,
     Par,
+    Quantile,
     RowExpr,
 )
 from jobs.kinds.statistics.plan.scope import Scope
 from jobs.kinds.statistics.plan.separate import restricted
-from jobs.kinds.statistics.plan.types import Join, JoinKey
+from jobs.kinds.statistics.plan.types import Join, JoinKey, Output
 from jobs.schema import ColumnType, Role
 
 
@@ -61,7 +64,17 @@ def ordered_joins(draft: Draft) -> Draft:
             )
             for a in draft.aggregates
         ],
+        outputs=[Output(name=o.name, expr=_result(o.expr, places)) for o in draft.outputs],
+        having=draft.having and _result(draft.having, places),
+        order_by=[o.model_copy(update={"expr": _result(o.expr, places)}) for o in draft.order_by],
     )
+
+
+def _result(expr: OutExpr, places: dict[int, int]) -> OutExpr:
+    if isinstance(expr, Quantile):
+        moved = {"column": _column(expr.column, places), "filter": expr.filter and remap(expr.filter, places)}
+        return expr.model_copy(update=moved)
+    return Op(op=expr.op, args=tuple(_result(arg, places) for arg in expr.args)) if isinstance(expr, Op) else expr
 
 
 def _moved(join: Join, places: dict[int, int]) -> Join:

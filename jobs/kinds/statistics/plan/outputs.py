@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from jobs.kinds.statistics.plan.canonical import sort_key
 from jobs.kinds.statistics.plan.errors import InvalidPlan, TooLarge, TypeMismatch
-from jobs.kinds.statistics.plan.expr import Agg, Dim, Lit, Op, OutExpr, Par, ValueType
-from jobs.kinds.statistics.plan.types import Dimension
+from jobs.kinds.statistics.plan.expr import Agg, Dim, Lit, Op, OutExpr, Par, Quantile, ValueType
+from jobs.kinds.statistics.plan.types import Dimension, Plan
 from jobs.kinds.statistics.plan.values import canonical_literal, value_of
 
 MAX_DEPTH = 8
@@ -32,6 +32,10 @@ def output_type(expr: OutExpr, dimensions: Sequence[Dimension], aggregates: int)
         case Agg():
             if expr.index >= aggregates:
                 raise InvalidPlan("an output names an aggregate that the plan does not have")
+            return "number"
+        case Quantile():
+            if max(expr.count, *(cut.below for cut in expr.cuts)) >= aggregates:
+                raise InvalidPlan("a quantile names an aggregate that the plan does not have")
             return "number"
         case Op():
             return _op_type(expr, [output_type(arg, dimensions, aggregates) for arg in expr.args])
@@ -99,3 +103,14 @@ def _refuted(arg: OutExpr) -> OutExpr:
     if isinstance(arg, Op) and arg.op in ("lt", "le"):
         return Op(op="le" if arg.op == "lt" else "lt", args=(arg.args[1], arg.args[0]))
     return Op(op="not", args=(arg,))
+
+
+def quantiles(plan: Plan) -> Iterator[Quantile]:
+    """Every quantile of a plan's outputs, of HAVING and ORDER BY."""
+    results = [output.expr for output in plan.outputs] + [order.expr for order in plan.order_by]
+    left: list[OutExpr] = [*results, *([plan.having] if plan.having is not None else [])]
+    while left:
+        expr = left.pop(0)
+        if isinstance(expr, Quantile):
+            yield expr
+        left[:0] = expr.args if isinstance(expr, Op) else ()

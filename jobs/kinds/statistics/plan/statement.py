@@ -26,6 +26,7 @@ from jobs.kinds.statistics.plan.expr import (
     Or,
     OutExpr,
     Par,
+    Quantile,
     RowExpr,
 )
 from jobs.kinds.statistics.plan.types import Aggregate, Order, Plan
@@ -130,6 +131,8 @@ def _out(expr: OutExpr, plan: Plan) -> str:
             return f":{expr.name}"
         case Dim():
             return row_sql(plan.dimensions[expr.index].expr, plan)
+        case Quantile():
+            return _filtered(f"QUANTILE_CONT({row_sql(expr.column, plan)}, {expr.share})", expr.filter, plan)
         case Agg():
             return aggregate_sql(plan.aggregates[expr.index], plan)
         case Op():
@@ -163,7 +166,11 @@ def aggregate_sql(aggregate: Aggregate, plan: Plan) -> str:
         case function:
             other = "" if aggregate.other is None else f", {row_sql(aggregate.other, plan)}"
             made = f"{_AGGREGATES[function]}({column}{other})"
-    return made if aggregate.filter is None else f"{made} FILTER (WHERE {row_sql(aggregate.filter, plan)})"
+    return _filtered(made, aggregate.filter, plan)
+
+
+def _filtered(made: str, filter_: RowExpr | None, plan: Plan) -> str:
+    return made if filter_ is None else f"{made} FILTER (WHERE {row_sql(filter_, plan)})"
 
 
 def _order(order: Order, plan: Plan) -> str:

@@ -170,7 +170,7 @@ class Plan(Model):
     dimensions: Annotated[tuple[Dimension, ...], Field(max_length=16)] = ()
     where: Where = Where()
     parameters: Annotated[tuple[Parameter, ...], Field(max_length=64)] = ()
-    aggregates: Annotated[tuple[Aggregate, ...], Field(min_length=1, max_length=64)]
+    aggregates: Annotated[tuple[Aggregate, ...], Field(min_length=1, max_length=128)]
     channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=192)]
     outputs: Annotated[tuple[Output, ...], Field(min_length=1, max_length=128)]
     having: OutExpr | None = None
