@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
 from typing import Final
 
 from jobs.disclosure.rounding import on_grid, step_below
-from jobs.kinds.statistics.answer_expr import SUPPRESSED, Cell, Number, Result, evaluate_output, plain, rank
+from jobs.kinds.statistics.answer_expr import SUPPRESSED, Cell, Number, Result, evaluate_output, plain, rank, total
 from jobs.kinds.statistics.plan.expr import Agg, Dim, Lit, Op, OutExpr, Quantile
+from jobs.kinds.statistics.plan.outputs import totals_of
 from jobs.kinds.statistics.plan.types import Dimension, Plan
 from jobs.schema import Scalar
 
@@ -61,13 +62,16 @@ def table(
     a row whose HAVING depends on a suppressed number goes. Suppressed values sort last. ``parameters``: those of the
     run, needed where HAVING or an output names one. ``noisy``: whether the profile adds noise.
     """
-    rows: list[tuple[list[Result], list[tuple[int, Result]]]] = []
+    kept = []
     for cell, key in enumerate(plan.cell_keys()):
         dims: list[Result] = [typed(dimension, value) for dimension, value in zip(plan.dimensions, key, strict=True)]
         numbers: list[Result] = [SUPPRESSED if row[cell] is None else row[cell] for row in released]
         here = Cell(dims, numbers, parameters or {})
         if plan.having is not None and evaluate_output(plan.having, here) is not True:
             continue
+        kept.append(here)
+    rows: list[tuple[list[Result], list[tuple[int, Result]]]] = []
+    for here in with_totals(plan, kept):
         shown = [_formatted(output.expr, evaluate_output(output.expr, here)) for output in plan.outputs]
         order = [(number, evaluate_output(item.expr, here)) for number, item in enumerate(plan.order_by)]
         rows.append((shown, order))
@@ -83,6 +87,21 @@ def table(
         if any(isinstance(output.expr, Quantile) for output in plan.outputs)
         else (),
     )
+
+
+def with_totals(plan: Plan, cells: Sequence[Cell]) -> list[Cell]:
+    """The rows that HAVING left, each with the totals that its outputs name."""
+    found: list[dict[Op, Result]] = [{} for _ in cells]
+    for expr in totals_of((*(o.expr for o in plan.outputs), *(o.expr for o in plan.order_by))):
+        value, *by = expr.args
+        parts: dict[tuple[Result, ...], list[int]] = {}
+        for place, cell in enumerate(cells):
+            parts.setdefault(tuple(evaluate_output(dim, cell) for dim in by), []).append(place)
+        for places in parts.values():
+            whole = total([evaluate_output(value, cells[place]) for place in places])
+            for place in places:
+                found[place][expr] = whole
+    return [replace(cell, totals=totals) for cell, totals in zip(cells, found, strict=True)]
 
 
 def _formatted(expr: OutExpr, value: Result) -> Result:

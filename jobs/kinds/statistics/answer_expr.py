@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation
 from enum import Enum
 from fractions import Fraction
@@ -51,6 +51,8 @@ class Cell:
     dimensions: Sequence[Result]
     numbers: Sequence[Result]
     parameters: Mapping[str, Scalar]
+    totals: Mapping[Op, Result] = field(default_factory=dict)
+    """Of each ``total`` that an output has, its value for the rows that this one belongs to."""
 
 
 def evaluate_output(expr: OutExpr, cell: Cell) -> Result:
@@ -66,9 +68,19 @@ def evaluate_output(expr: OutExpr, cell: Cell) -> Result:
             return cell.numbers[expr.index]
         case Quantile():
             return _quantile(expr, cell)
+        case Op(op="total"):
+            return cell.totals[expr]
         case Op():
             args = [evaluate_output(arg, cell) for arg in expr.args]
             return _logic(expr.op, args) if expr.op in ("and", "or") else _operation(expr.op, args)
+
+
+def total(values: Sequence[Result]) -> Result:
+    """As SUM does: of the values that are not NULL, and NULL where there is none. A suppressed one suppresses it."""
+    if SUPPRESSED in values:
+        return SUPPRESSED
+    found = [_number(value) for value in values if value is not None]
+    return _arithmetic("add", found) if found else None
 
 
 def _quantile(expr: Quantile, cell: Cell) -> Result:

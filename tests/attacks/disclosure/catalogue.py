@@ -76,6 +76,13 @@ ATTACKS: Final = (
     Attack("alike", "60 pairs with and without twelve who are all ill, or none is", "exact", d.alike, False,
            "none: the audit bounds individuals, not groups", admitted=True, works=0.9,
            residual="the total of a known group becomes exact over many pairs, and all know of one another where all are alike"),
+    Attack("known-weights", "incomes weighed by a known column, with and without one person", "exact", d.known_weights, False,
+           "known values do not weigh secret ones"),
+    Attack("hidden-weights", "60 sums of income x visits, where only the target has visits and the attacker knows it", "attribute",
+           d.hidden_weights, False, NOISE,
+           residual="who knows the weights has an insider's bound of m / (m + 36) after m answers, which no cap ends"),
+    Attack("medians", "two medians without and with one person", "attribute", d.medians, False,
+           "each count behind a median is noisy and audited", works=0.8),
     # edges
     Attack("full-cells", "houses where all or none are ill", "exact", o.full_cells, False, "full and empty cells are withheld", works=0.45),
     Attack("no-spread", "a deviation of zero and the mean", "exact", o.no_spread, False, "a deviation within its error is withheld"),

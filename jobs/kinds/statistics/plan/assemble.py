@@ -17,7 +17,7 @@ from jobs.kinds.statistics.plan.errors import InvalidPlan, RoleForbids, TooLarge
 from jobs.kinds.statistics.plan.expr import Agg, And, Col, Dim, Mul, OutExpr, RowExpr, columns_of
 from jobs.kinds.statistics.plan.infer import infer_parameters
 from jobs.kinds.statistics.plan.joins import check_joins, ordered_joins
-from jobs.kinds.statistics.plan.outputs import normal_output, output_type
+from jobs.kinds.statistics.plan.outputs import has_total, normal_output, output_type
 from jobs.kinds.statistics.plan.private import check_private
 from jobs.kinds.statistics.plan.quantile import settled
 from jobs.kinds.statistics.plan.scope import Scope, check_condition, check_depth
@@ -59,6 +59,8 @@ def assemble(draft: Draft, datasets: dict[str, Dataset], rows_bound: int, holder
 
     if draft.having is not None and output_type(draft.having, shown, len(draft.aggregates)) != "bool":
         raise TypeMismatch("HAVING needs a condition")
+    if draft.having is not None and has_total(draft.having):
+        raise UnsupportedSql("SUM(...) OVER in HAVING: it adds up the rows that HAVING leaves")
     having = None if draft.having is None else output(draft.having)
     outputs = tuple(Output(name=o.name, expr=output(o.expr)) for o in draft.outputs)
     if len({o.name for o in outputs}) != len(outputs):

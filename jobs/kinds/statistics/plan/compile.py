@@ -191,6 +191,13 @@ class _Statement:
         if group is None:
             return []
         self.source.only(group, "expressions", "all")
+        for node in group.expressions:
+            if isinstance(node, exp.Rollup | exp.Cube | exp.GroupingSets):
+                raise self.source.refuse(
+                    node,
+                    f"{construct(node)}: a margin is a question of its own, with its own noise, so its cells do not "
+                    "add up to it: ask it as a statement of its own, with fewer groups",
+                )
         nodes = [self._group_node(node) for node in group.expressions]
         if group.args.get("all"):
             nodes = [

@@ -126,6 +126,8 @@ class Outputs:
                 self.source.only(node, "this", "expressions")
                 tests = tuple(Op(op="eq", args=(part(node.this), part(item))) for item in node.expressions)
                 return tests[0] if len(tests) == 1 else Op(op="or", args=tests)
+            case exp.Window():
+                return self._total(node, aliases_first)
             case exp.Round():
                 self.source.only(node, "this", "decimals")
                 return Op(op="round", args=(part(node.this), self._digits(node)))
@@ -135,6 +137,20 @@ class Outputs:
             case _ if type(node) in _FLIPPED:
                 return Op(op=_FLIPPED[type(node)], args=(part(node.args["expression"]), part(node.args["this"])))
         raise self.source.refuse(node, f"{construct(node)} is not part of the SQL subset")
+
+    def _total(self, node: exp.Window, aliases_first: bool) -> OutExpr:
+        """SUM(COUNT(*)) OVER (PARTITION BY group): over released numbers."""
+        if not isinstance(node.this, exp.Sum) or node.args.get("order") or node.args.get("spec"):
+            raise self.source.refuse(node, "OVER: only SUM(...) OVER (PARTITION BY groups), on released numbers")
+        self.source.only(node, "this", "partition_by", "over")
+        self.source.only(node.this, "this")
+        inner = node.this.this
+        if not inner.find(exp.AggFunc) and self._alias(inner.unnest()) is None:
+            raise self.source.refuse(
+                node, "a window over rows, which are never shown: SUM(COUNT(*)) OVER () adds up released numbers"
+            )  # fmt: skip
+        by = [self.convert(part, aliases_first) for part in node.args.get("partition_by") or []]
+        return Op(op="total", args=(self.convert(inner, aliases_first), *by))
 
     def _digits(self, node: exp.Round) -> Lit:
         decimals = node.args.get("decimals")

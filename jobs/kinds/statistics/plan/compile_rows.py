@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import ClassVar
 
 from sqlglot import exp
 
+from jobs.kinds.statistics.plan.buckets import width_bucket
+from jobs.kinds.statistics.plan.canonical import normal
 from jobs.kinds.statistics.plan.errors import MissingDeclaration, UnknownName, UnsupportedSql
 from jobs.kinds.statistics.plan.expr import (
     Add,
@@ -102,6 +105,8 @@ class Rows:
                 return self._arithmetic(node)
             case exp.Floor() | exp.IntDiv():
                 return self._bucket(node)
+            case exp.WidthBucket():
+                return self._width_bucket(node)
             case exp.Between():
                 return self._between(node)
             case exp.In():
@@ -123,6 +128,17 @@ class Rows:
                 return self._part(node, _PART_CLASSES[type(node)], node.this)
             case _:
                 raise self.source.refuse(node, f"{construct(node)} is not part of the SQL subset")
+
+    def _width_bucket(self, node: exp.WidthBucket) -> Case:
+        self.source.only(node, "this", "min_value", "max_value", "num_buckets")
+        found = []
+        for name in ("min_value", "max_value", "num_buckets"):
+            value = normal(self.convert(node.args[name]), self.scope)
+            if not isinstance(value, Lit) or value.type != "number":
+                raise self.source.refuse(node, "the ends and the number of buckets of WIDTH_BUCKET are literals")
+            found.append(Fraction(value.value))
+        with self.source.at(node):
+            return width_bucket(self.convert(node.this), *found)
 
     def column(self, node: exp.Column) -> Col:
         """A column by name, or by table and name; raises ``UnknownName``."""

@@ -17,7 +17,7 @@ ValueType = Literal["number", "string", "bool", "date", "timestamp"]
 LiteralText = Annotated[str, StringConstraints(max_length=400), AfterValidator(legible.line)]
 DatePartName = Literal["year", "quarter", "month", "day", "isodow", "hour"]
 TruncUnit = Literal["year", "quarter", "month", "week", "day"]
-Operator = Literal["add", "mul", "neg", "div", "round", "abs", "eq", "lt", "le", "and", "or", "not", "is_null"]
+Operator = Literal["add", "mul", "neg", "div", "round", "abs", "eq", "lt", "le", "and", "or", "not", "is_null", "total"]
 
 
 class Lit(Model):
@@ -163,7 +163,8 @@ class Quantile(Model):
 
 
 class Op(Model):
-    """Arithmetic, comparison and logic on released values."""
+    """Arithmetic, comparison and logic on released values. ``total``: the first argument added up over all rows
+    that have the same values in the other ones, which are dimensions; rows that HAVING drops do not count."""
 
     kind: Literal["op"] = "op"
     op: Operator

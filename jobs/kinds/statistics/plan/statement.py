@@ -151,6 +151,8 @@ def _operation(expr: Op, args: list[str]) -> str:
             return f"ROUND({args[0]}, {args[1]})"
         case "is_null":
             return f"({args[0]} IS NULL)"
+        case "total":
+            return f"SUM({args[0]}) OVER ({'PARTITION BY ' if args[1:] else ''}{', '.join(args[1:])})"
         case _:
             return "(" + f" {_INFIX[expr.op]} ".join(args) + ")"
 
