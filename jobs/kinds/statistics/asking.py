@@ -19,8 +19,9 @@ from jobs.disclosure.rules.evidence import Counts
 from jobs.kinds.statistics.evidence import LocalResult
 from jobs.kinds.statistics.noisy import NoisyPart
 from jobs.kinds.statistics.plan.bases import base_count, bases_of_cells, conjuncts, known_part, partitions, subjects
-from jobs.kinds.statistics.plan.expr import Col, IsNull, Not, RowExpr, columns_of
+from jobs.kinds.statistics.plan.expr import IsNull, Not, RowExpr, columns_of
 from jobs.kinds.statistics.plan.types import Aggregate, Channel, Plan
+from jobs.kinds.statistics.plan.weights import ends, squares_of_factors
 
 
 @dataclass(frozen=True, repr=False)
@@ -102,19 +103,9 @@ def answers_of(plan: Plan, channel: Channel) -> int:
     """
     if channel.kind != "sum":
         return 1
-    ends = _ends(plan, columns_of(channel.column))
-    size = max(map(abs, ends), default=Decimal(0))
-    return max(1, ceil(((max(ends) - min(ends)) / size) ** 2 - Decimal("0.25"))) if size else 1
-
-
-def _ends(plan: Plan, columns: frozenset[Col]) -> list[Decimal]:
-    """The largest and the smallest that one record contributes to a sum: of a product, over all pairs of ends."""
-    ends = [Decimal(1)]
-    for planned in plan.columns:
-        if planned.column in columns and planned.low and planned.high:
-            found = [end * Decimal(bound) for end in ends for bound in (planned.low, planned.high)]
-            ends = [min(found), max(found)]
-    return ends
+    low_high = ends(plan, columns_of(channel.column))
+    size = max(map(abs, low_high), default=Decimal(0))
+    return max(1, ceil(((max(low_high) - min(low_high)) / size) ** 2 - Decimal("0.25"))) if size else 1
 
 
 def refused_by(plan: Plan, verdict: Verdict) -> Bits:
@@ -132,13 +123,22 @@ def evidence_of(plan: Plan, result: LocalResult, noisy: NoisyPart, bases: Bases 
     for number, aggregate in enumerate(plan.aggregates):
         first, width = aggregate.channels[0], len(aggregate.channels)
         entries, chosen, rows = result.evidence[number], _chosen(plan, aggregate), []
+        weights = () if bases is None else _weights(plan, aggregate, noisy)
         for unit in range(len(plan.unit_columns)):
             measures = entries[unit * width : (unit + 1) * width]
             base = measures[0].units if bases is None else bases.units(unit, first)
             contributors = base if bases is None else noisy.contributors.get((unit, first), base)
-            rows.append(Evidence(aggregate.function, base, contributors, chosen, measures, plan.joint_minimum))
+            rows.append(Evidence(aggregate.function, base, contributors, chosen, measures, plan.joint_minimum, weights))
         found.append(rows)
     return found
+
+
+def _weights(plan: Plan, aggregate: Aggregate, noisy: NoisyPart) -> tuple[Counts, ...]:
+    """Of a sum of products, each factor's noisy sum of squares in units of its largest square."""
+    return tuple(
+        np.array([value // largest for value in noisy.values[aggregate.channels[place]]], np.int64)
+        for place, largest in squares_of_factors(plan, aggregate)
+    )
 
 
 def _chosen(plan: Plan, aggregate: Aggregate) -> bool:

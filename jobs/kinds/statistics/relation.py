@@ -56,7 +56,7 @@ def related(function: str, parts: Sequence[Fraction], errors: Sequence[Fraction]
         found = both / (n - _Formed(Fraction(function == "covar_samp"), {}))
         return found.value, found.square(known)
     x_spread = total["xx"] - x * x / n
-    spreads = [x_spread, total["yy"] - y * y / n] if "yy" in total else [x_spread]
+    spreads = [x_spread, total["yy"] - y * y / n] if function in ("corr", "regr_r2") else [x_spread]
     if not all(_steady(spread, known) for spread in spreads):
         return None
     if function == "corr":

@@ -24,6 +24,7 @@ from jobs.kinds.statistics.answer_expr import Number, root
 from jobs.kinds.statistics.estimate import COUNTS, UNSHOWN, Estimate, estimate, squares
 from jobs.kinds.statistics.opening import Bits
 from jobs.kinds.statistics.plan.types import Aggregate, Plan
+from jobs.kinds.statistics.plan.weights import squares_of_factors
 from jobs.schema import Scalar
 
 MORE_DECIMALS: Final = 6
@@ -84,7 +85,14 @@ class Format:
         self._units = [Fraction(1, 10 ** plan.channels[i].scale) for i in aggregate.channels]
         self._errors = squares(plan, aggregate)
         self._least = least_count(plan, profile, aggregate)
-        self._fixed = self._format(self._errors[-1]) if aggregate.function in (*COUNTS, "sum") else None
+        squares_of = squares_of_factors(plan, aggregate) if profile.judged else []
+        self._weights = [(place, largest * self._units[place]) for place, largest in squares_of]
+        """Of each factor of a product; judged as counts are: in units of the largest square its noise is theirs."""
+        self._fixed = (
+            self._format(self._errors[int(aggregate.function == "sum")])
+            if aggregate.function in (*COUNTS, "sum")
+            else None
+        )
         """Of counts and sums, whose errors are the same in every cell."""
 
     def shown(self, opened: Sequence[int | None]) -> Number | str:
@@ -92,7 +100,7 @@ class Format:
         parts = [total * unit for total, unit in zip(opened, self._units, strict=True) if total is not None]
         if len(parts) != len(self._units):
             raise DisclosureBlocked("a cell is open whose totals were not opened: the hub's record of it is damaged")
-        if parts[0] < self._least:
+        if parts[0] < self._least or any(parts[place] < self._least * most for place, most in self._weights):
             return FEW
         found = estimate(self._function, parts, self._errors)
         if found is None or (self._function in UNSHOWN and not self._exact and _within_noise(found)):

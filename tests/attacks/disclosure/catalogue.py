@@ -78,9 +78,8 @@ ATTACKS: Final = (
            residual="the total of a known group becomes exact over many pairs, and all know of one another where all are alike"),
     Attack("known-weights", "incomes weighed by a known column, with and without one person", "exact", d.known_weights, False,
            "known values do not weigh secret ones"),
-    Attack("hidden-weights", "60 sums of income x visits, where only the target has visits and the attacker knows it", "attribute",
-           d.hidden_weights, False, NOISE,
-           residual="who knows the weights has an insider's bound of m / (m + 36) after m answers, which no cap ends"),
+    Attack("hidden-weights", "24 sums of income x visits, where only the target has visits and the attacker knows it", "attribute",
+           d.hidden_weights, False, "a product needs the weight of ten"),
     Attack("medians", "two medians without and with one person", "attribute", d.medians, False,
            "each count behind a median is noisy and audited", works=0.8),
     # edges

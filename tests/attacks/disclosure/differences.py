@@ -254,7 +254,7 @@ def known_weights(bench: Bench) -> Outcome:
 
 
 def hidden_weights(bench: Bench) -> Outcome:
-    """60 sums of income x visits, told by who knows that of each house only the target has visits at all.
+    """24 sums of income x visits, told by who knows that of each house only the target has visits at all.
 
     Owners declare visits a secret; whoever knows it nevertheless needs no second group to take the others off.
     """
@@ -262,7 +262,7 @@ def hidden_weights(bench: Bench) -> Outcome:
     visits = np.zeros(len(who), dtype=np.int64)
     visits[targets] = VISITS
     data = apart(bench, People({**who.columns, "visits": visits}))
-    found = grouped(data, [f"SUM(income * visits) FILTER (WHERE {group})" for _, group in pairs(60)])
+    found = grouped(data, [f"SUM(income * visits) FILTER (WHERE {group})" for _, group in pairs(24)])
     return guessed(over(found) / VISITS, who["income"][targets] > MIDDLE, found, threshold=MIDDLE)
 
 

@@ -34,16 +34,11 @@ KINDS: dict[Function, tuple[ChannelKind, ...]] = {
 }
 """Of a function of one column, or of one product of two."""
 Moment = Literal["n", "y", "x", "yx", "xx", "yy"]
-MOMENTS: dict[str, tuple[Moment, ...]] = {
-    "covar_samp": ("n", "y", "x", "yx"),
-    "covar_pop": ("n", "y", "x", "yx"),
-    "regr_slope": ("n", "y", "x", "yx", "xx"),
-    "regr_intercept": ("n", "y", "x", "yx", "xx"),
-    "corr": ("n", "y", "x", "yx", "xx", "yy"),
-    "regr_r2": ("n", "y", "x", "yx", "xx", "yy"),
-}
+MOMENTS: dict[str, tuple[Moment, ...]] = dict.fromkeys(
+    ("covar_samp", "covar_pop", "corr", "regr_slope", "regr_intercept", "regr_r2"), ("n", "y", "x", "yx", "xx", "yy")
+)
 """Of a function of two columns y and x: the number of rows that have both, and over these rows the sums of y, x, their
-product and their squares."""
+product and their squares. A covariance needs no squares to be computed, but to be judged (``rules.weights``)."""
 SYMMETRIC: Final = frozenset({"covar_samp", "covar_pop", "corr", "regr_r2"})
 """Which of its columns is called y makes no difference."""
 
@@ -100,6 +95,11 @@ def plan_channels(
 
 
 def _quantities(draft: DraftAggregate, scope: Scope) -> list[Quantity]:
+    if isinstance(draft.column, Mul) and len(set(draft.column.args)) == 2:
+        one, other = (arg for arg in draft.column.args if isinstance(arg, Col))
+        both = _with_values(draft.filter, (one, other), scope)
+        sums = [_quantity(kind, draft.column, draft.filter, scope) for kind in KINDS[draft.function]]
+        return [*sums, *(_quantity("sumsq", factor, both, scope) for factor in (one, other))]
     if draft.other is None:
         return [_quantity(kind, draft.column, draft.filter, scope) for kind in KINDS[draft.function]]
     if not isinstance(draft.column, Col):

@@ -171,7 +171,7 @@ class Plan(Model):
     where: Where = Where()
     parameters: Annotated[tuple[Parameter, ...], Field(max_length=64)] = ()
     aggregates: Annotated[tuple[Aggregate, ...], Field(min_length=1, max_length=128)]
-    channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=192)]
+    channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=512)]
     outputs: Annotated[tuple[Output, ...], Field(min_length=1, max_length=128)]
     having: OutExpr | None = None
     order_by: Annotated[tuple[Order, ...], Field(max_length=32)] = ()

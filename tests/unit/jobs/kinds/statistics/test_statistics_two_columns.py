@@ -10,12 +10,14 @@ import pytest
 from jobs.disclosure.profile import load_profile
 from jobs.disclosure.rules import Evidence
 from jobs.disclosure.rules.degrees_of_freedom import degrees_of_freedom, least_units
+from jobs.disclosure.rules.weights import weights
 from jobs.kinds.statistics.asking import answers_of
 from jobs.kinds.statistics.plan.bases import known_part, subjects
 from jobs.kinds.statistics.plan.compile import compile_sql
 from jobs.kinds.statistics.plan.errors import RoleForbids
 from jobs.kinds.statistics.plan.expr import Col, Mul
 from jobs.kinds.statistics.plan.types import Channel, Plan
+from jobs.kinds.statistics.plan.weights import squares_of_factors
 from jobs.schema import CatalogueView, Dataset, Holding
 
 A, B, K = Col(name="a"), Col(name="b"), Col(name="k")
@@ -91,3 +93,20 @@ def test_an_estimate_needs_degrees_of_freedom_and_two_individuals_for_each_numbe
     few = np.array([11, 12])
     evidence = Evidence("corr", few, few, False, (None,) * 6)  # type: ignore[arg-type]
     assert degrees_of_freedom(evidence, profile).tolist() == [True, False]
+
+
+@pytest.mark.parametrize(("squares", "fails"), [((9, 500), True), ((500, 9), True), ((10, 10), False), ((), False)])
+def test_a_product_needs_the_weight_of_ten(squares: tuple[int, ...], fails: bool) -> None:
+    many = np.array([500])
+    evidence = Evidence("sum", many, many, False, weights=[np.array([n]) for n in squares])
+    assert weights(evidence, load_profile("standard@2")).tolist() == [fails]
+    assert not weights(evidence, load_profile("open@1")).any()
+
+
+def test_the_squares_of_both_factors_are_opened_with_a_product() -> None:
+    plan = compiled("SELECT SUM(a * b) AS s FROM data")
+    [aggregate] = plan.aggregates
+    assert [plan.channels[i].kind for i in aggregate.channels] == ["rows", "sum", "sumsq", "sumsq"]
+    assert squares_of_factors(plan, aggregate) == [(2, 2500), (3, 16)]
+    [alone] = compiled("SELECT SUM(a * a) AS s FROM data").aggregates
+    assert squares_of_factors(compiled("SELECT SUM(a * a) AS s FROM data"), alone) == []
