@@ -316,7 +316,7 @@ def wait_for_line(stage: Stage, process: str, text: str) -> str:
     while time.monotonic() < end:
         lines = [line for line in stage.processes.log_of(process).splitlines() if text in line]
         if lines:
-            return lines[-1].split("refused an order: ")[-1]
+            return lines[-1].split("refused an order: ")[-1].split("  event=")[0]
         time.sleep(0.1)
     raise RuntimeError(f"{process} never wrote {text!r}")
 

@@ -119,6 +119,8 @@ class Column(Model):
     cut_points: Annotated[tuple[DecimalText | DateText, ...], Field(max_length=64)] = ()
     """Of a column without a domain: the only values that a condition may compare it with, and a range may begin at."""
     unit_domain: Name | None = None  # which kind of individual: needed for role unit
+    said_of: Annotated[tuple[Name, ...], Field(max_length=32)] = ()
+    """Unit columns in all of whose rows a secret value is the same, as a diagnosis is on every visit of one person."""
     identifier_kind: Literal["person_id", "social_credit_code", "geocode", "other"] | None = None
     title: Title = ""
     masked: bool = False
@@ -139,6 +141,11 @@ class Column(Model):
         if self.decimals and self.type is not ColumnType.DECIMAL:
             raise ValueError(f"column {self.name}: only a decimal has decimals")
         return self
+
+    @property
+    def secret(self) -> bool:
+        """Whether it holds values that nobody may learn of anybody; keys tell individuals apart and are never shown."""
+        return self.role in (Role.MEASURE, Role.SENSITIVE)
 
     def _check_cut_points(self) -> None:
         if not self.cut_points:
@@ -173,6 +180,8 @@ class Dataset(Model):
     unit: Name  # the column that is the privacy unit
     null_units: Literal["exclude", "refuse"] = "refuse"  # rows without a unit: left out by rule, or not registrable
     units_disjoint: bool = False  # owners declare that no individual is held by two of them
+    records_disjoint: bool = False
+    """Owners declare that no record is held by two of them, though an individual may have records at several."""
     joint_minimum: bool = False
     """Owners agree that the minimum group is judged on all parts together (联合最小分组); needs ``units_disjoint``."""
     colluding_owners: Annotated[int, Field(ge=0, le=10_000)] | None = None
@@ -202,6 +211,18 @@ class Dataset(Model):
             raise ValueError(
                 f"dataset {self.name}: joint_minimum adds up individuals of all owners, so it needs units_disjoint"
             )
+        units = {column.name for column in self.unit_columns}
+        for column in self.columns:
+            if column.said_of and not (column.secret and units.issuperset(column.said_of)):
+                raise ValueError(
+                    f"dataset {self.name}: column {column.name}: said_of is for sensitive and measure columns and "
+                    "names unit columns"
+                )
+        if self.units_disjoint and self.records_disjoint:
+            raise ValueError(
+                f"dataset {self.name}: units_disjoint says already that no record is held by two owners, so leave "
+                "records_disjoint out"
+            )
         for key in self.unique_keys:
             for part in key:
                 if part not in names:
@@ -214,6 +235,10 @@ class Dataset(Model):
             if column.name == name:
                 return column
         raise KeyError(name)
+
+    def is_said_of(self, column: Column, unit: str) -> bool:
+        """Whether a column's value is one for each individual of a unit column: declared, or each has one row."""
+        return unit in column.said_of or (unit,) in self.unique_keys
 
     @property
     def unit_columns(self) -> tuple[Column, ...]:

@@ -2,12 +2,13 @@
 
 Run by a party before it masks or shares. A ``FixedPoint`` stands for value * factor rounded to a whole number, with the
 factor a power of ten for amounts of money and of two for model weights. Whole numbers and decimals are encoded exactly
-or refused; floats are rounded half to even (arrays after a product in double precision). Nothing is clipped: a value
-outside the declared range, a NaN or an infinity is ``OutOfRange``.
+or refused; floats are rounded half to even after a product in double precision, in lists as in arrays. Nothing is
+clipped: a value outside the declared range, a NaN or an infinity is ``OutOfRange``.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -92,6 +93,11 @@ class FixedPoint:
         ):
             raise BadParameters("only int, float, Decimal and Fraction are encoded")
         inexact = isinstance(value, float | np.floating)
+        if isinstance(value, float | np.float32 | np.float16) and self._in_doubles:
+            product = float(value) * self.factor
+            if not math.isfinite(product):
+                raise OutOfRange("a value lies outside the declared bounds, or is NaN or infinite")
+            return round(product)
         try:
             exact = Fraction(value.item() if isinstance(value, np.generic) else value)
         except (ValueError, OverflowError):  # NaN, infinity
@@ -103,11 +109,16 @@ class FixedPoint:
             raise OutOfRange(f"a number has more places than the factor {self.factor} keeps: round it first")
         return round(scaled)
 
+    @property
+    def _in_doubles(self) -> bool:
+        """Whether a product in double precision is exact to the last whole number."""
+        return max(abs(self.range.low), abs(self.range.high)) < _EXACT_FLOAT and self.factor < _EXACT_FLOAT
+
     def _array(self, values: npt.NDArray[Any]) -> list[int] | npt.NDArray[np.int64]:
         bound = max(abs(self.range.low), abs(self.range.high))
-        if values.ndim != 1 or values.dtype.kind not in "iuf":
+        if values.ndim != 1 or values.dtype.kind not in "iuf" or values.dtype.itemsize > 8:
             raise BadParameters("a vector of whole numbers or floats is needed")
-        if values.dtype.kind == "f" and bound < _EXACT_FLOAT and self.factor < _EXACT_FLOAT:
+        if values.dtype.kind == "f" and self._in_doubles:
             scaled: npt.NDArray[Any] = values.astype(np.float64) * self.factor
             np.rint(scaled, out=scaled)
         elif (

@@ -18,6 +18,7 @@ import httpx
 from jobs.documents import parse_json
 from jobs.errors import BadDocument
 from sandbox.address import check_hub_address
+from sandbox.errors import InvalidSpec
 
 MAX_BYTES: Final = 64 << 20
 MAX_LINE: Final = 1 << 20
@@ -26,6 +27,9 @@ CA_FILE: Final = "UNSEEN_CA_FILE"
 _TIMEOUT_S: Final = 10.0
 _WHOLE_S: Final = 300.0
 _LATER: Final = (408, 425, 429)
+_OUT_OF_TIME: Final = (9, 10)
+_OTHER_NAME: Final = (62, 64)
+"""OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and HAS_EXPIRED; HOSTNAME_ and IP_ADDRESS_MISMATCH."""
 
 
 class HubFailure(Exception):
@@ -60,13 +64,12 @@ class HubHttp:
         Raises ``InvalidSpec`` for an address at which the token would travel in the clear.
         """
         check_hub_address(url)
-        ca = os.environ.get(CA_FILE)
         self._timeout, self._whole = timeout, whole
         self._http = httpx.Client(
             base_url=url.rstrip("/") + "/v1",
             headers={"Accept-Encoding": "identity", **({"Authorization": f"Bearer {token}"} if token else {})},
             timeout=timeout,
-            verify=ssl.create_default_context(cafile=ca) if ca else True,
+            verify=_authorities(),
             follow_redirects=False,  # a token goes to the address that was configured, and nowhere else
             trust_env=False,  # neither through a proxy of the environment
         )
@@ -126,7 +129,43 @@ class HubHttp:
                     raise _failure(response, _bounded(response, time.monotonic() + self._timeout))
                 yield response
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise HubAway(f"the hub does not answer ({type(error).__name__})") from None
+            raise _away(error) from None
+
+
+def _authorities() -> ssl.SSLContext | bool:
+    """Whose certificates are believed: the system's authorities, or the one that ``UNSEEN_CA_FILE`` names.
+
+    Raises ``InvalidSpec`` naming the setting.
+    """
+    ca = os.environ.get(CA_FILE)
+    if not ca:
+        return True
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except FileNotFoundError:
+        raise InvalidSpec(f"{CA_FILE} names a file that is not there: {ca}") from None
+    except OSError:  # ssl.SSLError is one
+        raise InvalidSpec(f"{CA_FILE} names a file that is no readable PEM certificate: {ca}") from None
+
+
+def _away(error: Exception) -> HubAway:
+    """Why no answer came; of a certificate, which setting or file to change."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None:
+        return HubAway(f"the hub does not answer ({type(error).__name__})")
+    if not isinstance(cause, ssl.SSLCertVerificationError):
+        return HubAway("the hub's port speaks no TLS that this client knows", "no-tls", "Is the address right?")
+    if cause.verify_code in _OTHER_NAME:
+        text, advice = "the hub's certificate is for another name", "Use the address that the certificate names."
+    elif cause.verify_code in _OUT_OF_TIME:
+        text, advice = "the hub's certificate is expired or not valid yet", "Renew it, or set this machine's clock."
+    else:
+        ca = os.environ.get(CA_FILE)
+        known = f"not of the authority in {CA_FILE} ({ca})" if ca else "of an authority that this machine does not know"
+        text, advice = f"the hub's certificate is {known}", f"Name the PEM file of the hub's authority in {CA_FILE}."
+    return HubAway(text, "untrusted-hub", advice)
 
 
 def field(answer: Any, name: str, kind: type) -> Any:

@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks import report
 from mpc.party import PartyName
-from mpc.pir import Client, Hint, Prepared, Server, failure_log2, index_table, keyword_table, prepare
+from mpc.pir import Client, Hint, Keys, Prepared, Server, failure_log2, index_table, keyword_table, prepare
 from mpc.pir.matrix import scan
 
 RECORD = 64
@@ -141,7 +141,7 @@ def session(prepared: Prepared, rounds: int, threads: int, records: np.ndarray) 
 
 def keyword_rows(keys: int, threads: int) -> list[dict[str, Any]]:
     values = {i.to_bytes(8, "big"): secrets.token_bytes(32) for i in range(keys)}
-    building, table = timed(lambda: keyword_table(values, secrets.token_bytes))
+    building, table = timed(lambda: keyword_table(values, Keys.OPEN, secrets.token_bytes))
     hinting, prepared = timed(lambda: prepare(table, threads))
     wanted = [(keys // 2).to_bytes(8, "big"), b"absent"]
     client = Client(

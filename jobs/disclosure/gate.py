@@ -49,7 +49,9 @@ class Inquiry:
     A number that depends on several columns is an inquiry about each. ``partition``: which of ``Records.labels``.
     ``bases``: per cell its base in that partition; -1 asks nothing. ``ids``: per cell 16 bytes that are the same only
     for the same number with the same noise: asked again it tells nothing new. ``answers``: how many numbers each
-    cell stands for.
+    cell stands for. ``holders``: how many owners may tell of the same, so that each takes a part of the cap.
+    ``of_unit``: the secret value is said of the unit and the same in all its records, so that it is one unknown however
+    often it stands there; else every record has its own.
     """
 
     subject: tuple[str, str] | None
@@ -57,16 +59,30 @@ class Inquiry:
     bases: Int32
     ids: Sequence[bytes]
     answers: int = 1
+    holders: int = 1
+    of_unit: bool = False
 
 
 @dataclass(frozen=True, repr=False)
 class Question:
-    """All that one job asks about one kind of individual. ``holders``: how many owners may hold the same one."""
+    """All that one job asks about one kind of individual."""
 
     unit_domain: str
     records: Records
     inquiries: tuple[Inquiry, ...]
-    holders: int = 1
+
+    @property
+    def of_units(self) -> frozenset[tuple[str, str] | None]:
+        """The subjects that are said of a unit."""
+        return frozenset(inquiry.subject for inquiry in self.inquiries if inquiry.of_unit)
+
+    @property
+    def holders(self) -> dict[tuple[str, str] | None, int]:
+        """Per subject, how many owners may tell of it."""
+        found: dict[tuple[str, str] | None, int] = {}
+        for inquiry in self.inquiries:
+            found[inquiry.subject] = max(inquiry.holders, found.get(inquiry.subject, 1))
+        return found
 
 
 Verdict = Sequence[Sequence[Bits]]

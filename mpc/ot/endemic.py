@@ -93,7 +93,13 @@ class EndemicReceiver:
 
 def check_point(point: bytes) -> None:
     """Raise ``MalformedMessage`` unless these are the canonical 32 bytes of a group element other than the identity."""
-    if len(point) != POINT_BYTES or not any(point) or not rbcl.crypto_core_ristretto255_is_valid_point(point):
+    # libsodium 1.0.18, which rbcl bundles, ignores the top bit: RFC 9496 section 4.3.1 has one encoding per element
+    if (
+        len(point) != POINT_BYTES
+        or not any(point)
+        or point[-1] > 127
+        or not rbcl.crypto_core_ristretto255_is_valid_point(point)
+    ):
         raise MalformedMessage("not a ristretto255 element")
 
 

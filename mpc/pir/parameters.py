@@ -56,6 +56,23 @@ SIMPLEPIR_2023: Final = Profile(
 PROFILES: Final = {profile.number: profile for profile in (WIDE, SIMPLEPIR_2023)}
 
 
+ANSWERS: Final = 1024
+"""Lookups that one version of a table answers, to all its clients together, unless its owner says otherwise."""
+
+
+def hiding_columns(profile: Profile, answers: int) -> int:
+    """Random columns behind a table, so that its hint tells nothing of it after ``answers`` lookups.
+
+    A hint is D A: with no more columns than ``dimension`` it is D itself, by Gaussian elimination, and with somewhat
+    more a lattice problem that known or guessed cells make easy. With random columns R it is D A1 + R A2, and R A2
+    looks uniform: it is LWE with R's bytes as errors, which are wider than ours, and as many unknowns as R has columns
+    beyond ``dimension`` (Micciancio and Mol, CRYPTO 2011, section 4: knapsack functions and LWE are dual). So
+    ``dimension`` of R's columns match the hint and another ``dimension`` are the unknowns. Each answer carries 32 bits
+    a row, and can at most open four columns of R.
+    """
+    return 2 * profile.dimension + 4 * answers
+
+
 def failure_log2(columns: int, cells: int) -> float:
     """log2 of a proven bound on the probability that any of ``cells`` decoded bytes of one answer is wrong.
 

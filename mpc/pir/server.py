@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import hmac
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from mpc.errors import BadParameters, DuplicateMessage, MalformedMessage, OutOfRange, UnknownParty, WrongRound
+from mpc.errors import (
+    BadParameters,
+    DuplicateMessage,
+    KeyPolicyViolation,
+    MalformedMessage,
+    OutOfRange,
+    UnknownParty,
+    WrongRound,
+)
 from mpc.party import PartyName, Send
 from mpc.pir.layout import Layout, StaleHint
 from mpc.pir.matrix import Cells, Words, hint, scan
@@ -17,13 +26,38 @@ from mpc.pir.table import Table
 from mpc.wire import header
 
 
+class Meter:
+    """Counts the lookups of one table version over all its sessions: answers use up what its random columns hide.
+
+    It counts in memory. A server that has lost it builds the table anew.
+    """
+
+    def __init__(self, answers: int) -> None:
+        self._left = answers
+        self._lock = threading.Lock()
+
+    @property
+    def left(self) -> int:
+        return self._left
+
+    def take(self, lookups: int) -> None:
+        """Raises ``KeyPolicyViolation``, and takes nothing, where fewer are left."""
+        with self._lock:
+            if lookups > self._left:
+                raise KeyPolicyViolation(
+                    f"{lookups} lookups of a table version that answers {self._left} more: build the table anew"
+                )
+            self._left -= lookups
+
+
 @dataclass(frozen=True)
 class Prepared:
-    """A table ready to answer: shared, read-only, by all sessions. ``cells`` are the owner's data: repr shows none."""
+    """A table ready to answer: shared by all sessions. ``cells`` are the owner's data: repr shows none."""
 
     layout: Layout
     cells: Cells = field(repr=False)
     hint: Words = field(repr=False)
+    meter: Meter = field(repr=False, compare=False)
 
 
 def prepare(table: Table, threads: int = 1) -> Prepared:
@@ -35,14 +69,17 @@ def prepare(table: Table, threads: int = 1) -> Prepared:
     layout.check()
     if table.cells.shape != (layout.rows, layout.columns) or table.cells.dtype != np.uint8:
         raise BadParameters("cells that are not what their layout says: use index_table or keyword_table")
-    return Prepared(layout, table.cells, hint(table.cells, layout.seed, layout.profile.dimension, threads))
+    return Prepared(
+        layout, table.cells, hint(table.cells, layout.seed, layout.profile.dimension, threads), Meter(layout.answers)
+    )
 
 
 class Server:
     """Answers one session: at most one ``Ask``, then one ``Query`` of at most ``at_most`` lookups; then it is finished.
 
     Learns that a lookup took place, how many records it was for and whether the client fetched the hint; under LWE
-    nothing about which. ``at_most`` is what the caller has charged: a lookup tells whether a key is in the table.
+    nothing about which. ``at_most`` is what the caller has charged: a lookup tells whether a key is in the table, and a
+    client that asks as it likes reads ``Layout.readable`` records.
     """
 
     def __init__(
@@ -63,7 +100,8 @@ class Server:
         return ()
 
     def receive(self, sender: PartyName, message: bytes) -> Sequence[Send]:
-        """Raises ``StaleHint`` for a query to another table version, ``OutOfRange`` beyond the allowed lookups."""
+        """Raises ``StaleHint`` for a query to another table version, ``OutOfRange`` beyond the allowed lookups,
+        ``KeyPolicyViolation`` when this version has answered all that it may."""
         if sender != self._client:
             raise UnknownParty("a message from a party that has no session here")
         kind = header(message).kind
@@ -94,6 +132,7 @@ class Server:
             raise MalformedMessage(f"a query of {width} columns to a table of {layout.columns}")
         if lookups > self._at_most:
             raise OutOfRange(f"{lookups} lookups in a session that allows {self._at_most}")
+        self._table.meter.take(lookups)
         sums = scan(self._table.cells, query.vectors, self._threads)
         self.finished = True
         return (Send(self._client, Answer(self._session, layout.version, sums).encode()),)

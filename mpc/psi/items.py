@@ -34,6 +34,8 @@ def digest_items(items: Items, salt: bytes) -> Longs:
     Raises ``BadParameters`` for items that are no bytes and for too many items.
     """
     count = check_count(len(items))
+    if not isinstance(items, np.ndarray):
+        items = tuple(items)  # a column of a table answers to labels, and these are positions
     if len(salt) != SALT_BYTES:
         raise BadParameters(f"a salt has {SALT_BYTES} bytes")
     out = np.empty((count, 4), np.uint64)

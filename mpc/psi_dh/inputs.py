@@ -21,6 +21,7 @@ def masked_items(items: Sequence[bytes], scalar: Scalar, session: bytes, executo
     """
     if len(session) != SESSION_BYTES:
         raise BadParameters(f"a session id has {SESSION_BYTES} bytes")
+    items = tuple(items)  # a column of a table answers to labels, and these are positions
     if len(set(items)) != len(items):
         raise BadParameters("an item occurs twice: hand in a set")
     return multiply(encode(items, _TAG + session, executor), scalar, executor)

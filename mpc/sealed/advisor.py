@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Final
 
 from mpc.errors import BadParameters
 from mpc.integers import is_prime
@@ -29,7 +30,10 @@ from mpc.sealed.circuit import (
 from mpc.sealed.parameters import MAX_LIMBS, Opening, Parameters, Scheme
 from mpc.sealed.security import ERROR_DEVIATION, MAX_MODULUS_BITS, MAX_PRIME_BITS, TAIL
 
-MIN_STATISTICAL_BITS = 20
+STATISTICAL_BITS: Final = 40
+"""How well integer masks hide, at least: whoever masks checks it."""
+REAL_STATISTICAL_BITS: Final = 30
+"""The same for masks and noise of CKKS, where a double has to keep value, mask and error."""
 SPARE_PRIME_BITS = 30  # SEAL sets the last of several primes aside; without evaluation keys its size is free
 
 
@@ -43,14 +47,16 @@ def advise(
     """The smallest safe parameters; ``BadParameters``, ``DepthExceeded``, ``OutOfRange`` say what is needed.
 
     ``public_key``: columns are sealed by someone other than the key-holder (noisier and twice the size).
-    ``statistical_bits``: how well integer masks hide (default 40), and masks and noise of CKKS (default 30).
+    ``statistical_bits``: how well integer masks hide (default and least 40), and masks and noise of CKKS (30).
     """
     check_computation(circuit)
-    if statistical_bits is not None and not MIN_STATISTICAL_BITS <= statistical_bits <= 64:
-        raise BadParameters(f"statistical_bits must be {MIN_STATISTICAL_BITS} to 64")
+    least = REAL_STATISTICAL_BITS if isinstance(circuit, Approximate) else STATISTICAL_BITS
+    hidden = least if statistical_bits is None else statistical_bits
+    if not least <= hidden <= 64:
+        raise BadParameters(f"statistical_bits must be {least} to 64 for this circuit")
     if isinstance(circuit, Approximate):
-        return advise_real(circuit, public_key, statistical_bits or 30)
-    candidates = list(_candidates(circuit, public_key, opening, statistical_bits or 40))
+        return advise_real(circuit, public_key, hidden)
+    candidates = list(_candidates(circuit, public_key, opening, hidden))
     if not candidates:
         raise BadParameters(
             f"no safe parameters carry a result of {result_bound(circuit).bit_length()} bits for this circuit up to "
@@ -67,9 +73,9 @@ def check_fits(parameters: Parameters, circuit: Computation) -> None:
     check_computation(circuit)
     if isinstance(circuit, Approximate):
         fits = parameters.scheme is Scheme.CKKS
-        fits = fits and parameters.mask_bits - parameters.grid_bits >= value_bits(circuit) - 1 + MIN_STATISTICAL_BITS
+        fits = fits and parameters.mask_bits - parameters.grid_bits >= value_bits(circuit) - 1 + REAL_STATISTICAL_BITS
     else:
-        need = _ring_size(circuit, parameters.degree, parameters.opening, MIN_STATISTICAL_BITS)
+        need = _ring_size(circuit, parameters.degree, parameters.opening, STATISTICAL_BITS)
         fits = parameters.scheme is Scheme.BFV and parameters.modulus >= need
     if not fits:
         raise BadParameters("these parameters carry no result of this circuit behind its mask: take those of advise")

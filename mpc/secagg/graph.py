@@ -40,20 +40,29 @@ def neighbours(names: Sequence[str], degree: int, seed: bytes) -> list[list[int]
 
 
 def choose_degree(
-    clients: int, corrupt: int, dropouts: int, security_bits: int = 40, correctness_bits: int = 20
+    clients: int,
+    corrupt: int,
+    dropouts: int,
+    security_bits: int = 40,
+    correctness_bits: int = 20,
+    *,
+    signed: bool = False,
 ) -> Degree:
     """The smallest degree and threshold for n clients of which ``corrupt`` collude with the server.
 
     By exact hypergeometric tails and union bounds over all clients (Bell et al. 2020, section 3, properties 1 to 3):
     no honest client has ``threshold`` or more corrupt neighbours, and the honest survivors stay connected, each except
     with probability 2^-security_bits; every client keeps ``threshold`` living neighbours except with probability
-    2^-correctness_bits. Dropouts are taken as random: against a server that picks them there is
-    ``parameters``' bound on survivors. The threshold also exceeds half the degree (see ``parameters``). Falls back to
-    the complete graph when no smaller one serves; ``BadParameters`` if that fails too.
+    2^-correctness_bits. Dropouts are taken as random: against a server that picks them there are signatures
+    (``signed``), under which ``Parameters`` admit at most half the degree of them. The threshold also exceeds half the
+    degree (see ``parameters``). Falls back to the complete graph when no smaller one serves; ``BadParameters`` if that
+    fails too.
     """
     if clients < 2 or corrupt < 0 or dropouts < 0 or corrupt + dropouts >= clients:
         raise BadParameters("choose_degree needs at least two clients, of which one is honest and stays")
     for degree in range(2, clients - 1, 2):
+        if signed and dropouts > degree // 2:
+            continue
         if _disconnected(clients, corrupt + dropouts, degree // 2) > Fraction(1, 1 << security_bits):
             continue
         for threshold in range(degree // 2 + 1, degree + 1):

@@ -17,6 +17,7 @@ from mpc.wire import SESSION_BYTES, framed
 
 PROTOCOL: Final = 3
 SERVER: Final = PartyName("server")
+SEED_BYTES: Final = 16
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,13 @@ class Parameters:
 
     Checked: the ring holds the sum of all clients (``OutOfRange``); ``threshold`` of ``degree`` neighbours open a
     secret, and it is more than half of them, so no server without colluders collects the shares of both secrets of a
-    client by showing its neighbours different survivors; ``survivors`` is the fewest clients whose sum may be opened,
-    with signatures above two thirds, so two different lists would need an honest signer of both while fewer than a
-    third collude. A sparse graph with signatures loses at most half its degree of clients: an active server that
-    chooses who is lost could otherwise empty two gaps on the circle, with colluders only where the threshold asks for
-    living neighbours, and open the sum of the few clients between them. Now half the degree must be colluders.
+    client by showing its neighbours different survivors. A client's shares lie with its neighbours and not with itself,
+    so more than ``threshold`` must survive. ``survivors`` is the fewest clients whose sum may be opened, with
+    signatures above two thirds, so two different lists would need an honest signer of both while fewer than a third
+    collude. A sparse graph needs a ``graph_seed`` of at least 16 bytes. With signatures it loses at most half its
+    degree of clients (``choose_degree(signed=True)``): an active server that chooses who is lost could otherwise empty
+    two gaps on the circle, with colluders only where the threshold asks for living neighbours, and open the sum of the
+    few clients between them. Now half the degree must be colluders.
     """
 
     session: bytes
@@ -63,14 +66,19 @@ class Parameters:
             raise BadParameters("at least one number is aggregated")
         if not self.degree // 2 < self.threshold <= self.degree <= n - 1:
             raise BadParameters("threshold must be above half the degree and at most the degree; degree below n")
-        if not max(2, self.threshold) <= self.survivors <= n:
-            raise BadParameters("the fewest survivors: at least 2, at least the threshold, at most all clients")
+        if not self.threshold < self.survivors <= n:
+            raise BadParameters("the fewest survivors: more than the threshold, at most all clients")
         if self.identities and (set(self.identities) != set(self.clients) or 3 * self.survivors <= 2 * n):
             raise BadParameters("signatures need every client's identity key and more than two thirds as survivors")
         if self.identities and self.degree < n - 1 and n - self.survivors > self.degree // 2:
             raise BadParameters(
                 f"a sparse graph with signatures may lose at most half the degree, {self.degree // 2} clients: raise "
                 "the fewest survivors or the degree, or take the complete graph"
+            )
+        if self.degree < n - 1 and len(self.graph_seed) < SEED_BYTES:
+            raise BadParameters(
+                f"a sparse graph needs a seed of at least {SEED_BYTES} random bytes, drawn when the clients are known: "
+                "whoever can guess it places colluders around a victim"
             )
         neighbours(self.clients, self.degree, self.graph_seed)
 

@@ -2,8 +2,9 @@
 
 Roles: all parties are ``Multiplier``s. Pre-conditions: shares x, y of one sharing, and one fresh triple per element
 from the same source at all parties. Each sends d = x - a and e = y - b to all others; then z = c + d*b + e*a (+ d*e at
-the first party) is a share of x*y. What is learnt: d and e, which are uniform; nothing of x, y or x*y. Semi-honest: a
-wrong d or e makes the product wrong unnoticed. With a trusted dealer's triples the dealer must not see d and e.
+the first party) is a share of x*y. Each says which triples it used (batch and place), and others are refused. What is
+learnt: d and e, which are uniform; nothing of x, y or x*y. Semi-honest: a wrong d or e makes the product wrong
+unnoticed. With a trusted dealer's triples the dealer must not see d and e.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, Self
 
-from mpc.errors import BadParameters, DuplicateMessage, UnknownParty, WrongRound
+from mpc.errors import BadParameters, DuplicateMessage, UnknownParty, WrongRound, WrongSession
 from mpc.party import PartyName, Send
 from mpc.ring import Ring, Vector
 from mpc.sharing.additive import AdditiveShare
-from mpc.sharing.triples import TripleSource, TripleStock
+from mpc.sharing.triples import BATCH_BYTES, TripleSource, TripleStock
 from mpc.wire import SESSION_BYTES, Reader, Writer
 
 PROTOCOL: Final = 2
@@ -75,7 +76,8 @@ class Multiplier:
         if self._started:
             raise WrongRound("this party has already started: an opening is sent once")
         self._started = True
-        message = Opening(self._d.vector, self._e.vector).encode(self._session, self._d.ring)
+        used = self._triples
+        message = Opening(used.batch, used.first, self._d.vector, self._e.vector).encode(self._session, self._d.ring)
         return [Send(party, message) for party in self._others]
 
     def receive(self, sender: PartyName, message: bytes) -> Iterable[Send]:
@@ -85,6 +87,8 @@ class Multiplier:
         opening = Opening.decode(message, self._session, ring, len(self._opened_d))
         if sender in self._heard:
             raise DuplicateMessage(f"{sender} has already opened its values")
+        if (opening.batch, opening.first) != (self._triples.batch, self._triples.first):
+            raise WrongSession(f"{sender} multiplies with other triples: all take from one batch in one order")
         self._heard.add(sender)
         ring.add_into(self._opened_d, opening.d)
         ring.add_into(self._opened_e, opening.e)
@@ -96,19 +100,23 @@ class Multiplier:
 
 @dataclass(frozen=True, eq=False)
 class Opening:
-    """One party's shares of d = x - a and e = y - b, to every other party."""
+    """One party's shares of d = x - a and e = y - b and which triples they are under, to every other party."""
 
     KIND: ClassVar[int] = 1
+    batch: bytes
+    first: int
     d: Vector
     e: Vector
 
     def encode(self, session: bytes, ring: Ring) -> bytes:
-        return Writer(PROTOCOL, self.KIND, session).blob(ring.to_bytes(self.d)).blob(ring.to_bytes(self.e)).done()
+        writer = Writer(PROTOCOL, self.KIND, session).raw(self.batch).u64(self.first)
+        return writer.blob(ring.to_bytes(self.d)).blob(ring.to_bytes(self.e)).done()
 
     @classmethod
     def decode(cls, message: bytes, session: bytes, ring: Ring, n: int) -> Self:
         reader = Reader(message).expect(PROTOCOL, cls.KIND, session)
+        batch, first = reader.raw(BATCH_BYTES), reader.u64()
         size = n * ring.element_bytes
         d, e = reader.blob(size), reader.blob(size)
         reader.end()
-        return cls(ring.from_bytes(d, n), ring.from_bytes(e, n))
+        return cls(batch, first, ring.from_bytes(d, n), ring.from_bytes(e, n))

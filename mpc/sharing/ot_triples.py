@@ -27,7 +27,7 @@ from mpc.party import PartyName, RandomBytes, Send
 from mpc.ring import Ring, Vector
 from mpc.sharing.additive import AdditiveShare
 from mpc.sharing.ot_messages import COLUMNS, Corrections, Hello, Products
-from mpc.sharing.triples import Triples, TripleSource
+from mpc.sharing.triples import BATCH_BYTES, Triples, TripleSource
 from mpc.wire import SESSION_BYTES, framed, header
 
 MAX_TRIPLES: Final = 1 << 15
@@ -81,7 +81,8 @@ class TripleMaker:
             raise WrongRound("the triples are not finished")
         index = self._parties.index(self.name)
         a, b, c = (AdditiveShare(self._ring, index, len(self._parties), v) for v in (self._a, self._b, self._c))
-        return Triples(TripleSource.OBLIVIOUS_TRANSFER, a, b, c)
+        batch = self._id(*self._parties)[:BATCH_BYTES]
+        return Triples(TripleSource.OBLIVIOUS_TRANSFER, a, b, c, batch)
 
     def start(self) -> Iterable[Send]:
         if self._started:
@@ -161,8 +162,11 @@ class TripleMaker:
 
     def _pair(self, giver: PartyName, taker: PartyName) -> bytes:
         """A session id of its own for each ordered pair."""
-        parts = framed(self._session, giver.encode(), taker.encode())
-        return hashlib.sha256(b"unseen/mpc/ot-triples/v1" + parts).digest()[:SESSION_BYTES]
+        return self._id(giver, taker)[:SESSION_BYTES]
+
+    def _id(self, *parties: PartyName) -> bytes:
+        parts = framed(self._session, *(party.encode() for party in parties))
+        return hashlib.sha256(b"unseen/mpc/ot-triples/v1" + parts).digest()
 
     def _hash(self, giver: PartyName, taker: PartyName, rows: Longs, first: int) -> Vector:
         """One ring element per row: BLAKE2s of the row and the pair's id, salted with the row's number."""

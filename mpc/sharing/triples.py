@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from mpc.errors import BadParameters, KeyPolicyViolation
 from mpc.party import RandomBytes
 from mpc.ring import Ring, Vector
 from mpc.sharing.additive import AdditiveShare, split
+
+BATCH_BYTES: Final = 16
 
 
 class TripleSource(Enum):
@@ -20,16 +23,24 @@ class TripleSource(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Triples:
-    """One party's shares of n triples (a, b, a * b) with random a and b."""
+    """One party's shares of n triples (a, b, a * b) with random a and b.
+
+    ``batch`` (16 bytes, the same at all parties) and ``first`` (place of the first one in it) tell which triples they
+    are: shares of different triples multiply to something else.
+    """
 
     source: TripleSource
     a: AdditiveShare
     b: AdditiveShare
     c: AdditiveShare
+    batch: bytes
+    first: int = 0
 
     def __post_init__(self) -> None:
         self.a.check_same(self.b)
         self.a.check_same(self.c)
+        if len(self.batch) != BATCH_BYTES or self.first < 0:
+            raise BadParameters(f"a batch of triples has an id of {BATCH_BYTES} bytes, and places from 0")
         if not len(self.a.vector) == len(self.b.vector) == len(self.c.vector):
             raise BadParameters("a triple has three parts of one length")
 
@@ -41,7 +52,10 @@ class Triples:
 
 
 class TripleStock:
-    """A party's store of triples, handed out front to back and never twice; all parties take in the same order."""
+    """A party's store of triples, handed out front to back and never twice.
+
+    All parties take in the same order: a multiplication refuses triples from different places.
+    """
 
     def __init__(self, triples: Triples) -> None:
         self._triples = triples
@@ -61,7 +75,7 @@ class TripleStock:
         part = slice(self._taken, self._taken + n)
         self._taken += n
         a, b, c = (_cut(share, part) for share in (self._triples.a, self._triples.b, self._triples.c))
-        return Triples(self.source, a, b, c)
+        return Triples(self.source, a, b, c, self._triples.batch, self._triples.first + part.start)
 
 
 def from_trusted_dealer(ring: Ring, n: int, parties: int, rng: RandomBytes) -> list[Triples]:
@@ -72,8 +86,9 @@ def from_trusted_dealer(ring: Ring, n: int, parties: int, rng: RandomBytes) -> l
     be trusted so, use ``mpc.sharing.ot_triples``.
     """
     a, b = ring.random(n, rng), ring.random(n, rng)
-    parts = [split(ring, vector, parties, rng) for vector in (a, b, ring.mul(a, b))]
-    return [Triples(TripleSource.TRUSTED_DEALER, *shares) for shares in zip(*parts, strict=True)]
+    first, second, product = (split(ring, vector, parties, rng) for vector in (a, b, ring.mul(a, b)))
+    batch = rng(BATCH_BYTES)
+    return [Triples(TripleSource.TRUSTED_DEALER, *shares, batch) for shares in zip(first, second, product, strict=True)]
 
 
 def _cut(share: AdditiveShare, part: slice) -> AdditiveShare:

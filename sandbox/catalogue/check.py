@@ -18,6 +18,7 @@ from jobs.errors import InvalidRequest
 from jobs.schema import Column, ColumnType, Dataset, Grade, Role
 from sandbox.catalogue.describe import column_type, domain_value
 from sandbox.catalogue.profile import comparable, inexact, plain
+from sandbox.catalogue.sameness import Sameness, sameness
 from sandbox.errors import InvalidSpec
 
 _NO_UNIT: Final = "has no unit"
@@ -70,6 +71,7 @@ def check_data(dataset: Dataset, source: Source, fresh: Source | None = None) ->
     limit = dataset.rows_per_unit
     if limit is not None and _crowded(source, dataset.unit, limit):
         violations.append(f"{dataset.unit}: some individual has more rows than rows_per_unit, which is {limit}")
+    violations += _mistaken(dataset, source)
     if violations:
         raise DataRefused(tuple(violations))
     return CheckedData(rows, missing[dataset.unit])
@@ -107,6 +109,37 @@ def _rules(dataset: Dataset) -> Iterator[str]:
         yield f"profile {profile.id} needs rows_per_unit: how many rows one individual has at most"
     if dataset.colluding_owners is not None:
         yield f"under profile {profile.id} noise suffices at each owner alone: leave colluding_owners out"
+
+
+def _mistaken(dataset: Dataset, source: Source) -> Iterator[str]:
+    """Secrets declared to be said of somebody that are not; where answers are audited, also those not declared."""
+    audited = load_profile(dataset.profile).judged
+    for unit in dataset.unit_columns:
+        secret = [c for c in dataset.columns if c.secret and (unit.name in c.said_of or audited)]
+        if (unit.name,) in dataset.unique_keys:
+            continue
+        for name, found in sameness(source, unit.name, secret).items():
+            if unit.name in dataset.column(name).said_of:
+                if found.differing:
+                    yield (
+                        f"{name} is declared to be said of {unit.name}, and is not the same in all rows of "
+                        f"{found.differing} of {found.several} individual(s) with several rows"
+                    )
+            elif found.said:
+                yield _undeclared(name, unit.name, found)
+
+
+def _undeclared(column: str, unit: str, found: Sameness) -> str:
+    if not found.differing:
+        return (
+            f"{column} is the same in all rows of each of {found.several} individual(s) with several rows: declare "
+            f"said_of: [{unit}], so that the audit takes it for one secret of each"
+        )
+    return (
+        f"{column} is the same in all rows of each of {found.several} individuals with several rows but for "
+        f"{found.differing}: correct these and declare said_of: [{unit}], or move {column} to a table with one row for "
+        "each individual"
+    )
 
 
 def _faults(column: Column, array: pa.Array) -> Iterator[tuple[str, int]]:

@@ -13,6 +13,7 @@ from adapters.source import Source
 from jobs.legible import fault
 from jobs.schema import Bounds, Column, ColumnType, Dataset, Role, Scalar
 from sandbox.catalogue.profile import ColumnFacts, comparable, profile
+from sandbox.catalogue.sameness import sameness
 from sandbox.errors import InvalidSpec
 
 UNSTATED: Final = "to be stated by the owner"
@@ -32,6 +33,7 @@ _UNIT_HINT: Final = re.compile(r"(^|_)(id|no|num|number|code|key|tail\w*|person|
 def describe(source: Source, name: str, unit: str | None = None) -> Dataset:
     """Return a draft that the data satisfies, unless a number is not finite: that, ``check_data`` refuses.
 
+    A column that is the same in all rows of each individual is said of it (``Column.said_of``).
     Bounds are widened to round numbers so that they are not data. Cut points are left to the owner: those that fit the
     data would be data.
 
@@ -49,6 +51,9 @@ def describe(source: Source, name: str, unit: str | None = None) -> Dataset:
     if types[unit] is ColumnType.DECIMAL:
         raise InvalidSpec(f"column {unit} holds decimals, which do not tell individuals apart: name another unit")
     columns = tuple(_column(field, types[field], facts[field], unit) for field in types)
+    told = sameness(source, unit, [column for column in columns if column.secret])
+    said = {name for name, found in told.items() if found.said and not found.differing}
+    columns = tuple(c.model_copy(update={"said_of": (unit,)}) if c.name in said else c for c in columns)
     return Dataset(
         name=name,
         title=name,

@@ -47,6 +47,7 @@ _TO_CORRECT = (
     "legal_basis: by which law or agreement you may share statistics; title",
     "role: sensitive and measure are guesses; known is what an outsider may know anyway",
     "unit: whose privacy is at stake; unit_domain is the same word in every dataset about the same individuals",
+    "said_of: drafted where all rows of each individual agree; it is verified, and refused where it is missing",
     "domain and bounds: what may occur at any holder, not only in this file; all holders register the same text",
 )
 

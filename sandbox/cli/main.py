@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from jobs.kinds.registry import add
-from sandbox.cli import authority, data, hub, job, log, node, review, verify, witness
+from sandbox.cli import authority, data, hub, job, log, node, operator, review, verify, witness
 from sandbox.cli.context import explain_and_exit
 from sandbox.one_distribution import check_one_origin
 
@@ -25,6 +25,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(log.app, name="log")
 app.add_typer(hub.app, name="hub")
 app.add_typer(node.app, name="node")
+app.add_typer(operator.app, name="operator")
 app.add_typer(witness.app, name="witness")
 app.add_typer(authority.app, name="authority")
 app.command("verify")(verify.verify)

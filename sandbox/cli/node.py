@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jobs.documents import NodeEntry, OwnerEntry, SigningKey
 from jobs.documents.ed25519 import PublicKey
 from jobs.documents.x25519 import SealingPublic
 from jobs.schema import Digest
 from sandbox.cli.context import (
     AsJson,
     AskPassphrase,
+    CosignKeys,
     HubUrl,
     KeyFile,
     NodeConfig,
@@ -27,9 +29,25 @@ from sandbox.cli.node_audit import audit
 from sandbox.cli.node_dry_run import dry_run
 from sandbox.cli.node_exclude import exclude
 from sandbox.cli.own_node import ask_node
+from sandbox.cli.party import (
+    CARD,
+    CaFile,
+    Folder,
+    HubAt,
+    Trusted,
+    hand_over,
+    key_in,
+    open_folder,
+    write_once,
+    write_settings,
+)
 from sandbox.cli.render import command, moment, scan_text, show_next
 from sandbox.cli.terminal import listing, row, say, say_exactly, say_json, show
 from sandbox.keys import load_key
+from sandbox.keys.card import Card
+
+if TYPE_CHECKING:
+    from sandbox.node.serve import NodeKeys
 
 app = typer.Typer(help="Run a node and look at what left it (owner).", no_args_is_help=True)
 Config = NodeConfig
@@ -42,9 +60,43 @@ app.command()(dry_run)
 
 @app.command()
 def init(
+    folder: Folder,
+    owner: Annotated[str, typer.Option(help="Your owner id in the roster.")],
+    hub: HubAt,
+    trust: Trusted,
+    name: Annotated[str, typer.Option(help="Your name as people read it; the id if you say none.")] = "",
+    node: Annotated[str, typer.Option(help="The node's id in the roster; node-OWNER if you say none.")] = "",
+    ca_file: CaFile = None,
+    days: Annotated[int, typer.Option(min=1, max=3660, help="The node certificate's life.")] = 730,
+    ask_passphrase: AskPassphrase = False,
+) -> None:
+    """Make owner's key, node's keys, a commented node.yaml and the card for the authority. What is there is kept.
+
+    Where the owner's key must not lie on the node's machine, or several sign: 'unseen node keys' and 'certify'.
+    """
+    from sandbox.node.config import load_config
+    from sandbox.node.example import node_yaml
+    from sandbox.node.serve import NODE_KEY, prepare
+
+    node = node or f"node-{owner}"
+    open_folder(folder, trust, ca_file)
+    key = key_in(folder, "owner.key", ask_passphrase)
+    write_once(folder / "node.yaml", node_yaml(node, owner, hub))
+    state = load_config(folder / "node.yaml").state_dir
+    publics = prepare(state, None if (state / NODE_KEY).exists() else new_passphrase(ask_passphrase, "the node's keys"))
+    entry = _certified(owner, node, publics, [key], days)
+    card = OwnerEntry(id=owner, name=name or owner, keys=(key.public.text,), threshold=1, nodes=(entry,))
+    hand_over(folder / CARD, Card(owner=card), key.public)
+    here = folder.resolve()
+    own = {"UNSEEN_OWNER": owner, "UNSEEN_KEY": here / "owner.key", "UNSEEN_NODE_CONFIG": here / "node.yaml"}
+    write_settings(folder, hub, **own)
+
+
+@app.command("keys")
+def keys_(
     folder: Annotated[Path, typer.Argument(help="The node's state folder.")], ask_passphrase: AskPassphrase = False
 ) -> None:
-    """Make the node's keys and print the public ones (signing, sealing), for the owner to certify."""
+    """Make the node's keys and print the public ones (signing, sealing), for the owner to certify elsewhere."""
     from sandbox.node.serve import NODE_KEY, prepare
 
     keys = prepare(folder, None if (folder / NODE_KEY).exists() else new_passphrase(ask_passphrase, "the node's keys"))
@@ -56,21 +108,36 @@ def init(
 def certify(
     owner: Annotated[str, typer.Option(help="Owner id.")],
     node: Annotated[str, typer.Option(help="Node id.")],
-    public: Annotated[str, typer.Option(help="The node's signing key, ed25519:..., from 'unseen node init'.")],
-    sealing: Annotated[str, typer.Option(help="The node's sealing key, x25519:..., from 'unseen node init'.")],
+    public: Annotated[str, typer.Option(help="The node's signing key, ed25519:..., from 'unseen node keys'.")],
+    sealing: Annotated[str, typer.Option(help="The node's sealing key, x25519:..., from 'unseen node keys'.")],
     key: KeyFile,
+    name: Annotated[str, typer.Option(help="The owner's name as people read it; the id if you say none.")] = "",
+    cosign_key: CosignKeys = None,
+    signer: Annotated[
+        list[str] | None, typer.Option(help="Public key of a further person who may sign for this owner; repeatable.")
+    ] = None,
+    threshold: Annotated[int, typer.Option(min=1, max=16, help="How many of them must sign.")] = 1,
     days: Annotated[int, typer.Option(min=1, max=3660)] = 730,
+    to: Annotated[Path, typer.Option("--out", help="Where the card goes.")] = Path(CARD),
 ) -> None:
-    """Sign the node's certificate with the owner's key, as an entry for the roster."""
+    """Sign the node's certificate with the owner's keys, and write the owner's card for the authority."""
+    from sandbox.node.serve import NodeKeys
+
+    signing = [load_key(file) for file in (key, *(cosign_key or ()))]
+    publics = NodeKeys(PublicKey.parse(public), SealingPublic.parse(sealing))
+    entry = _certified(owner, node, publics, signing, days)
+    people = (*(one.public.text for one in signing), *(signer or ()))
+    card = OwnerEntry(id=owner, name=name or owner, keys=people, threshold=threshold, nodes=(entry,))
+    hand_over(to, Card(owner=card), signing[0].public)
+
+
+def _certified(owner: str, node: str, keys: NodeKeys, signers: Sequence[SigningKey], days: int) -> NodeEntry:
     from datetime import timedelta
 
     from sandbox.keys import certify_node
 
-    start = now() - timedelta(hours=1)
-    end = start + timedelta(days=days)
-    keys = (PublicKey.parse(public), SealingPublic.parse(sealing))
-    entry = certify_node(owner, node, *keys, start, end, [load_key(key)])
-    say_json(entry.model_dump(mode="json"))
+    start = now() - timedelta(hours=1)  # clocks differ
+    return certify_node(owner, node, *keys, start, start + timedelta(days=days), signers)
 
 
 @app.command()
@@ -79,9 +146,6 @@ def serve(config: Config) -> None:
     from sandbox.node.config import load_config
     from sandbox.node.serve import serve as serve_node
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for noisy in ("httpx", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     serve_node(load_config(config))
 
 

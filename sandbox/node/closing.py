@@ -15,6 +15,7 @@ from jobs.errors import JobError
 from jobs.permit import Order
 from jobs.schema import Digest
 from mpc.errors import MpcError
+from sandbox.logs import facts
 from sandbox.node import ledger
 from sandbox.node.alarms import UNCONFIRMED, UNRELEASED, raise_alarm
 from sandbox.node.context import Context
@@ -53,11 +54,12 @@ def end_job(
         context.outbox.queue_stop(connection, word, at)
     if code is not None and bound and not _explained(context, row, stop):
         text = f"this node's numbers left it, and the hub says there is no release ({code}): it may have opened them"
-        context.log.critical("job %s: %s", row.job, text)
+        context.log.critical(text, extra=facts(event="alarm.raised", job=row.job))
         raise_alarm(connection, row.job, permit, UNCONFIRMED if code == UNCONFIRMED else UNRELEASED, text, at)
     _settle(connection, permit, sent, at)
     context.state.close_job(connection, permit, "failed" if code else "finished", code)
     context.outbox.queue_destroyed(connection, Destroyed(node=node, permit=Digest(permit), nonce=nonce), at)
+    context.log.info("a job has ended", extra=facts(event="job.ended", job=row.job, code=code or "finished"))
 
 
 def _explained(context: Context, row: Row[Any], stop: Mapping[str, Any] | None) -> bool:
@@ -75,7 +77,9 @@ def _explained(context: Context, row: Row[Any], stop: Mapping[str, Any] | None) 
         key = context.state.trusted.last.document.node_key(word.node)
         verify_threshold(envelope, [key], 1, f"stop of node {word.node}")
     except JobError as error:
-        context.log.error("job %s: the word that ended it does not verify: %s", row.job, error)
+        context.log.error(
+            "the word that ended a job does not verify: %s", error, extra=facts(event="stop.unbelieved", job=row.job)
+        )
         return False
     return True
 

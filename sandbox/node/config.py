@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from jobs.documents.base import Id, faults
 from jobs.schema import Model
 from sandbox.errors import InvalidSpec
+from sandbox.logs import LogForm
 
 
 class RayConfig(Model):
@@ -55,6 +56,8 @@ class NodeConfig(Model):
     cannot hold is refused. Memory grows with the square: 8 bytes for each pair of answers."""
     audit_records: Annotated[int, Field(ge=1, le=2_000_000_000)] = 20_000_000
     """Records of one kind of individual, over all datasets and versions, that the audit holds at most."""
+    log: LogForm = LogForm.PLAIN
+    """How log lines look on stderr: ``plain``, or ``json`` for who collects them."""
     kinds: tuple[str, ...] = ()
     """Packages of further kinds of jobs that this owner lets run here."""
     denied_columns: tuple[str, ...] = ()

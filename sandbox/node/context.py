@@ -17,6 +17,7 @@ from sandbox.node.post import Outbox
 from sandbox.node.record import Record
 from sandbox.node.state import NodeState
 from sandbox.node.vault import Vault
+from sandbox.reach import Reach
 
 
 @dataclass
@@ -36,3 +37,4 @@ class Context:
     forget: Callable[[str], None]
     """Called with a permit's digest when its run has ended."""
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("unseen.node"))
+    reach: Reach = field(default_factory=lambda: Reach(logging.getLogger("unseen.node")))

@@ -121,7 +121,9 @@ def _inputs(look: OwnLook, held: Mapping[str, Held], config: NodeConfig) -> dict
 
 def _audit(foreseen: Foreseen, questions: Sequence[Question], profile: Profile) -> list[dict[str, Any]]:
     """Per unit domain and system, what stands and what would; never whose the leverage is."""
-    holders = {question.unit_domain: question.holders for question in questions}
+    holders = {
+        (question.unit_domain, subject): count for question in questions for subject, count in question.holders.items()
+    }
     found = []
     for domain, after in foreseen.after.items():
         before = {item.subject: item for item in foreseen.before[domain]}
@@ -133,7 +135,7 @@ def _audit(foreseen: Foreseen, questions: Sequence[Question], profile: Profile) 
                     "subject": item.subject,
                     "before": 0.0 if old is None else old.highest,
                     "after": item.highest,
-                    "cap": profile.leverage_cap_percent / 100 / holders[domain],
+                    "cap": profile.leverage_cap_percent / 100 / holders.get((domain, item.subject), 1),
                     "rows": item.rows - (0 if old is None else old.rows),
                 }
             )

@@ -18,6 +18,7 @@ from jobs.documents import (
 from jobs.errors import JobError
 from jobs.kinds.registry import kind_by
 from sandbox.inbox import FinishedBody
+from sandbox.logs import facts
 from sandbox.messages import SENT, VOUCH
 from sandbox.node.alarms import ALTERED, MISLED, raise_alarm
 from sandbox.node.context import Context
@@ -67,6 +68,6 @@ def _compare(
 
 
 def _alarm(context: Context, connection: Connection, permit: Verified[Permit], code: str, text: str) -> None:
-    context.log.critical("job %s: %s", permit.document.job, text)
+    context.log.critical(text, extra=facts(event="alarm.raised", job=permit.document.job))
     at = moment_text(context.clock())
     raise_alarm(connection, permit.document.job, permit.digest, code, text, at)

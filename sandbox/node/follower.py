@@ -18,6 +18,7 @@ from sandbox.audit import MESSAGE_RECEIVED, MESSAGE_REFUSED, Cosigner, LogEntry,
 from sandbox.errors import BadLogSignature, BadProof, ForeignLog, LogFailure, MalformedNote
 from sandbox.keys.chain import take_newer
 from sandbox.log_link import MOST_DIGESTS, Cosignature, Following, News
+from sandbox.logs import facts
 from sandbox.node.context import Context
 from sandbox.node.restored import note_unknown
 from sandbox.node.state import LOG_FAILURE
@@ -105,7 +106,7 @@ class LogFollower:
         return found
 
     def _stop(self, failure: LogFailure) -> None:
-        self._context.log.critical("the hub's log does not hold: %s", failure)
+        self._context.log.critical("the hub's log does not hold: %s", failure, extra=facts(event="log.failed"))
         with self._context.state.write() as connection:
             _store_failure(self._context, connection, failure)
         self.failure = failure

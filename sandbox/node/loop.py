@@ -24,6 +24,7 @@ from jobs.errors import JobError
 from jobs.permit import Order
 from sandbox.errors import IntegrityFailure, NodeLost, Rejected, SandboxError, Unavailable
 from sandbox.inbox import AbortBody, FinishedBody, MessagesBody, OutputBody, PermitBody, RevokedBody, StatusBody
+from sandbox.logs import facts
 from sandbox.messages import SENT
 from sandbox.node.accept import Accepted, check, check_may_start, enter
 from sandbox.node.alarms import ALTERED, raise_alarm
@@ -80,15 +81,16 @@ class Node:
         check_memory(self.context)
         while not self._stopping.is_set():
             try:
-                self.follower.step(0.0)
+                with self.context.reach.call():
+                    self.follower.step(0.0)
                 return
             except (HubAway, HubRefused) as error:
-                self.context.log.warning("%s; asking for the log again", error)
+                self._stopping.wait(self.context.reach.pause(error))
             except (SandboxError, JobError) as error:
-                self.context.log.error("%s", error)
+                self.context.log.error("%s", error, extra=facts(event="log.trouble", code=public_code(error)))
                 if self.follower.failure is not None:
                     return
-            self._stopping.wait(_RETRY_S)
+                self._stopping.wait(_RETRY_S)
 
     def recover(self) -> None:
         """Go on with the jobs that a crash interrupted, or bring them to a typed end. Run once, after ``look_back`` and
@@ -101,7 +103,7 @@ class Node:
                     self._resume(row)
                     continue
             except (SandboxError, JobError, AdapterError) as error:
-                self.context.log.error("job %s cannot go on: %s", row.job, error)
+                self.context.log.error("a job cannot go on: %s", error, extra=facts(event="job.lost", job=row.job))
             self._give_up(row)
 
     def _resume(self, row: Row[Any]) -> None:
@@ -127,13 +129,10 @@ class Node:
         follower.start()
         while not self._stopping.is_set():
             try:
-                self.tick(_POLL_S)
-            except HubAway as away:
-                self.context.log.warning("%s; trying again", away)
-                self._stopping.wait(_RETRY_S)
-            except HubRefused as refused:
-                self.context.log.error("the hub refuses this node: %s", refused)
-                self._stopping.wait(10 * _RETRY_S)
+                with self.context.reach.call():
+                    self.tick(_POLL_S)
+            except (HubAway, HubRefused) as error:
+                self._stopping.wait(self.context.reach.pause(error))
         self.end_runs()
         self.context.state.catch_up()
 
@@ -305,6 +304,7 @@ class Node:
         except BaseException:
             self._forget(accepted.permit)
             raise
+        context.log.info("a job begins", extra=facts(event="job.begins", job=run.job, permit=accepted.permit))
         return run
 
     def _wait_for_log(self) -> None:
@@ -326,7 +326,7 @@ class Node:
         """Tell the hub why this order will not run here. An order too broken to name gets no answer but a log line."""
         context = self.context
         code, text = public_code(error), public_text(error)
-        context.log.warning("refused an order: %s: %s", code, text)
+        context.log.warning("refused an order: %s: %s", code, text, extra=facts(event="order.refused", code=code))
         if permit is None:
             return
         try:
@@ -392,7 +392,7 @@ class Node:
             body = FinishedBody.read(item.body)
         except JobError as error:
             text = f"what the hub says of the job's end cannot be compared with what was signed: {error}"
-            context.log.critical("job %s: %s", row.job, text)
+            context.log.critical(text, extra=facts(event="alarm.raised", job=row.job))
             with context.state.write() as connection:
                 raise_alarm(connection, row.job, row.permit, ALTERED, text, moment_text(context.clock()))
             return
@@ -424,15 +424,19 @@ class Node:
     # threads ----------------------------------------------------------------------------------------------------
 
     def _follow(self) -> None:
+        told = ""
         while not self._stopping.is_set():
             try:
-                self.follower.step(_POLL_S)
+                with self.context.reach.call():
+                    self.follower.step(_POLL_S)
             except (HubAway, HubRefused) as error:
-                self.context.log.info("log: %s", error)
-                self._stopping.wait(_RETRY_S)
-            except (SandboxError, JobError):
+                self._stopping.wait(self.context.reach.pause(error))
+            except (SandboxError, JobError) as error:
                 if self.follower.failure is not None:
                     return
+                if str(error) != told:
+                    self.context.log.error("%s", error, extra=facts(event="log.trouble", code=public_code(error)))
+                told = str(error)
                 self._stopping.wait(_RETRY_S)
 
     def _ended(self, permit: str) -> None:

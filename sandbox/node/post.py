@@ -28,6 +28,7 @@ from jobs.documents import (
 from jobs.documents.message import Destroyed, Header, Stop
 from jobs.kinds.base import Round
 from jobs.schema import Digest
+from sandbox.logs import facts
 from sandbox.messages import DESTROYED, INLINE_BYTES, RESERVED, SENT, STOP, VOUCH, Message
 from sandbox.node.hub_port import HubAway, HubPort, HubRefused
 from sandbox.node.state import NodeState
@@ -181,12 +182,13 @@ class Outbox:
         except HubRefused as refused:
             if refused.code != _TOO_LARGE:
                 raise
-            _LOG.error("a body of %d bytes is not taken: %s", len(body), refused)
+            _LOG.error("a body is not taken: %s", refused, extra=facts(event="message.refused", bytes=len(body)))
         return None  # the header goes in any case: refused too, it ends the job, and the log says so
 
     def _note_refused(self, row: Row[Any], code: str) -> None:
         """The hub will never take this message; its log must say so."""
-        _LOG.warning("the hub refused %s of %s: %s", row.round, row.permit, code)
+        named = facts(event="message.refused", permit=row.permit, round=row.round, code=code)
+        _LOG.warning("the hub will not take a message", extra=named)
         with self._state.write() as connection:
             values = {"posted": True, "refused": code, "body": None}
             connection.execute(update(outbox).where(outbox.c.number == row.number).values(values))

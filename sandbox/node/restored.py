@@ -15,6 +15,7 @@ from jobs.documents import Envelope, moment_text
 from jobs.documents.message import Header
 from sandbox.audit import LogEntry
 from sandbox.errors import IntegrityFailure
+from sandbox.logs import facts
 from sandbox.messages import RESERVED
 from sandbox.node.alarms import RESTORED, raise_alarm
 from sandbox.node.context import Context
@@ -52,5 +53,5 @@ def check_memory(context: Context) -> None:
 
 
 def _alarm(context: Context, connection: Connection, job: str, permit: str, text: str) -> None:
-    context.log.critical("restored state: %s", text)
+    context.log.critical("restored state: %s", text, extra=facts(event="alarm.raised"))
     raise_alarm(connection, job, permit, RESTORED, text, moment_text(context.clock()))

@@ -27,6 +27,7 @@ from jobs.runner.port import Progress
 from mpc.errors import MpcError
 from sandbox.errors import IntegrityFailure, NodeLost, NotGranted, SandboxError, Timeout
 from sandbox.inbox import AbortBody, FinishedBody, MessagesBody, OutputBody
+from sandbox.logs import facts
 from sandbox.messages import VOUCH
 from sandbox.node import snapshots
 from sandbox.node.accept import Accepted
@@ -123,12 +124,13 @@ class JobRun:
             while not self._step():
                 pass
         except _Left:
-            self._context.log.info("job %s: left for the next start", self.job)
+            self._context.log.info("a job is left for the next start", extra=facts(event="job.left", job=self.job))
         except (SandboxError, JobError, AdapterError, MpcError) as error:
-            self._context.log.warning("job %s: %s", self.job, error)
-            self._end(public_code(error), public_text(error))
+            code = public_code(error)
+            self._context.log.warning("a job ends: %s", error, extra=facts(event="job.ends", job=self.job, code=code))
+            self._end(code, public_text(error))
         except Exception as error:
-            self._context.log.exception("job %s failed", self.job)
+            self._context.log.exception("a job failed", extra=facts(event="job.ends", job=self.job, code="node-fault"))
             self._end("node-fault", f"the node failed with {type(error).__name__}; its owner sees the details")
         finally:
             if self._scan is not None:
@@ -175,7 +177,7 @@ class JobRun:
         except HubRefused as refused:
             if refused.code not in _GONE:
                 raise
-            self._context.log.info("job %s: a body is gone: %s", self.job, refused)
+            self._context.log.info("a body is gone: %s", refused, extra=facts(event="body.gone", job=self.job))
             return
         self._act(() if incoming is None else self._walk.party.receive(incoming), item.sequence)
 

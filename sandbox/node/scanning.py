@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from jobs.runner.port import Progress
+from sandbox.logs import facts
 from sandbox.node.hub_port import HubAway, HubPort, HubRefused
 
 EVERY_S: Final = 2.0
@@ -66,7 +67,7 @@ class ScanReport:
             try:
                 self._hub.scan(self._job, *self.said())
             except HubRefused as refused:
-                _LOG.info("job %s: the hub does not take how far the scan is: %s", self._job, refused)
+                _LOG.info("the hub does not take how far the scan is: %s", refused, extra=facts(job=self._job))
                 return
             except HubAway:
                 continue

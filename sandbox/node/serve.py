@@ -26,6 +26,7 @@ from sandbox.errors import NotFound
 from sandbox.keys import Trust, create_key, create_sealing_key, load_key, load_sealing_key, read_private
 from sandbox.keys.chain import take_newer
 from sandbox.keys.files import create_secret, load_secret
+from sandbox.logs import facts, set_up
 from sandbox.node.config import NodeConfig
 from sandbox.node.context import Context
 from sandbox.node.control import Control
@@ -51,6 +52,7 @@ def serve(config: NodeConfig, start: Callable[[NodeConfig], Runner] | None = Non
 
     ``start`` makes the runner: Ray, unless somebody else's is named.
     """
+    set_up(config.log)
     for package in config.kinds:
         add(package)
     token = read_private(config.token_file).decode().strip()
@@ -65,8 +67,9 @@ def serve(config: NodeConfig, start: Callable[[NodeConfig], Runner] | None = Non
     try:
         node.look_back()
         node.recover()
-        _LOG.info("node %s is ready", config.node)
+        _LOG.info("node %s is ready", config.node, extra=facts(event="node.ready", hub=config.hub))
         node.serve()
+        _LOG.info("node %s ends as it was told", config.node, extra=facts(event="node.ended"))
     finally:
         control.stop()
         runner.close()
@@ -164,9 +167,10 @@ def record_key(folder: Path, passphrase: bytes | None = None) -> bytes:
 def fetch_roster(context: Context) -> None:
     """Take what the hub distributes; only rosters that the pinned root signed are believed."""
     try:
-        take_newer(context.state.trusted, context.hub.rosters(), context.state.trust_roster)
-    except (HubAway, HubRefused) as error:
-        _LOG.warning("no roster from the hub yet: %s", error)
+        with context.reach.call():
+            take_newer(context.state.trusted, context.hub.rosters(), context.state.trust_roster)
+    except (HubAway, HubRefused):
+        _LOG.warning("no roster from the hub yet: this node starts with the one that it has")
     except JobError as error:
         _LOG.error("the hub shows a roster that is not believed: %s", error)
     try:

@@ -132,8 +132,7 @@ class Walk:
         while self._context.clock() < end:
             try:
                 return self._context.hub.piece(job, header.key, number)
-            except HubAway as away:
-                self._context.log.info("%s; asking again for a body", away)
+            except HubAway:
                 time.sleep(_RETRY_S)
         raise Timeout("the hub did not hand over a body before the job's end")
 

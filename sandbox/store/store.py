@@ -10,6 +10,7 @@ There is no other way to write: ``read`` rolls back, ``publish`` takes nothing b
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ from jobs.documents import moment_text
 from jobs.documents.canonical import SALT_BYTES
 from mpc.party import RandomBytes
 from sandbox.audit.entry import JOB_CLOSED
+from sandbox.logs import facts
 from sandbox.store.engine import reading, writing
 from sandbox.store.event import LOCAL, Event
 from sandbox.store.notices import Notices
@@ -31,6 +33,7 @@ from sandbox.store.origins import Origin
 from sandbox.store.tables import checkpoints, cosignatures, inbox, log_digests, log_entries, receipts, scans
 from sandbox.store.tree import append_leaves, lock_size
 
+_LOG: Final = logging.getLogger("unseen.hub")
 Clock = Callable[[], datetime]
 Follower = Callable[[frozenset[str]], None]
 LOG_TOPIC: Final = "log"
@@ -78,6 +81,8 @@ class Store:
             topics = frozenset({*change.topics, LOG_TOPIC})
             self._send(connection, topics)
         self._tell(topics)
+        for happened in change.events:
+            _say(happened)
 
     def publish(self, statement: Executable) -> None:
         """Write a statement *about* the log (checkpoint, cosignature, receipt): the log cannot hold it as an event."""
@@ -144,6 +149,13 @@ class Store:
             follower(topics)
 
 
+def _say(event: Event) -> None:
+    """What the process's own log says of a committed event: less than the entry, and nothing of single messages."""
+    if not event.kind.startswith("message."):
+        named = {"actor": event.actor.name, "job": event.job, "subject": event.subject, "code": event.facts.get("code")}
+        _LOG.info(event.kind, extra=facts(event=event.kind, **named))
+
+
 class Change:
     """One open change. ``now`` is the one time that all its rows and events carry."""
 
@@ -154,17 +166,17 @@ class Change:
         self.abandoned = False
         self.keys: dict[str, bytes] = {}
         """Of contents that this change writes, by scope: ``sandbox.store.contents``."""
-        self._events = [event]
+        self.events = [event]
 
     def execute(self, statement: Executable, rows: Sequence[dict[str, Any]] | None = None) -> CursorResult[Any]:
         return self.connection.execute(statement, rows) if rows is not None else self.connection.execute(statement)
 
     def also(self, event: Event) -> int:
         """Add a further event and return the index that its leaf will have."""
-        self._events.append(event)
+        self.events.append(event)
         if event.kind == JOB_CLOSED:
             self.wake(CLOSED_TOPIC)
-        return self.first_index + len(self._events) - 1
+        return self.first_index + len(self.events) - 1
 
     @cached_property
     def first_index(self) -> int:
@@ -174,13 +186,13 @@ class Change:
     @contextmanager
     def attempt(self) -> Iterator[None]:
         """If what happens within raises, its rows and events are undone, and the change can go on without them."""
-        kept = len(self._events), self.first_index  # its lock is taken outside, or it would be given back too
+        kept = len(self.events), self.first_index  # its lock is taken outside, or it would be given back too
         try:
             with self.connection.begin_nested():
                 yield
         except BaseException:
             self.keys.clear()  # one that was made within is undone too
-            del self._events[kept[0] :]
+            del self.events[kept[0] :]
             raise
 
     def abandon(self) -> None:
@@ -193,11 +205,11 @@ class Change:
 
     def append(self, rng: RandomBytes) -> None:
         """Write the events; ``Store.change`` calls this last. ``rng`` makes the salts."""
-        addresses = [event.actor.address for event in self._events]
+        addresses = [event.actor.address for event in self.events]
         origins = [Origin.of(address, rng) if address != LOCAL else None for address in addresses]
         entries = [
             event.entry(self.now, rng(SALT_BYTES), origin.commitment if origin else None)
-            for event, origin in zip(self._events, origins, strict=True)
+            for event, origin in zip(self.events, origins, strict=True)
         ]
         leaves = [entry.leaf() for entry in entries]
         first = append_leaves(self.connection, leaves, self.first_index)
@@ -213,7 +225,7 @@ class Change:
                 "subject": entry.subject,
             }
             for place, (leaf, entry, event, origin) in enumerate(
-                zip(leaves, entries, self._events, origins, strict=True)
+                zip(leaves, entries, self.events, origins, strict=True)
             )
         ]
         self.connection.execute(insert(log_entries), rows)

@@ -16,11 +16,13 @@ from sandbox.hub_http import HubAway, HubRefused
 from sandbox.keys import Trust
 from sandbox.keys.chain import current_roster, take_newer
 from sandbox.log_link import Cosignature, Following, LogPort, News
+from sandbox.logs import facts
+from sandbox.reach import Reach
 from sandbox.witness.seen import SeenFile
 
 _LOG: Final = logging.getLogger("unseen.witness")
 _POLL_S: Final = 25.0
-_RETRY_S: Final = 0.5
+_UNSIGNED_S: Final = 5.0
 _ROSTER_LIFE: Final = timedelta(minutes=1)
 """A newer roster of the authority counts after this time, even if the old hub key still signs."""
 
@@ -42,6 +44,7 @@ class Witness:
         self._stopping = threading.Event()
         self._following = Following()
         self._heard: datetime | None = None
+        self._reach = Reach(_LOG)
 
     def step(self, wait: float) -> bool:
         """Cosign the next checkpoint; returns whether there was one. Raises ``LogFailure``, ``HubAway``, ``JobError``.
@@ -79,18 +82,20 @@ class Witness:
 
     def serve(self) -> None:
         """Run until ``stop``. Raises ``LogFailure`` when the log does not hold: nothing is cosigned after that."""
+        _LOG.info("witness %s follows the log", self._name, extra=facts(event="witness.ready"))
         while not self._stopping.is_set():
             try:
-                self.step(_POLL_S)
+                with self._reach.call():
+                    self.step(_POLL_S)
             except (HubAway, HubRefused) as error:
-                _LOG.info("%s; trying again", error)
-                self._stopping.wait(_RETRY_S)
+                self._stopping.wait(self._reach.pause(error))
             except (JobError, MalformedNote, BadLogSignature, ForeignLog) as error:
                 # nothing that the hub's key signed: it convicts nobody, and nothing is cosigned
-                _LOG.error("%s; trying again", error)
-                self._stopping.wait(10 * _RETRY_S)
+                _LOG.error("%s; trying again", error, extra=facts(event="log.trouble"))
+                self._stopping.wait(_UNSIGNED_S)
             except LogFailure as failure:
-                _LOG.critical("the log does not hold: %s\n%s", failure, "\n".join(failure.evidence))
+                named = facts(event="log.failed", evidence=list(failure.evidence))
+                _LOG.critical("the log does not hold: %s", failure, extra=named)
                 raise
 
     def _hear(self) -> None:

@@ -18,7 +18,7 @@ FOLDERS = "|".join(("sandbox", "jobs", "mpc", "adapters", "federated", "tests", 
 
 WHO: Final[dict[str, frozenset[Role] | None]] = {
     "anyone": None,
-    "any": frozenset(Role),
+    "any": frozenset(Role) - {Role.MONITOR},
     "people": frozenset({Role.OPERATOR, Role.OWNER, Role.AUDITOR, Role.AUTHORITY}),
     "operator": frozenset({Role.OPERATOR}),
     "owner": frozenset({Role.OWNER}),

@@ -197,7 +197,7 @@ def test_an_owner_sees_what_all_answers_tell_at_most_of_one_aircraft_and_never_o
     systems = {tuple(item["subject"] or ()): item for item in found["systems"]}
     assert {(), ("flights", "arr_delay")} <= systems.keys()
     for item in systems.values():
-        assert 0 < item["highest"] <= item["cap"] / 3  # three owners may hold flights of one aircraft
+        assert 0 < item["highest"] <= item["cap"] == 0.25  # no flight is at two owners
         assert item["rows"] > 0
     assert story.job in systems["flights", "arr_delay"]["jobs"]
     seen = jfk("node", "audit", *config).out + json.dumps(found)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mpc.drive import run
 from mpc.errors import MpcError
 from mpc.party import PartyName
-from mpc.pir import PROFILES, Client, Server, index_table, keyword_table, prepare
+from mpc.pir import PROFILES, Client, Keys, Server, index_table, keyword_table, prepare
 from mpc.pir.messages import Answer, Ask, Hint, Query
 
 ALICE, BOB, SESSION = PartyName("alice"), PartyName("bob"), bytes(range(16))
@@ -44,14 +44,21 @@ def test_looking_up_a_key_is_asking_a_dictionary(data: st.DataObject) -> None:
     absent = st.binary(max_size=20)
     wanted = data.draw(st.lists(st.sampled_from(sorted(keys)) | absent, min_size=1, max_size=6))
     client = Client(ALICE, BOB, SESSION, wanted, secrets.token_bytes)
-    run([client, Server(BOB, ALICE, SESSION, prepare(keyword_table(values, secrets.token_bytes, columns=columns)), 6)])
+    run(
+        [
+            client,
+            Server(
+                BOB, ALICE, SESSION, prepare(keyword_table(values, Keys.OPEN, secrets.token_bytes, columns=columns)), 6
+            ),
+        ]
+    )
     assert list(client.result) == [values.get(key) for key in wanted]
 
 
 def valid_messages() -> list[bytes]:
     tables = (
         prepare(index_table(np.zeros((6, 2), np.uint8), secrets.token_bytes)),
-        prepare(keyword_table({b"a": b"1", b"b": b"2"}, secrets.token_bytes)),
+        prepare(keyword_table({b"a": b"1", b"b": b"2"}, Keys.OPEN, secrets.token_bytes)),
     )
     out = [Ask(SESSION).encode()]
     for table, wanted in zip(tables, ([1], [b"a"]), strict=True):

@@ -40,7 +40,7 @@ def test_the_result_is_the_plain_sum_over_the_survivors(data: st.DataObject) -> 
     threshold = data.draw(st.integers(degree // 2 + 1, degree))
     signed = data.draw(st.booleans())
     fewest = max(2 * n // 3 + 1, n - degree // 2 if degree < n - 1 else 0) if signed else 2
-    survivors = data.draw(st.integers(max(2, threshold, fewest), n))
+    survivors = data.draw(st.integers(max(threshold + 1, fewest), n))
     names = tuple(PartyName(f"c{i}") for i in range(n))
     identities = {name: Ed25519PrivateKey.generate() for name in names} if signed else {}
     length = data.draw(st.integers(1, 5))
@@ -54,7 +54,7 @@ def test_the_result_is_the_plain_sum_over_the_survivors(data: st.DataObject) -> 
         threshold,
         survivors,
         bytes(32),
-        data.draw(st.binary(max_size=3)),
+        data.draw(st.binary(min_size=16, max_size=18)),
         {name: key.public_key().public_bytes_raw() for name, key in identities.items()},
     )
     numbers = st.lists(st.integers(-(1 << 20), 1 << 20), min_size=length, max_size=length)

@@ -98,9 +98,16 @@ ROWS = st.lists(ROW, max_size=30)
 TABLES = ["score > 3", "NOT (score BETWEEN 0 AND 40)", "town IN ('a', 'b''s')", "town <> 'c' OR flag", "flag IS NULL",
           "flag AND NOT score = 7", "town LIKE 'b%' OR cost >= 12.34", "score NOT IN (1, 2, 3)", "large < 12",
           "FLOOR(score / 7) = -2 OR score + 1 = 5", "day >= '2024-05-01'", "at < '2024-06-01T12:00:00'", "large IS NULL",
-          "MONTH(day) IN (1, 7) OR large <= -3", "cost IN (1.5, 2)", "NOT (large = 5)"]  # fmt: skip
-RENDERED = ["cost * 2 - score < 100.5", "score < large", "street = 'y street'", "HOUR(at) < 7 AND score > 0"]
-GROUPS = [[], ["town"], ["town", "flag"], ["FLOOR(score / 20) * 20"], ["MONTH(day)"], ["YEAR(at)", "town"],
+          "MONTH(day) IN (1, 7) OR large <= -3", "cost IN (1.5, 2)", "NOT (large = 5)", "LEFT(town, 1) = 'b'",
+          "COALESCE(score, 9) > 3", "DATEDIFF('day', DATE '2024-03-01', at) > 5", "(score > 3 OR flag) IS NOT TRUE"]  # fmt: skip
+RENDERED = [
+    "cost * 2 - score < 100.5",
+    "score < large",
+    "street = 'y street'",
+    "HOUR(at) < 7 AND score > 0",
+    "DATEDIFF('day', day, at) > 3",
+]
+GROUPS = [[], ["town"], ["town", "flag"], ["FLOOR(score / 20) * 20"], ["MONTH(day)"], ["YEAR(at)", "town"], ["COALESCE(town, 'none')", "score > 7"],
           ["CASE WHEN score < 10 THEN 'low' WHEN score < 50 THEN 'high' END", "flag"]]  # fmt: skip
 STATISTICS = [
     "SUM(score * cost)",

@@ -68,6 +68,7 @@ class Desk:
         units: Array | None = None,
         answers: int = 1,
         holders: int = 1,
+        of_unit: bool = False,
     ) -> Question:
         """One inquiry per partition, about each of its bases."""
         counts = np.ones(len(labels[0]), np.int32) if rows is None else np.asarray(rows, np.int32)
@@ -75,9 +76,9 @@ class Desk:
         inquiries = []
         for number, part in enumerate(parts):
             bases = np.arange(int(part.max(initial=-1)) + 1, dtype=np.int32)
-            inquiries.append(Inquiry(subject, number, bases, self.ids(len(bases)), answers))
+            inquiries.append(Inquiry(subject, number, bases, self.ids(len(bases)), answers, holders, of_unit))
         known = hashes(len(counts)) if units is None else hashes(units)
-        return Question("person", Records(known, counts, parts), tuple(inquiries), holders)
+        return Question("person", Records(known, counts, parts), tuple(inquiries))
 
     def judge(self, *questions: Question, job: str | None = None) -> Judgement:
         with writing(self.engine) as connection:

@@ -12,7 +12,7 @@ import pytest
 
 from mpc import errors
 from mpc.party import PartyName, Send
-from mpc.pir import Client, Server, StaleHint, Table, index_table, keyword_table, prepare
+from mpc.pir import Client, Keys, Server, StaleHint, Table, index_table, keyword_table, prepare
 
 VECTORS = json.loads((Path(__file__).parent / "pir.json").read_text())
 CLIENT, SERVER, SESSION = PartyName("client"), PartyName("server"), bytes.fromhex(VECTORS["session"])
@@ -37,7 +37,7 @@ def parties(case: dict[str, Any]) -> tuple[Client, Server]:
         table, wanted = index_table(np.array(rows, np.uint8), shaken("table")), case["wanted"]
     else:
         values = {key.encode(): bytes.fromhex(value) for key, value in case["values"].items()}
-        table, wanted = keyword_table(values, shaken("table")), [key.encode() for key in case["wanted"]]
+        table, wanted = keyword_table(values, Keys.OPEN, shaken("table")), [key.encode() for key in case["wanted"]]
     return Client(CLIENT, SERVER, SESSION, wanted, shaken("client")), Server(
         SERVER, CLIENT, SESSION, prepare(table), at_most=3
     )

@@ -170,6 +170,9 @@ def _type(plan: Plan, expr: OutExpr) -> str:
                 aggregate.function == "sum" and plan.decimals_of(aggregate) == 0
             )
             return "integer" if whole else "decimal"
+        case Op(op="coalesce" | "nullif"):
+            first = _type(plan, expr.args[0])
+            return "decimal" if first == "integer" else first
         case Lit():
             return "decimal" if expr.type == "number" else expr.type
         case _:

@@ -136,6 +136,10 @@ def _operation(op: str, args: list[Result]) -> Result:
         return SUPPRESSED
     if op == "is_null":
         return args[0] is None
+    if op == "coalesce":
+        return next((arg for arg in args if arg is not None), None)
+    if op == "nullif":
+        return None if args[1] is not None and plain(args[0]) == plain(args[1]) else args[0]
     if None in args:
         return None
     match op:

@@ -18,7 +18,7 @@ from jobs.disclosure.rules import Evidence
 from jobs.disclosure.rules.evidence import Counts
 from jobs.kinds.statistics.evidence import LocalResult
 from jobs.kinds.statistics.noisy import NoisyPart
-from jobs.kinds.statistics.plan.bases import base_count, bases_of_cells, conjuncts, known_part, partitions, subjects
+from jobs.kinds.statistics.plan.bases import base_count, bases_of_cells, conjuncts, inquiries_of, known_part, partitions
 from jobs.kinds.statistics.plan.expr import IsNull, Not, RowExpr, columns_of
 from jobs.kinds.statistics.plan.types import Aggregate, Channel, Plan
 from jobs.kinds.statistics.plan.weights import ends, squares_of_factors
@@ -78,15 +78,16 @@ def questions_of(
             result.records[number],
             tuple(
                 Inquiry(
-                    subject,
+                    None if column is None else (plan.dataset_of(column.table), column.name),
                     bases.partition[channel],
                     np.where(bases.units(number, channel) >= least, bases.of_cells, np.int32(-1)),
                     noisy.ids[channel],
                     answers_of(plan, plan.channels[channel]) + ((number, channel) in noisy.counted),
+                    plan.holders_of(unit, column),
+                    plan.said_of(unit, column) is not None,
                 )
-                for channel, subject in _inquiries(plan)
+                for channel, column in inquiries_of(plan)
             ),
-            1 if unit.disjoint else plan.holders,
         )
         for number, unit in enumerate(plan.unit_columns)
     )
@@ -112,7 +113,7 @@ def refused_by(plan: Plan, verdict: Verdict) -> Bits:
     """Shape (aggregates, cells): where the gate refuses one of the channels, for any kind of individual."""
     channels = np.zeros((len(plan.channels), plan.cells), dtype=np.bool_)
     for of_unit in verdict:
-        for (channel, _), allowed in zip(_inquiries(plan), of_unit, strict=True):
+        for (channel, _), allowed in zip(inquiries_of(plan), of_unit, strict=True):
             channels[channel] |= ~allowed
     return np.array([channels[list(aggregate.channels)].any(axis=0) for aggregate in plan.aggregates])
 
@@ -154,12 +155,3 @@ def _chosen(plan: Plan, aggregate: Aggregate) -> bool:
 def _has_measure(plan: Plan, expr: RowExpr | None) -> bool:
     """Whether a condition says no more than that a measure has a value."""
     return isinstance(expr, Not) and isinstance(expr.arg, IsNull) and plan.is_measure(expr.arg.arg)
-
-
-def _inquiries(plan: Plan) -> list[tuple[int, tuple[str, str] | None]]:
-    """(channel, subject) of each inquiry about one kind of individual, in order."""
-    found: list[tuple[int, tuple[str, str] | None]] = []
-    for number, channel in enumerate(plan.channels):
-        columns = subjects(plan, channel)
-        found += [(number, (plan.dataset_of(col.table), col.name)) for col in columns] or [(number, None)]
-    return found

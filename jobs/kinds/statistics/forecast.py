@@ -12,7 +12,7 @@ from typing import Final
 from jobs.disclosure.profile import Privacy, Profile, load_profile
 from jobs.kinds.statistics.estimate import MAY_BE_NOISE
 from jobs.kinds.statistics.kind import KIND
-from jobs.kinds.statistics.plan.bases import base_count, subjects
+from jobs.kinds.statistics.plan.bases import base_count, sharing, subjects
 from jobs.kinds.statistics.plan.guards import error_words, guard_words
 from jobs.kinds.statistics.plan.phrases import statistic
 from jobs.kinds.statistics.plan.types import Plan
@@ -108,7 +108,7 @@ def forecast(plan: Plan) -> Forecast:
         reasons=reasons,
         asked=_asked(plan, profile),
         budget="" if profile.privacy is None else budget_words(profile.privacy),
-        cap=_decimal(profile.leverage_cap_percent / 100 / _sharing(plan)),
+        cap=_decimal(profile.leverage_cap_percent / 100 / sharing(plan)),
     )
 
 
@@ -162,11 +162,6 @@ def _asked(plan: Plan, profile: Profile) -> tuple[Asked, ...]:
             answers[name] = answers.get(name, 0) + each
     spread = (profile.noise_ratio / _UNCERTAIN) ** 2
     return tuple(Asked(about=name, answers=m, alone=_decimal(m / (m + spread))) for name, m in sorted(answers.items()))
-
-
-def _sharing(plan: Plan) -> int:
-    """Owners among whom the cap is divided."""
-    return 1 if all(unit.disjoint for unit in plan.unit_columns) else plan.holders
 
 
 def _decimal(value: float) -> str:

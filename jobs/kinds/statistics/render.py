@@ -129,6 +129,8 @@ def scaled(expr: RowExpr, columns: Columns) -> tuple[str, int]:
             return "(" + " * ".join(sql for sql, _ in parts) + ")", sum(s for _, s in parts)
         case FloorDiv():
             return _floor_div(expr, columns), 0
+        case DatePart(part="epoch_day"):
+            return f"date_diff('day', DATE '1970-01-01', {staged(expr.arg)})", 0
         case DatePart():
             return f"date_part('{expr.part}', {staged(expr.arg)})", 0
         case DateTrunc():

@@ -18,15 +18,17 @@ from fastapi.concurrency import run_in_threadpool
 from jobs.kinds.registry import add, kind_of, names, referee_of
 from sandbox.errors import InvalidSpec
 from sandbox.hub.api import problem
+from sandbox.hub.api.calls import Counted
 from sandbox.hub.api.door import Door
 from sandbox.hub.api.protocol import guarded
-from sandbox.hub.api.routes import log, nodes, owners, platform, work
+from sandbox.hub.api.routes import docs, log, metrics, nodes, owners, platform, work
 from sandbox.hub.api.workers import serve_workers
 from sandbox.hub.core.config import HubConfig, check_listen
 from sandbox.hub.core.hub import Hub
 from sandbox.hub.core.version import VERSION
 from sandbox.hub.log.signing import keep_signed
 from sandbox.hub.running.deadlines import tick
+from sandbox.logs import facts, set_up
 
 _log = logging.getLogger("unseen.hub")
 _OWN_DESCRIPTORS: Final = 256
@@ -44,19 +46,23 @@ def create_app(config: HubConfig, hub: Hub | None = None) -> FastAPI:
         summary="Usable, not visible: permitted statistics over data that stays with its owners.",
         lifespan=_lifespan,
         openapi_url="/v1/openapi.json",
-        docs_url=None,  # its pages would load scripts from elsewhere
+        docs_url=None,  # its pages would load scripts from elsewhere: routes/docs.py
         redoc_url=None,
     )
     app.state.hub = opened
     problem.install(app)
     app.add_middleware(Door, hub=opened)
+    app.add_middleware(Counted, hub=opened)  # the outermost: it counts what the door refuses
     for part in (platform, work, owners, nodes, log):
         app.include_router(part.router, prefix="/v1", responses=problem.RESPONSES)
+    for page in (metrics, docs):
+        app.include_router(page.router)
     return app
 
 
 def serve(config: HubConfig) -> None:
     """Run until interrupted. Raises ``InvalidSpec`` for an address beyond loopback without TLS."""
+    set_up(config.log)
     check_listen(config.host, config.tls is not None)
     if config.workers == 1:
         make_server(config, create_app(config)).run()
@@ -67,6 +73,7 @@ def serve(config: HubConfig) -> None:
 
 def serve_shared(config: HubConfig, shared: socket.socket) -> None:
     """One of several workers, serving the parent's socket."""
+    set_up(config.log)
     make_server(config, create_app(config)).run(sockets=[shared])
 
 
@@ -83,6 +90,7 @@ def make_server(config: HubConfig, app: FastAPI) -> uvicorn.Server:
             ws="none",
             ssl_certfile=config.tls.certificate if config.tls else None,
             ssl_keyfile=config.tls.key if config.tls else None,
+            log_config=None,  # its lines are ours: sandbox.logs
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -120,6 +128,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     for name in names():
         await run_in_threadpool(referee_of(kind_of(name)).warm)
     hub.notifier.start()
+    listens = facts(event="hub.ready", version=VERSION, tls=hub.config.tls is not None, port=hub.config.port)
+    _log.info("the hub of %s is ready", hub.trust.origin, extra=listens)
     tasks = [asyncio.create_task(_ticking(hub)), asyncio.create_task(keep_signed(hub))]
     try:
         yield
@@ -129,6 +139,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        _log.info("the hub ends as it was told", extra=facts(event="hub.ended"))
 
 
 async def _ticking(hub: Hub) -> None:

@@ -24,7 +24,7 @@ from sandbox.hub.core.hub import Hub
 from sandbox.hub.people.tokens import Caller, KnownTokens, Role
 
 CALLER: Final = "unseen.caller"
-OPEN: Final = frozenset({"/v1/health", "/v1/roster", "/v1/rosters", "/v1/status", "/v1/openapi.json"})
+OPEN: Final = frozenset({"/docs", "/v1/health", "/v1/roster", "/v1/rosters", "/v1/status", "/v1/openapi.json"})
 """What anybody may read. A test compares this with the routes that ask for no caller."""
 _READS: Final = ("GET", "HEAD")
 _LOOK_UPS: Final = 4

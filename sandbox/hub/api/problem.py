@@ -39,6 +39,8 @@ from sandbox.errors import (
 from sandbox.hub.core.errors import Conflicting, NotAuthenticated, SlowRequest, TooLargeBody, TooManyRequests
 
 MEDIA_TYPE: Final = "application/problem+json"
+CODE: Final = "unseen.code"
+"""Where in the ASGI scope the code of a refusal stands, for the hub's own log."""
 KNOWN: Final = (SandboxError, JobError, MpcError)
 
 STATUS: Final[dict[type[Exception], int]] = {
@@ -91,7 +93,6 @@ RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 
 def problem(error: Exception) -> JSONResponse:
     """The response for an error of the known types."""
-    code = getattr(error, "code", None) or _slug(type(error).__name__)
     more: dict[str, Any] = {}
     for name in ("advice", "field", "line", "column", "evidence"):
         if value := getattr(error, name, None):
@@ -102,7 +103,12 @@ def problem(error: Exception) -> JSONResponse:
     status = status_of(type(error))
     if status == 401:  # RFC 6750, section 3
         headers["WWW-Authenticate"] = 'Bearer realm="unseen"'
-    return _response(status, str(code), str(error), more, headers)
+    return _response(status, code_of(error), str(error), more, headers)
+
+
+def code_of(error: Exception) -> str:
+    """The stable slug that the answer carries."""
+    return str(getattr(error, "code", None) or _slug(type(error).__name__))
 
 
 def status_of(kind: type[Exception]) -> int:
@@ -122,7 +128,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unknown)
 
 
-async def _known(_request: Request, error: Exception) -> Response:
+async def _known(request: Request, error: Exception) -> Response:
+    request.scope[CODE] = code_of(error)
     return problem(error)
 
 

@@ -23,6 +23,7 @@ from typing import Final
 
 from sandbox.errors import Unavailable
 from sandbox.hub.core.config import HubConfig
+from sandbox.logs import facts
 
 _YOUNG_S: Final = 10.0
 _MOST_YOUNG_DEATHS: Final = 5
@@ -89,7 +90,8 @@ class Supervisor:
         self._young_deaths = self._young_deaths + 1 if lived < _YOUNG_S else 0
         if self._young_deaths >= _MOST_YOUNG_DEATHS:
             raise Unavailable("the hub's workers end as soon as they start; their own messages say why")
-        _log.error("worker %s ended with status %s; another takes its place", worker.pid, worker.exitcode)
+        named = facts(event="worker.ended", worker=worker.pid, status=worker.exitcode)
+        _log.error("a worker ended; another takes its place", extra=named)
         self._start()
 
     def _end_all(self) -> None:

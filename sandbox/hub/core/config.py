@@ -13,6 +13,7 @@ from jobs.documents.base import faults
 from jobs.kinds.base import MESSAGE_BYTES
 from sandbox.errors import InvalidSpec
 from sandbox.hub.core.front_door import FrontDoor
+from sandbox.logs import LogForm
 
 
 class Tls(BaseModel):
@@ -42,6 +43,7 @@ class HubConfig(BaseModel):
     tick_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
     max_wait_seconds: Annotated[float, Field(gt=0, le=120)] = 30.0  # of a long poll
     upload_bytes: Annotated[int, Field(ge=1 << 20)] = MESSAGE_BYTES  # of one node, until their headers come
+    log: LogForm = LogForm.PLAIN  # or json: how log lines look on stderr
     kinds: tuple[str, ...] = ()  # packages of further kinds of jobs
     max_body_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 30)] = 32 << 20  # of a node's post
     front_door: FrontDoor = FrontDoor()  # limits, time-outs and quotas: docs/front-door.md

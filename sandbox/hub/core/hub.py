@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -54,6 +55,8 @@ class Hub:
         self.pace = Pace(config.checkpoint_seconds, config.checkpoint_quiet_seconds, config.checkpoint_gap_seconds)
         self.read_to: dict[str, int] = {}
         """How far each node said last that it has read, so that the same again asks no database."""
+        self.calls: Counter[tuple[str, str, int]] = Counter()
+        """Calls that this process answered, by method, route and status; kept by ``sandbox.hub.api.calls``."""
         self.scrubbed = store.now()
         """When the store was last cleared of destroyed keys."""
         self._trusted: TrustedRoster | None = None

@@ -48,6 +48,10 @@ class Notifier:
         finally:
             self._listeners.discard(listener)
 
+    def waiting(self, prefix: str) -> int:
+        """How many topics with this beginning somebody listens to now."""
+        return len({topic for held in tuple(self._listeners) for topic in held.topics if topic.startswith(prefix)})
+
     def _wake(self, topics: frozenset[str]) -> None:
         for listener in self._listeners:
             if listener.topics & topics or EVERYTHING in topics:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row, insert, select, update
 
-from jobs.documents import moment_text
+from jobs.documents import Roster, moment_text
 from mpc.party import RandomBytes
 from sandbox.errors import NotFound
 from sandbox.hub.core.errors import NotAuthenticated, TokenExpired
@@ -36,6 +36,8 @@ class Role(StrEnum):
     AUTHORITY = "authority"
     NODE = "node"
     WITNESS = "witness"
+    MONITOR = "monitor"
+    """Reads ``/metrics``, and nothing that needs a token beside."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,22 @@ def list_tokens(store: Store, by: Actor) -> list[dict[str, str | None]]:
     query = select(*columns).order_by(tokens.c.role, tokens.c.subject, tokens.c.expires, tokens.c.id)
     with store.change(Event("token.listed", by)) as change:
         return [dict(row._asdict()) for row in change.execute(query)]
+
+
+def without_token(store: Store, roster: Roster, by: Actor) -> list[tuple[Role, str]]:
+    """Who of the roster, and of the platform's own roles, has no token that still holds."""
+    wanted = [(Role.AUTHORITY, "authority"), (Role.AUDITOR, "auditor"), (Role.MONITOR, "monitor")]
+    wanted += [(Role.OWNER, owner.id) for owner in roster.owners]
+    wanted += [(Role.NODE, node.id) for owner in roster.owners for node in owner.nodes]
+    wanted += [(Role.WITNESS, witness.name) for witness in roster.witnesses]
+    wanted += [(Role.OPERATOR, operator.id) for operator in roster.operators]
+    now = moment_text(store.now())
+    held = {
+        (token["role"], token["subject"])
+        for token in list_tokens(store, by)
+        if token["revoked"] is None and (token["expires"] or "") > now
+    }
+    return [party for party in wanted if party not in held]
 
 
 class KnownTokens:

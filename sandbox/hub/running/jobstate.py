@@ -15,6 +15,8 @@ from sandbox.store.event import Actor, Event
 from sandbox.store.store import Change
 from sandbox.store.tables import job_nodes, jobs, scans
 
+INBOX: Final = "inbox:"
+"""What the topics of all inboxes begin with."""
 _JOB: Final = select(jobs).where(jobs.c.id == bindparam("job"))
 
 
@@ -81,7 +83,7 @@ def topic(job: str) -> str:
 
 
 def inbox_topic(node: str) -> str:
-    return f"inbox:{node}"
+    return f"{INBOX}{node}"
 
 
 _PAST = {

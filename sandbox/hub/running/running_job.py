@@ -20,6 +20,7 @@ from mpc.errors import MpcError
 from sandbox.errors import SandboxError
 from sandbox.hub.core.errors import HubFault
 from sandbox.hub.core.hub import Hub
+from sandbox.logs import facts
 from sandbox.store import contents
 
 _LOG: Final = logging.getLogger("unseen.hub")
@@ -61,7 +62,7 @@ def foreseen(job: RunningJob) -> Iterator[None]:
     except (JobError, MpcError, SandboxError):
         raise
     except Exception as error:  # a kind's own fault ends its job, and no other's
-        _LOG.exception("job %s: the referee failed", job.id)
+        _LOG.exception("the referee failed", extra=facts(event="referee.failed", job=job.id))
         text = f"the {job.kind.name} referee failed with {type(error).__name__}; the platform's log has the cause"
         raise HubFault(text) from None
 

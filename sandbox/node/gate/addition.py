@@ -26,11 +26,15 @@ _ID: Final = 16
 
 @dataclass(frozen=True, repr=False)
 class Added:
-    """Rows of one system, numbered by all partitions of the domain; ``ids`` of the answers behind them."""
+    """Rows of one system, numbered by all partitions of the domain; ``ids`` of the answers behind them.
+
+    ``of_unit``: its values are said of units.
+    """
 
     subject: Subject
     rows: Rows
     ids: tuple[bytes, ...]
+    of_unit: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,6 +58,7 @@ class Addition:
                 "arrays": [[a.dtype.name, list(a.shape)] for a in arrays],
                 "bases": [bases for _, bases in self.partitions],
                 "systems": [list(system.subject or ()) for system in self.added],
+                "of_unit": [system.of_unit for system in self.added],
                 "size": len(raw),
             }
         )
@@ -69,11 +74,11 @@ class Addition:
         growth = Growth(next(arrays), next(arrays), next(arrays))
         partitions = tuple((next(arrays).astype(np.int32) - 1, bases) for bases in header["bases"])
         added = []
-        for subject in header["systems"]:
+        for subject, of_unit in zip(header["systems"], header["of_unit"], strict=True):
             rows = Rows(next(arrays), next(arrays), next(arrays))
             ids = next(arrays).tobytes()
             split = tuple(ids[at : at + _ID] for at in range(0, len(ids), _ID))
-            added.append(Added((subject[0], subject[1]) if subject else None, rows, split))
+            added.append(Added((subject[0], subject[1]) if subject else None, rows, split, of_unit))
         return cls(header["job"], growth, partitions, tuple(added))
 
 

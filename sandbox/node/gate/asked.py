@@ -42,13 +42,16 @@ def sizes_of(question: Question) -> list[Int32]:
     if any(len(labels) != count for labels in question.records.labels):
         raise ValueError("a partition has one label for each record")
     sizes = [np.bincount(labels[labels >= 0]).astype(np.int32) for labels in question.records.labels]
+    said = question.of_units
     for inquiry in question.inquiries:
         if not 0 <= inquiry.partition < len(sizes) or inquiry.answers < 1 or len(inquiry.ids) != len(inquiry.bases):
             raise ValueError("an inquiry names a partition, at least one answer, and an id for each cell")
         if any(len(id_) != _ID for id_ in inquiry.ids):
             raise ValueError("an id has 16 bytes")
-    if question.holders < 1:
-        raise ValueError("a unit has at least one holder")
+        if inquiry.holders < 1:
+            raise ValueError("what is told has at least one holder")
+        if inquiry.of_unit != (inquiry.subject in said):
+            raise ValueError("a column is said of the unit or of the record, in all of a question")
     return sizes
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sandbox.node.gate.exact import Suspects, at_most
-from sandbox.node.gate.kernels import Float64, Int32
+from sandbox.node.gate.kernels import Float64
 from sandbox.node.gate.places import Places
 from sandbox.node.gate.system import Extension
 
@@ -21,12 +21,14 @@ _WORTH: Final = 0.005
 
 def bounds(extension: Extension, places: Places, kept: npt.NDArray[Any], increments: Float64) -> Float64:
     """(units,): the trace, which is exact for one record; for units of several where it is high, a closer bound."""
-    out = _unit_sums(increments, places, extension.atoms.of)
+    if extension.system.of_units:
+        return increments
+    out = _unit_sums(increments, places)
     if places.single:
         return out
     units = np.flatnonzero((out > _WORTH) & (places.counts > 1)).astype(np.int32)
     inverse = extension.inverse(kept)
-    suspects = Suspects.of(units, places, extension.atoms)
+    suspects = Suspects.of(extension.system, units, places, extension.atoms)
     for which in suspects.batches(len(extension.rows)):
         some, _ = suspects.chosen(which)
         columns = extension.weights(some.first, kept, inverse) * some.scale[:, None]
@@ -35,8 +37,8 @@ def bounds(extension: Extension, places: Places, kept: npt.NDArray[Any], increme
     return out
 
 
-def _unit_sums(values: Float64, places: Places, atoms_of: Int32) -> Float64:
-    """Per unit the sum over its records of a value per atom."""
+def _unit_sums(values: Float64, places: Places) -> Float64:
+    """Per unit the sum over its records."""
     if places.single:
-        return values[atoms_of]
-    return np.asarray(np.bincount(places.owner, weights=values[atoms_of], minlength=places.units), dtype=np.float64)
+        return values
+    return np.asarray(np.bincount(places.owner, weights=values, minlength=places.units), dtype=np.float64)

@@ -22,6 +22,7 @@ from sandbox.node.gate.places import Growth, Places
 from sandbox.node.gate.system import Block, Extension, Rows, System
 
 _RECENT: Final = 4
+Counts = Callable[[int, bool], Float64]
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,19 +68,20 @@ class Domain:
         growth, seen, grown = self._with_records(hashes, question.records.rows, limits)
         needed, numbers, fresh = grown._needed(question, asked, seen.where)
         trial = grown._with_partitions(fresh)
+        holders, of_units = question.holders, question.of_units
         kept: dict[Subject, Bits] = {}
         systems, added = dict(grown.systems), []
-        counts = trial._counts(asked, numbers.values())
+        counts = trial._counts(trial._used(asked) | set(numbers.values()))
         for name, wanted in asked.items():
             rows = _rows(wanted, needed, numbers)
-            extension = Extension(trial._system(name), rows, trial.partitions, trial.atoms, counts)
-            settled = settle(extension, trial.places, trial.partitions, cap / question.holders)
+            extension = trial._extension(trial._system(name, name in of_units), rows, counts)
+            settled = settle(extension, trial.places, trial.partitions, cap / holders[name])
             kept[name] = settled.kept
             if settled.kept.any():
                 ids = tuple(id_ for row in np.flatnonzero(settled.kept) for id_ in wanted.ids[row])
-                one = Added(name, rows[settled.kept], ids)
+                one = Added(name, rows[settled.kept], ids, name in of_units)
                 systems[name] = _extended(
-                    trial, one, extension.block(settled.kept, job), settled.increments, settled.added
+                    extension.system, one, extension.block(settled.kept, job), settled.increments, settled.added
                 )
                 systems[name].bound[settled.units] = np.minimum(systems[name].bound[settled.units], settled.exact)
                 added.append(one)
@@ -100,20 +102,37 @@ class Domain:
         grown = self._grown(self.places.grown(addition.growth))
         fresh = [(_whole(labels, grown.places.records), bases) for labels, bases in addition.partitions]
         after = grown._with_partitions(fresh)
-        numbers = {number for one in addition.added for number in one.rows.used}
-        counts = after._counts([one.subject for one in addition.added], numbers)
         systems = dict(after.systems)
+        numbers = {number for one in addition.added for number in one.rows.used}
+        counts = after._counts(after._used([one.subject for one in addition.added]) | numbers)
         for one in addition.added:
-            extension = Extension(after._system(one.subject), one.rows, after.partitions, after.atoms, counts)
-            kept = np.ones(len(one.rows), bool)
-            block = extension.block(kept, addition.job)
-            increments = extension.increments(kept)
-            added = bounds(extension, after.places, kept, increments)
-            systems[one.subject] = _extended(after, one, block, increments, added)
+            system = after._system(one.subject, one.of_unit)
+            systems[one.subject] = after._added(system, one, addition.job, counts)
         return replace(after, systems=systems, sequence=sequence)
 
-    def _system(self, name: Subject) -> System:
-        return self.systems.get(name) or System().grown(self.places)
+    def _added(self, system: System, one: Added, job: str, counts: Counts | None = None) -> System:
+        """All of these rows, without a judgement."""
+        extension = self._extension(system, one.rows, counts)
+        kept = np.ones(len(one.rows), bool)
+        increments = extension.increments(kept)
+        added = bounds(extension, self.places, kept, increments)
+        return _extended(system, one, extension.block(kept, job), increments, added)
+
+    def _system(self, name: Subject, of_units: bool) -> System:
+        """Rows outlive what a column is declared to be: after another declaration they are seen with its columns."""
+        found, made = self.systems.get(name), System(of_units=of_units).grown(self.places)
+        if found is None or found.of_units == of_units:
+            return found or made
+        at = 0
+        for block in found.blocks:
+            rows = found.rows[np.arange(at, at + len(block.factor))]
+            made = self._added(made, Added(name, rows, ()), block.job)
+            at += len(rows)
+        return replace(made, ids=found.ids)
+
+    def _extension(self, system: System, rows: Rows, counts: Counts | None = None) -> Extension:
+        counted = counts or self._counts(system.rows.used | rows.used)
+        return Extension(system, rows, self.partitions, self.atoms, self.places, lambda n: counted(n, system.of_units))
 
     def _with_records(self, hashes: UInt64, rows: Int32, limits: Limits) -> tuple[Growth, Seen, Domain]:
         for old in self.recent:
@@ -168,17 +187,22 @@ class Domain:
             refined = refined if atoms else refined.refined(labels, bases)
         return replace(self, partitions=partitions, atoms=refined)
 
-    def _counts(self, names: Iterable[Subject], numbers: Iterable[int]) -> Callable[[int], Float64]:
-        """Records in each of all bases and in each base of one partition; where these systems and ``numbers`` ask."""
-        used = set(numbers).union(*(self._system(name).rows.used for name in names))
+    def _counts(self, used: set[int]) -> Counts:
+        """Columns in each of all bases and in each base of one partition, times both its entries; where ``used``."""
         records = np.arange(self.places.records)
 
         @cache
-        def counts(number: int) -> Float64:
+        def counts(number: int, of_units: bool) -> Float64:
             labels = self.partitions.labels(number, records)
+            if of_units and not self.places.single:
+                return self.partitions.pairs(labels, self.partitions.bases[number], self.places, used)
             return self.partitions.counts(labels, self.partitions.bases[number], self.atoms, used)
 
         return counts
+
+    def _used(self, names: Iterable[Subject]) -> set[int]:
+        """The partitions that the rows of these systems lie in."""
+        return set().union(*(self.systems[name].rows.used for name in names if name in self.systems))
 
 
 def _rows(asked: Asked, names: Mapping[int, Int32], numbers: Mapping[int, int]) -> Rows:
@@ -187,14 +211,14 @@ def _rows(asked: Asked, names: Mapping[int, Int32], numbers: Mapping[int, int]) 
     return Rows(partition, base, np.array(asked.answers, np.int32))
 
 
-def _extended(domain: Domain, one: Added, block: Block, increments: Float64, added: Float64) -> System:
-    system = domain._system(one.subject)
-    return System(
-        system.rows + one.rows,
-        (*system.blocks, block),
-        system.leverage + increments[domain.atoms.of],
-        system.bound + added,
-        system.ids.union(one.ids),
+def _extended(system: System, one: Added, block: Block, increments: Float64, added: Float64) -> System:
+    return replace(
+        system,
+        rows=system.rows + one.rows,
+        blocks=(*system.blocks, block),
+        leverage=system.leverage + increments,
+        bound=system.bound + added,
+        ids=system.ids.union(one.ids),
     )
 
 

@@ -26,7 +26,10 @@ _ROUNDING: Final = 1 + 1e-9
 
 @dataclass(frozen=True, repr=False)
 class Suspects:
-    """Columns of some units, put together by unit: ``starts`` (units + 1,), ``first`` a record, ``scale`` the root."""
+    """Columns of some units, put together by unit: ``starts`` (units + 1,), ``first`` a record, ``scale`` the root.
+
+    Where columns are units, ``first`` is the unit.
+    """
 
     units: Int32
     starts: Int64
@@ -34,7 +37,9 @@ class Suspects:
     scale: Float64
 
     @classmethod
-    def of(cls, units: Int32, places: Places, atoms: Atoms) -> Suspects:
+    def of(cls, system: System, units: Int32, places: Places, atoms: Atoms) -> Suspects:
+        if system.of_units:
+            return cls(units, np.arange(len(units) + 1), units, np.ones(len(units)))
         chosen = np.zeros(places.units, bool)
         chosen[units] = True
         records = np.flatnonzero(chosen[places.owner])

@@ -37,8 +37,10 @@ Bits = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, repr=False)
 class Settled:
-    """``kept`` (new rows,); by them ``increments`` (atoms,) and at most ``added`` (units,); ``units`` whose leverage is
-    then at most ``exact``."""
+    """``kept`` (new rows,); by them ``increments`` (columns,) and at most ``added`` (units,).
+
+    ``units``: whose leverage is then at most ``exact``.
+    """
 
     kept: Bits
     increments: Float64
@@ -99,7 +101,7 @@ def _suspects(extension: Extension, places: Places, added: Float64, cap: float) 
     """Units whose bound does not show that they are within."""
     bound = extension.system.bound + added
     units = np.flatnonzero((bound > (1 - RESERVE) * cap) & (added > _NOTHING)).astype(np.int32)
-    return Suspects.of(units, places, extension.atoms)
+    return Suspects.of(extension.system, units, places, extension.atoms)
 
 
 @dataclass(frozen=True, repr=False)

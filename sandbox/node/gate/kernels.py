@@ -96,6 +96,30 @@ def _together_plain(codes: Any, stride: Any, size: Any, labels: Any, first: Any,
             out[label + 1, (codes[record] // stride) % size] += weights[atom]
 
 
+def _pairs_plain(starts: Any, mine: Any, others: Any, out: Any) -> None:
+    """Of each unit (its records from ``starts[unit]`` on) how often it lies in both bases, counted in pairs of records:
+    added to (other base, own base). Linear in its records times the own bases that it is in."""
+    counts = np.zeros(out.shape[1], np.int64)
+    held = np.zeros(out.shape[1], np.int64)
+    for unit in range(len(starts) - 1):
+        several = 0
+        for record in range(starts[unit], starts[unit + 1]):
+            base = mine[record]
+            if base >= 0:
+                if counts[base] == 0:
+                    held[several] = base
+                    several += 1
+                counts[base] += 1
+        if several:
+            for record in range(starts[unit], starts[unit + 1]):
+                other = others[record]
+                if other >= 0:
+                    for number in range(several):
+                        out[other, held[number]] += counts[held[number]]
+        for number in range(several):
+            counts[held[number]] = 0
+
+
 def _gather_plain(codes: Any, records: Any, table: Any, out: Any) -> None:
     """Add to each record's row of ``out`` the table's row of its code."""
     for number in range(len(records)):
@@ -114,4 +138,5 @@ find = _compile(_find_plain)
 refine = _compile(_refine_plain)
 compact = _compile(_compact_plain)
 together = _compile(_together_plain)
+pairs = _compile(_pairs_plain)
 gather = _compile(_gather_plain)

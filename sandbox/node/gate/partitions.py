@@ -16,7 +16,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sandbox.node.gate.kernels import Float64, Int32, Int64, refine, together
+from sandbox.node.gate.kernels import Float64, Int32, Int64, pairs, refine, together
+from sandbox.node.gate.places import Places
 
 CODES: Final = 8192
 """Codes of one group at most, unless one partition alone has more: 20 columns of float64 are 1.3 MB."""
@@ -108,6 +109,17 @@ class Partitions:
                 table = np.zeros((bases + 1, size), np.int64)
                 together(group.codes, stride, size, labels, atoms.first, atoms.weights, table)
                 self._reduce(table[1:], members, out)
+        return out
+
+    def pairs(self, labels: Int32, bases: int, places: Places, used: set[int]) -> Float64:
+        """Like ``counts``, of units instead of records: the sum over units of their records in one base times those in
+        the other."""
+        out = np.zeros((int(self.offsets[-1]), bases))
+        order, starts = places.by_unit
+        mine = labels[order]
+        for number in sorted(used):
+            at = int(self.offsets[number])
+            pairs(starts, mine, self.labels(number, order), out[at : at + self.bases[number]])
         return out
 
     def _parts(self, group: Group, bases: int) -> list[tuple[tuple[int, ...], int, int]]:

@@ -88,13 +88,21 @@ class Places:
         total = int(rows.sum(dtype=np.int64))
         starts = np.cumsum(rows, dtype=np.int64) - rows
         ordinals = np.arange(total, dtype=np.int64) - np.repeat(starts, rows)
-        order, first = self._by_unit
-        return np.asarray(order[np.repeat(first[units], rows) + ordinals], dtype=np.int32)
+        order, starts = self.by_unit
+        return np.asarray(order[np.repeat(starts[units], rows) + ordinals], dtype=np.int32)
 
     @cached_property
-    def _by_unit(self) -> tuple[Int64, Int64]:
+    def by_unit(self) -> tuple[Int64, Int64]:
+        """(records,) put together by unit, and (units + 1,) where each unit's begin in that."""
         order = np.argsort(self.owner, kind="stable")
-        return order, np.cumsum(self.counts, dtype=np.int64) - self.counts
+        return order, np.concatenate([[0], np.cumsum(self.counts, dtype=np.int64)]).astype(np.int64)
+
+    def records_of(self, units: Int32) -> tuple[Int64, Int64]:
+        """The records of these units, one unit after the other, and (units,) where each one's begin."""
+        order, starts = self.by_unit
+        counts = self.counts[units].astype(np.int64)
+        first = np.cumsum(counts) - counts
+        return order[np.repeat(starts[units] - first, counts) + np.arange(int(counts.sum()))], first
 
     @cached_property
     def _slots(self) -> Int32:

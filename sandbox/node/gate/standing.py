@@ -49,7 +49,7 @@ def highest_unit(domain: Domain, system: System) -> tuple[float, int]:
         some = order[at : at + _AT_ONCE]
         if system.bound[some[0]] <= best:
             break
-        suspects = Suspects.of(some.astype(np.int32), domain.places, domain.atoms)
+        suspects = Suspects.of(system, some.astype(np.int32), domain.places, domain.atoms)
         for which in suspects.batches(len(system.rows)):
             batch, _ = suspects.chosen(which)
             values = [_top(matrix)[0] for matrix in past(system, domain.partitions, batch)]
@@ -68,8 +68,12 @@ def _top(matrix: Float64) -> tuple[float, Float64]:
 
 def _behind(domain: Domain, system: System, unit: int) -> tuple[str, ...]:
     """Each question's rows of the factor take their share of the unit's leverage; the shares add up to it."""
-    suspects = Suspects.of(np.array([unit], np.int32), domain.places, domain.atoms)
-    dense = system.columns(domain.partitions, suspects.first) * suspects.scale
+    one = np.array([unit], np.int32)
+    if system.of_units:
+        dense = system.columns(domain.partitions, domain.places.records_of(one)[0]).sum(axis=1, keepdims=True)
+    else:
+        suspects = Suspects.of(system, one, domain.places, domain.atoms)
+        dense = system.columns(domain.partitions, suspects.first) * suspects.scale
     solved = system.solve(dense)
     direction = _top(solved)[1]
     shares: dict[str, float] = {}

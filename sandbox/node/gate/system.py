@@ -1,6 +1,8 @@
 """One system of rows over records, and what rows more would do to everybody's leverage.
 
-A row is one answer: 1 at the records of its base, times the root of how many answers it stands for. With A all rows,
+A row is one answer: 1 at the records of its base, times the root of how many answers it stands for. Where a column's
+values are said of the unit, the same in all its records, a column of A is a unit and holds its number of records in the
+base: it is one unknown, and where it has many records it stands out by all of them. With A all rows,
 a record's leverage is its diagonal entry of ``A'(AA' + LAMBDA I)^-1 A``, the ridge leverage score (Alaoui and Mahoney,
 2015): the share of a linear attacker's uncertainty about it that all answers remove, LAMBDA being the variance of the
 noise over that of what he does not know. Rows are only ever added, so the inverse Cholesky factor of
@@ -25,6 +27,8 @@ LAMBDA: Final = 36.0
 """(noise of 3 over an uncertainty of 1/2)^2: a secret yes or no that the attacker has no idea of."""
 _COLUMNS: Final = 32
 _ENTRIES: Final = 1 << 16
+_UNITS: Final = 1 << 12
+"""Units whose records are looked at in one go."""
 _THREADS: Final = 2
 
 
@@ -73,22 +77,27 @@ class Rows:
 
 @dataclass(frozen=True, repr=False)
 class System:
-    """``leverage`` (records,); ``bound`` (units,) at least the leverage of each; ``ids`` of all that was answered."""
+    """``leverage`` (columns,), of records or (``of_units``) units; ``bound`` (units,) at least the leverage of each.
+
+    ``ids``: of all that was answered.
+    """
 
     rows: Rows = field(default_factory=Rows)
     blocks: tuple[Block, ...] = ()
     leverage: Float64 = field(default_factory=lambda: np.zeros(0))
     bound: Float64 = field(default_factory=lambda: np.zeros(0))
     ids: frozenset[bytes] = frozenset()
+    of_units: bool = False
 
     def grown(self, places: Places) -> System:
         """Room for records and units that were appended: no answer was about them yet."""
-        leverage = np.concatenate([self.leverage, np.zeros(places.records - len(self.leverage))])
+        columns = places.units if self.of_units else places.records
+        leverage = np.concatenate([self.leverage, np.zeros(columns - len(self.leverage))])
         bound = np.concatenate([self.bound, np.zeros(places.units - len(self.bound))])
         return replace(self, leverage=leverage, bound=bound)
 
-    def columns(self, partitions: Partitions, records: Int32) -> Float64:
-        """Columns of A as they are: (rows, these records)."""
+    def columns(self, partitions: Partitions, records: npt.NDArray[Any]) -> Float64:
+        """Columns of A as they are: (rows, these records). A unit's own column is the sum of its records'."""
         dense = np.zeros((len(self.rows), len(records)))
         for number in self.rows.used:
             labels = partitions.labels(number, records)
@@ -120,10 +129,12 @@ class Extension:
         rows: Rows,
         partitions: Partitions,
         atoms: Atoms,
+        places: Places,
         counts: Callable[[int], Float64],
     ) -> None:
-        """``counts(partition)``: records in each of all bases and in each base of that partition."""
-        self.system, self.rows, self.atoms, self._partitions = system, rows, atoms, partitions
+        """``counts(partition)``: columns in each of all bases and in each base of that partition, each with both its
+        entries."""
+        self.system, self.rows, self.atoms, self.places, self._partitions = system, rows, atoms, places, partitions
         self._used = system.rows.used | rows.used
         old, new = system.rows.cells(partitions), rows.cells(partitions)
         together = np.empty((len(old) + len(new), len(rows)))
@@ -145,19 +156,35 @@ class Extension:
         return np.asarray(np.tril(np.linalg.inv(np.linalg.cholesky(self.schur[np.ix_(kept, kept)]))))
 
     def increments(self, kept: npt.NDArray[Any]) -> Float64:
-        """What the kept rows add to the leverage of each atom's records."""
+        """(columns,): what the kept rows add to the leverage of each."""
         values = self._values[:, kept] @ self.inverse(kept).T
-        return sum_squares(self._partitions, self._used, values, self.atoms.first)
+        if self.system.of_units and not self.places.single:
+            return self._units_squares(values)
+        return sum_squares(self._partitions, self._used, values, self.atoms.first)[self.atoms.of]
 
-    def residuals(self, records: Int32) -> Float64:
-        """(records, rows): what each row says of a record beyond what the rows before have said."""
-        return self._gathered(self._values, records)
+    def residuals(self, columns: Int32) -> Float64:
+        """(columns, rows): what each row says of a column beyond what the rows before have said."""
+        if not self.system.of_units:
+            return self._gathered(self._values, columns)
+        records, starts = self.places.records_of(columns)
+        return np.add.reduceat(self._gathered(self._values, records), starts, axis=0)
 
     def weights(self, records: Int32, kept: npt.NDArray[Any], inverse: Float64) -> Float64:
         """(records, kept rows): their residuals through the inverse factor; the squares add up to the increments."""
         return self._gathered(self._values[:, kept] @ inverse.T, records)
 
-    def _gathered(self, values: Float64, records: Int32) -> Float64:
+    def _units_squares(self, values: Float64) -> Float64:
+        """Of each unit the squared length of the sum over its records."""
+        out = np.zeros(self.places.units)
+        for at in range(0, len(out), _UNITS):
+            units = np.arange(at, min(at + _UNITS, len(out)), dtype=np.int32)
+            records, starts = self.places.records_of(units)
+            for column in range(0, values.shape[1], _COLUMNS):
+                sums = np.add.reduceat(self._gathered(values[:, column : column + _COLUMNS], records), starts, axis=0)
+                out[units] += np.einsum("ij,ij->i", sums, sums)
+        return out
+
+    def _gathered(self, values: Float64, records: npt.NDArray[Any]) -> Float64:
         out = np.empty((len(records), values.shape[1]))
         for at in range(0, values.shape[1], _COLUMNS):
             part = values[:, at : at + _COLUMNS]
@@ -190,7 +217,7 @@ def sum_squares(partitions: Partitions, used: set[int], values: Float64, records
     return out
 
 
-def gathered(tables: list[tuple[npt.NDArray[Any], Float64]], records: Int32, columns: int) -> Float64:
+def gathered(tables: list[tuple[npt.NDArray[Any], Float64]], records: npt.NDArray[Any], columns: int) -> Float64:
     out = np.zeros((len(records), columns))
     for codes, table in tables:
         gather(codes, records, table, out)

@@ -55,7 +55,9 @@ class Bench(Protocol):
     rows_are_units: bool
     """Whether a control declares every row an individual."""
 
-    def open(self, people: People, *, owners: int = 1, disjoint: bool = True) -> Data: ...
+    def open(self, people: People, *, owners: int = 1, disjoint: bool = True, said: Sequence[str] = ()) -> Data:
+        """``said``: secret columns that are declared to be said of the person."""
+        ...
 
     def again(self, data: Data, *, owners: int = 1) -> Data:
         """The same files under another name; of a joint one its first owner's part if ``owners`` is 1."""

@@ -49,11 +49,11 @@ def _all(table: str, columns: Iterable[str], where: str = "") -> list[str]:
     return [_by(table, some, where) for some in columns]
 
 
-def flights() -> Session:
-    """The departures of January to March at Newark. At all three airports the audit takes minutes and withholds far more
-    (``docs/disclosure.md``): owners who may hold the same aircraft share its cap."""
+def flights(*airports: str) -> Session:
+    """The departures of January to March, each airport an owner. An aircraft flies from all of them, a flight from one."""
     everything = whole_flights()
-    table = everything.filter(pc.and_(pc.less_equal(everything["month"], 3), pc.equal(everything["origin"], "EWR")))
+    early = everything.filter(pc.less_equal(everything["month"], 3))
+    tables = tuple(early.filter(pc.equal(early["origin"], airport)) for airport in airports)
     dataset = Dataset.model_validate(yaml.safe_load((EXAMPLES / "flights.yaml").read_text()))
     known = [
         *_all("flights", ("month", "carrier", "origin", "hour", "dest", "day")),
@@ -82,7 +82,7 @@ def flights() -> Session:
         *(_by("flights", column, "", "AVG(dep_delay)") for column in ("month", "carrier", "day", "hour")),
         *(_by("flights", column, "", "AVG(air_time)") for column in ("month", "carrier", "day")),
     ]
-    return Session(dataset, (table,), (*known, *secret), tuple(means))
+    return Session(dataset, tables, (*known, *secret), tuple(means))
 
 
 def people(count: int = 10_000) -> Session:

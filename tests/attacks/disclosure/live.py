@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,9 +44,9 @@ class Live:
     def of(self, declared: str, *, rows_are_units: bool = False) -> Live:
         return Live(self.federation, self.processes, self.folder, declared, self.numbers, rows_are_units)
 
-    def open(self, people: People, *, owners: int = 1, disjoint: bool = True) -> LiveData:
+    def open(self, people: People, *, owners: int = 1, disjoint: bool = True, said: Sequence[str] = ()) -> LiveData:
         name = f"people{next(self.numbers)}"
-        data = LiveData(self, made.dataset(name, self.declared, disjoint=disjoint), OWNERS[:owners])
+        data = LiveData(self, made.dataset(name, self.declared, disjoint=disjoint, said=said), OWNERS[:owners])
         data.change(people)
         return data
 

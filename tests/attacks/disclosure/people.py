@@ -141,8 +141,11 @@ def crowd(seed: int) -> tuple[People, npt.NDArray[np.int64]]:
     return People({**everybody.columns, **changed}), targets
 
 
-def dataset(name: str, profile: str, *, domain: str | None = None, disjoint: bool = True) -> Dataset:
-    """What the owners declare of such a table. ``domain``: the unit domain, if not one of this table's own."""
+def dataset(
+    name: str, profile: str, *, domain: str | None = None, disjoint: bool = True, said: Sequence[str] = ()
+) -> Dataset:
+    """What the owners declare of such a table. ``domain``: the unit domain, if not one of this table's own. ``said``:
+    secret columns that are the same in all rows of a person."""
     known: dict[str, Any] = {"role": "known", "nullable": False}
     secret: dict[str, Any] = {"nullable": False}
     columns: list[dict[str, Any]] = [
@@ -157,16 +160,21 @@ def dataset(name: str, profile: str, *, domain: str | None = None, disjoint: boo
         {"name": "visits", "type": "int", "role": "measure", "bounds": _bounds(0, VISITS)},
     ]
     columns[6]["cut_points"] = [str(cut) for cut in CUTS]
+    for column in columns:
+        if column["name"] in said:
+            column["said_of"] = ["person"]
     value = {"name": name, "columns": columns, "unit": "person", "legal_basis": "made for tests", "profile": profile}
     keys = {"scenarios": ["test"], "units_disjoint": disjoint}
     return Dataset.model_validate(value | keys)
 
 
 def beside(name: str, profile: str, domain: str) -> Dataset:
-    """A register with one row a person and a known column that is the same for all: joined, it changes nothing."""
+    """A register with one row a person: a known column that is the same for all, so that joined it changes nothing, and
+    whether the person is sick, which is secret."""
     columns: list[dict[str, Any]] = [
         {"name": "person", "type": "string", "role": "unit", "unit_domain": domain, "nullable": False},
         {"name": "country", "type": "string", "role": "known", "nullable": False, "domain": ["here"]},
+        {"name": "sick", "type": "bool", "role": "sensitive", "nullable": False},
     ]
     value = {"name": name, "columns": columns, "unit": "person", "legal_basis": "made for tests", "profile": profile}
     return Dataset.model_validate(value | {"scenarios": ["test"], "unique_keys": [["person"]], "units_disjoint": True})
@@ -174,8 +182,8 @@ def beside(name: str, profile: str, domain: str) -> Dataset:
 
 def register_of(who: People) -> pa.Table:
     """The rows of ``beside``."""
-    names = np.unique(who["person"]).tolist()
-    return pa.table({"person": names, "country": ["here"] * len(names)})
+    names, first = np.unique(who["person"], return_index=True)
+    return pa.table({"person": names.tolist(), "country": ["here"] * len(names), "sick": who["ill"][first].tolist()})
 
 
 def _bounds(low: int, high: int) -> dict[str, str]:

@@ -36,7 +36,7 @@ from tests.attacks.disclosure import people as made
 from tests.attacks.disclosure.bench import Answer, Refused, named
 from tests.attacks.disclosure.people import People
 
-NODES: Final = ("node-a", "node-b", "node-c")
+NODES: Final = tuple(f"node-{letter}" for letter in "abcdefghij")
 TOLD: Final = hashlib.sha256(b"keys").digest()
 OPENED: Final = hashlib.sha256(b"open").digest()
 Sight = Literal["operator", "insiders"]
@@ -53,7 +53,9 @@ class Node:
     refused: int = 0
     """... and those of them that were refused."""
 
-    def judge(self, ask: Ask, profile: Profile, roots: dict[str, str], job: str) -> list[Sequence[Bits]]:
+    def judge(
+        self, ask: Ask, profile: Profile, roots: dict[str, str], job: str, by_records: bool
+    ) -> list[Sequence[Bits]]:
         """As ``sandbox.node.asking`` does; ``roots``: dataset name -> the name its rows were first known under."""
         found: list[Sequence[Bits]] = []
         for question in ask.questions:
@@ -64,7 +66,11 @@ class Node:
             rooted = replace(
                 question,
                 inquiries=tuple(
-                    replace(i, subject=None if i.subject is None else (roots[i.subject[0]], i.subject[1]))
+                    replace(
+                        i,
+                        subject=None if i.subject is None else (roots[i.subject[0]], i.subject[1]),
+                        of_unit=i.of_unit and not by_records,
+                    )
                     for i in question.inquiries
                 ),
             )
@@ -99,14 +105,18 @@ class Simulated:
     tight: bool = False
     """Ranges of totals proven without the noise: the control of ``extreme_values``."""
     rows_are_units: bool = False
+    by_records: bool = False
+    """Every record an unknown of its own, whatever is said of a person: the audit as it was."""
     _number: Any = field(default_factory=lambda: itertools.count(1))
     _nodes: dict[str, Node] = field(
         default_factory=lambda: {name: Node(hashlib.sha256(name.encode()).digest()) for name in NODES}
     )
 
-    def open(self, people: People, *, owners: int = 1, disjoint: bool = True) -> SimulatedData:
+    def open(
+        self, people: People, *, owners: int = 1, disjoint: bool = True, said: Sequence[str] = ()
+    ) -> SimulatedData:
         name = f"people{next(self._number)}"
-        dataset = made.dataset(name, self.declared, disjoint=disjoint)
+        dataset = made.dataset(name, self.declared, disjoint=disjoint, said=said)
         return SimulatedData(self, dataset, [part.arrow() for part in people.parts(owners)], name)
 
     def again(self, data: Any, *, owners: int = 1) -> SimulatedData:
@@ -227,7 +237,7 @@ class Walk:
         assert list(party.receive(Incoming("key", 0, keys, TOLD))) == []
         (ask,) = party.computed(result)
         assert isinstance(ask, Ask)
-        verdict = bench.node(node).judge(ask, self._case.profile, self._data.roots(), self._job)
+        verdict = bench.node(node).judge(ask, self._case.profile, self._data.roots(), self._job, bench.by_records)
         return _body(party.judged(verdict))
 
     def _first_alone(self, sent: dict[str, Send]) -> tuple[Case, dict[str, bytes]]:

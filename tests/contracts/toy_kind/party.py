@@ -73,8 +73,8 @@ class ToyParty:
         plan = self._seat.case.plan
         (seed,) = self._seat.gate.seeds([f"sum of {plan.dataset}.{plan.column}".encode()])
         base = np.zeros(part.rows.sum(), np.int32)
-        about = Inquiry((plan.dataset, plan.column), 0, np.zeros(1, np.int32), [seed[:16]])
-        return Ask((Question(plan.unit_domain, Records(part.units, part.rows, (base,)), (about,), plan.parts),))
+        about = Inquiry((plan.dataset, plan.column), 0, np.zeros(1, np.int32), [seed[:16]], holders=plan.parts)
+        return Ask((Question(plan.unit_domain, Records(part.units, part.rows, (base,)), (about,)),))
 
     def _deal(self, round: str, secret: int) -> Sequence[Act]:
         """One random share to everybody else; what is left stays here."""

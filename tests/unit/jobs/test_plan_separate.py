@@ -244,3 +244,21 @@ def test_one_profile_for_all_joined_datasets() -> None:
     mixed = GUARDED.model_copy(update={"datasets": (flights.model_copy(update={"profile": "open@1"}), *rest)})
     with pytest.raises(PlanError, match="different rule profiles"):
         compile_sql("SELECT COUNT(*) AS n FROM flights JOIN planes USING (tailnum)", mixed)
+
+
+def test_a_plan_says_whose_secret_a_column_holds() -> None:
+    """Declared, or because its table has one row a unit: then joined by the unit too, whatever that repeats."""
+    flights, *rest = GUARDED.datasets
+    columns = tuple(c.model_copy(update={"said_of": ("tailnum",)}) if c.name == "crew" else c for c in flights.columns)
+    declared = GUARDED.model_copy(update={"datasets": (flights.model_copy(update={"columns": columns}), *rest)})
+    sql = "SELECT COUNT(*) AS n, SUM(seats) AS s FROM flights JOIN planes USING (tailnum) WHERE crew = 1 AND NOT cancelled"
+    made = compile_sql(sql, declared)
+    aircraft, company = made.unit_columns
+    assert (aircraft.unit_domain, company.unit_domain) == ("aircraft", "company")
+    said = {
+        p.column.name: [made.said_of(unit, p.column) is not None for unit in made.unit_columns] for p in made.columns
+    }
+    assert said["crew"] == said["seats"] == [True, False]
+    assert said["cancelled"] == [False, False]
+    assert [made.holders_of(aircraft, p.column) for p in made.columns if p.said_of] == [3, 3]
+    assert made.said_of(aircraft, None) is None

@@ -52,5 +52,6 @@ def test_refusals_name_construct_and_position(vector: dict[str, Any]) -> None:
     error = caught.value
     found = {"code": error.code, "line": error.line, "column": error.column, "says": error.text}
     assert found == {key: vector[key] for key in found}
+    assert error.instead == vector.get("instead", "")
     assert error.line >= 1
     assert error.column >= 1

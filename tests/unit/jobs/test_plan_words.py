@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from jobs.kinds.statistics.plan.compile import compile_sql
+from jobs.kinds.statistics.plan.expr import Col
 from jobs.kinds.statistics.plan.words import PlanWords, explain
 from jobs.schema import CatalogueView
 
@@ -50,6 +51,29 @@ def test_the_audit_names_its_cap_and_who_shares_it() -> None:
     disjoint = "\n".join(words(("ewr", "jfk"), sql="SELECT COUNT(*) AS n FROM shops").guards)
     assert "at most 25%" in disjoint
     assert "divided" not in disjoint
+
+
+def test_records_apart_share_no_cap_and_the_owners_read_that_they_declare_it() -> None:
+    flights, *rest = GUARDED.datasets
+    apart = GUARDED.model_copy(update={"datasets": (flights.model_copy(update={"records_disjoint": True}), *rest)})
+    declared = "maybe held by several owners, but no record by two of them"
+    for catalogue, said in ((apart, True), (GUARDED, False)):
+        found = words(("ewr", "jfk", "lga"), catalogue)
+        assert (
+            "at one owner: the owners declare that they hold no record in common" in "\n".join(found.guards)
+        ) == said
+        assert ("divided by the 3 owners" in "\n".join(found.guards)) != said
+        assert (declared in found.text()) == said
+    assert declared not in words(("ewr",), apart).text()
+
+
+def test_a_register_that_every_owner_has_a_copy_of_still_shares_the_cap() -> None:
+    flights, *rest = GUARDED.datasets
+    apart = GUARDED.model_copy(update={"datasets": (flights.model_copy(update={"records_disjoint": True}), *rest)})
+    joined = "SELECT COUNT(*) AS n, SUM(seats) AS s FROM flights JOIN planes ON flights.tailnum = planes.tailnum"
+    plan = compile_sql(joined, apart)
+    [aircraft] = [unit for unit in plan.unit_columns if unit.unit_domain == "aircraft"]
+    assert [plan.holders_of(aircraft, column) for column in (None, Col(table=1, name="seats"))] == [1, 3]
 
 
 def test_who_learns_what() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mpc.errors import BadParameters, OutOfRange
@@ -36,6 +36,15 @@ def test_floats_are_rounded_to_the_nearest_multiple(values: list[float]) -> None
     for encoded in (WEIGHTS.encode(values, Z32), WEIGHTS.encode(np.array(values, dtype=np.float64), Z32)):
         for back, value in zip(WEIGHTS.decode(encoded, Z32), values, strict=True):
             assert abs(back - Fraction(value)) <= Fraction(1, 2 << 16)
+
+
+@given(st.lists(st.floats(-10_000, 10_000), min_size=1, max_size=30))
+@example([2.675, 1.005, 0.285, 1.115, -2.675])
+def test_lists_and_arrays_are_rounded_alike(values: list[float]) -> None:
+    """2.675 is a little less, but times 100 in doubles it is 267.5: one side used to encode 267, the other 268."""
+    whole = MONEY.to_integers(np.array(values))
+    assert isinstance(whole, np.ndarray)
+    assert MONEY.to_integers(values) == whole.tolist()
 
 
 def test_whole_number_arrays_are_exact_beyond_what_floats_hold() -> None:

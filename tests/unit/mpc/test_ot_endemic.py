@@ -47,6 +47,18 @@ def test_bytes_that_are_no_point_are_refused(point: bytes) -> None:
         EndemicSender(SESSION, secrets.token_bytes).seeds(point.ljust(32, b"\0")[:32] + bytes(32), 1)
 
 
+def test_a_second_encoding_of_a_point_is_refused() -> None:
+    """With the top bit set libsodium takes it for the same point, and each side would hash other bytes."""
+    sender = EndemicSender(SESSION, secrets.token_bytes)
+    twin = sender.point[:-1] + bytes((sender.point[-1] | 128,))
+    assert rbcl.crypto_core_ristretto255_is_valid_point(twin)
+    receiver = EndemicReceiver(SESSION, _bits(1), secrets.token_bytes)
+    with pytest.raises(MalformedMessage):
+        receiver.seeds(twin)
+    with pytest.raises(MalformedMessage):
+        sender.seeds(receiver.pairs[:32] + twin, 1)
+
+
 def test_too_few_pairs_are_refused() -> None:
     receiver = EndemicReceiver(SESSION, _bits(4), secrets.token_bytes)
     with pytest.raises(MalformedMessage):

@@ -21,7 +21,18 @@ from mpc.errors import (
     WrongSession,
 )
 from mpc.party import PartyName
-from mpc.pir import SIMPLEPIR_2023, Client, Prepared, Server, StaleHint, Table, index_table, keyword_table, prepare
+from mpc.pir import (
+    SIMPLEPIR_2023,
+    Client,
+    Keys,
+    Prepared,
+    Server,
+    StaleHint,
+    Table,
+    index_table,
+    keyword_table,
+    prepare,
+)
 from mpc.pir.messages import Answer, Ask, Hint, Query
 
 SESSION = bytes(range(16))
@@ -37,7 +48,7 @@ def numbers() -> Prepared:
 
 @pytest.fixture(scope="module")
 def people() -> Prepared:
-    return prepare(keyword_table(PEOPLE, secrets.token_bytes))
+    return prepare(keyword_table(PEOPLE, Keys.OPEN, secrets.token_bytes))
 
 
 def client(wanted: list[int] | list[bytes], **more: object) -> Client:
@@ -82,7 +93,7 @@ def test_a_wish_is_fixed_when_it_is_made(numbers: Prepared) -> None:
 def test_a_table_of_one_record() -> None:
     for table, wanted, value in (
         (index_table(RECORDS[:1], secrets.token_bytes), [0], RECORDS[0].tobytes()),
-        (keyword_table({b"k": b"v"}, secrets.token_bytes), [b"k"], b"v"),
+        (keyword_table({b"k": b"v"}, Keys.OPEN, secrets.token_bytes), [b"k"], b"v"),
     ):
         asker = client(wanted)
         run([asker, server(prepare(table))])
@@ -238,9 +249,9 @@ def test_what_a_table_may_be() -> None:
         index_table(np.zeros(((1 << 18) + 1, 1), np.uint8), secrets.token_bytes, columns=1)
     for values in ({}, {b"a": b""}, {b"a": b"1", b"b": b"22"}):
         with pytest.raises(BadParameters):
-            keyword_table(values, secrets.token_bytes)
+            keyword_table(values, Keys.OPEN, secrets.token_bytes)
     with pytest.raises(BadParameters):
-        keyword_table({b"a": b"1"}, secrets.token_bytes, columns=0)
+        keyword_table({b"a": b"1"}, Keys.OPEN, secrets.token_bytes, columns=0)
     with pytest.raises(BadParameters):
         server(prepare(index_table(RECORDS, secrets.token_bytes)), at_most=0)
 

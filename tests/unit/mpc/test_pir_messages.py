@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mpc.errors import BadParameters, MalformedMessage, MpcError
-from mpc.pir import Hint, Prepared, index_table, keyword_table, prepare
+from mpc.pir import Hint, Keys, Prepared, index_table, keyword_table, prepare
 from mpc.pir.messages import Answer, Ask, Query
 
 SESSION = bytes(range(16))
@@ -18,7 +18,7 @@ def index() -> Prepared:
 
 
 def keyword() -> Prepared:
-    return prepare(keyword_table({b"%d" % i: b"value" for i in range(30)}, secrets.token_bytes, columns=20))
+    return prepare(keyword_table({b"%d" % i: b"value" for i in range(30)}, Keys.OPEN, secrets.token_bytes, columns=20))
 
 
 def refused(table: Prepared, error: type[MpcError] = MalformedMessage, **changes: object) -> bool:
@@ -40,9 +40,11 @@ def test_layouts_that_no_builder_makes() -> None:
     assert refused(table, segment=1)
     assert refused(table, attempts=b"\x00\x00\x00")
     assert refused(table, hash_seed=b"\x01" * 32)
-    assert refused(table, BadParameters, columns=0)
+    assert refused(table, BadParameters, filled=0)
+    assert refused(table, BadParameters, answers=0)
     assert refused(table, BadParameters, item_bytes=0)
-    assert refused(table, BadParameters, columns=(1 << 18) + 1)
+    assert refused(table, BadParameters, filled=(1 << 18) + 1)
+    assert refused(table, BadParameters, answers=1 << 17)
 
 
 def test_keyword_layouts_that_no_builder_makes() -> None:
@@ -51,12 +53,12 @@ def test_keyword_layouts_that_no_builder_makes() -> None:
     assert refused(table, segment=0)
     assert refused(table, segment=3)
     assert refused(table, segment=layout.segment * 64)
-    assert refused(table, columns=layout.columns + 1)
-    assert refused(table, columns=2 * layout.segment)
+    assert refused(table, filled=layout.filled + 1)
+    assert refused(table, filled=2 * layout.segment)
     assert refused(table, attempts=layout.attempts + b"\x00")
     assert refused(table, attempts=b"")
     assert refused(table, item_bytes=8)
-    assert refused(table, records=layout.blocks * layout.columns + 1)
+    assert refused(table, records=layout.blocks * layout.filled + 1)
 
 
 def test_a_hint_of_another_shape_than_its_layout() -> None:

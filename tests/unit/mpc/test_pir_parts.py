@@ -13,7 +13,17 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from mpc.errors import BadParameters
-from mpc.pir import PROFILES, SIMPLEPIR_2023, best_columns, failure_log2, fuse, gaussian, index_table, keyword_table
+from mpc.pir import (
+    PROFILES,
+    SIMPLEPIR_2023,
+    Keys,
+    best_columns,
+    failure_log2,
+    fuse,
+    gaussian,
+    index_table,
+    keyword_table,
+)
 from mpc.pir.matrix import hint, public_matrix, scan
 from mpc.pir.parameters import MAX_COLUMNS, MAX_ROWS, SIGMA, check_shape
 from mpc.pir.security import primal_attack
@@ -206,12 +216,12 @@ def test_equal_hashes_and_overfull_filters_are_reported() -> None:
 
 def test_tables_are_near_square_and_the_filter_costs_little() -> None:
     index = index_table(np.zeros((60_000, 20), np.uint8), secrets.token_bytes).layout
-    assert 0.9 < index.rows / index.columns < 1.1
-    assert index.rows * index.columns < 1.05 * 60_000 * 20
+    assert 0.9 < index.rows / index.filled < 1.1
+    assert index.rows * index.filled < 1.05 * 60_000 * 20
     values = {i.to_bytes(4, "big"): bytes(32) for i in range(60_000)}
-    keyword = keyword_table(values, secrets.token_bytes).layout
-    assert 0.3 < keyword.rows / keyword.columns < 3
-    assert keyword.rows * keyword.columns < 1.7 * 60_000 * 40
+    keyword = keyword_table(values, Keys.OPEN, secrets.token_bytes).layout
+    assert 0.3 < keyword.rows / keyword.filled < 3
+    assert keyword.rows * keyword.filled < 1.7 * 60_000 * 40
 
 
 def test_the_page_states_what_the_code_computes() -> None:

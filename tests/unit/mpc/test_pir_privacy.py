@@ -15,7 +15,7 @@ from mpc.oprf import party as oprf
 from mpc.oprf.keys import Mode, generate_key
 from mpc.oprf.modes import evaluate_clear
 from mpc.party import PartyName
-from mpc.pir import Client, Prepared, Server, index_table, keyword_table, prepare
+from mpc.pir import Client, Keys, Prepared, Server, index_table, keyword_table, prepare
 from mpc.pir.gaussian import sample
 from mpc.pir.keyword import place, unmask
 from mpc.pir.matrix import public_matrix
@@ -100,7 +100,7 @@ def test_two_queries_for_one_record_differ_everywhere_and_reused_randomness_is_c
 
 def test_a_key_opens_its_own_value_only() -> None:
     values = {b"key %d" % i: b"value %03d" % i for i in range(200)}
-    built = keyword_table(values, secrets.token_bytes)
+    built = keyword_table(values, Keys.OPEN, secrets.token_bytes)
     layout, width = built.layout, built.layout.item_bytes
 
     def item(key: bytes) -> np.ndarray:
@@ -121,7 +121,7 @@ def test_oprf_keys_close_a_table_whose_keys_can_be_guessed() -> None:
     alice, bob, people = PartyName("alice"), PartyName("bob"), [b"%018d" % i for i in range(50)]
     secret = generate_key(secrets.token_bytes)
     pseudonyms = {evaluate_clear(person, secret, Mode.OPRF): b"grade %02d" % i for i, person in enumerate(people)}
-    built = prepare(keyword_table(pseudonyms, secrets.token_bytes))
+    built = prepare(keyword_table(pseudonyms, Keys.OPEN, secrets.token_bytes))
 
     def lookup(keys: Sequence[bytes]) -> list[bytes | None]:
         asker = Client(alice, bob, SESSION, keys, secrets.token_bytes)

@@ -5,6 +5,7 @@ import secrets
 from math import comb
 
 import numpy as np
+import pandas as pd
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
@@ -42,6 +43,14 @@ def test_digests_are_blake2s(lengths: list[int]) -> None:
 def test_a_matrix_of_bytes_is_a_list_of_its_rows(width: int) -> None:
     matrix = np.frombuffer(secrets.token_bytes(10 * width), np.uint8).reshape(10, width)
     assert np.array_equal(digest_items(matrix, SALT), digest_items([row.tobytes() for row in matrix], SALT))
+
+
+def test_items_are_taken_by_position_not_by_label() -> None:
+    """A column that was sorted keeps its labels: an item longer than a block used to be another row's."""
+    long = [bytes([i]) * 70 for i in range(4)]
+    column = pd.Series(long, index=[3, 2, 1, 0])
+    assert np.array_equal(digest_items(column, bytes(16)), digest_items(long, bytes(16)))  # type: ignore[arg-type]
+    assert not np.array_equal(digest_items(long, bytes(16)), digest_items(long[::-1], bytes(16)))
 
 
 @pytest.mark.parametrize("items", [["text"], [b"a", None], [3], np.zeros((2, 2)), np.zeros(3, np.uint8)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,17 +33,17 @@ from mpc.sealed import (
     vector_sum,
     weighted_sum,
 )
-from mpc.sealed.advisor import noise_deviation
+from mpc.sealed.advisor import _candidates, check_fits, noise_deviation
 from mpc.sealed.parameters import Parameters
 from mpc.sealed.security import MAX_MODULUS_BITS, TAIL, check_security
 
 NET = (Layer(4, 3, 2.0, 1.0, (0.0, 0.0, 1.0)), Layer(3, 1, 2.0, 1.0))
 
 
-def test_the_table_is_the_standards_and_seals() -> None:
-    assert MAX_MODULUS_BITS == {1024: 27, 2048: 54, 4096: 109, 8192: 218, 16384: 438, 32768: 881}
+def test_the_table_is_that_of_the_current_guidelines_and_stricter_than_seals() -> None:
+    assert MAX_MODULUS_BITS == {1024: 26, 2048: 53, 4096: 106, 8192: 214, 16384: 430, 32768: 868}
     for degree, bits in MAX_MODULUS_BITS.items():
-        assert sealapi.CoeffModulus.MaxBitCount(degree, sealapi.SEC_LEVEL_TYPE.TC128) == bits
+        assert sealapi.CoeffModulus.MaxBitCount(degree, sealapi.SEC_LEVEL_TYPE.TC128) > bits
 
 
 @pytest.mark.parametrize("opening", list(Opening))
@@ -139,7 +140,23 @@ def test_refusals_say_what_is_needed() -> None:
     with pytest.raises(OutOfRange, match="120 bits"):
         advise(InnerProduct(10**8, 1 << 60, 1 << 60))
     with pytest.raises(BadParameters, match="statistical_bits"):
-        advise(ColumnSum(10, 10), statistical_bits=5)
+        advise(ColumnSum(10, 10), statistical_bits=39)
+    with pytest.raises(BadParameters, match="30 to 64"):
+        advise(Scoring(100, 1.0, NET, 1e-2), statistical_bits=29)
+
+
+def test_a_worker_refuses_masks_that_hide_less_than_promised() -> None:
+    """It used to be content with 20 bits, where 40 (30 for reals) are promised."""
+    circuit = ColumnSum(1000, 1 << 20)
+    check_fits(advise(circuit, opening=Opening.INTEGER), circuit)
+    weak = next(_candidates(circuit, False, Opening.INTEGER, 34))
+    with pytest.raises(BadParameters, match="behind its mask"):
+        check_fits(weak, circuit)
+    scores = Scoring(100, 1.0, NET, 1e-2)
+    real = advise(scores)
+    check_fits(real, scores)
+    with pytest.raises(BadParameters, match="behind its mask"):
+        check_fits(replace(real, mask_bits=real.mask_bits - 3), scores)
 
 
 def test_the_error_named_in_a_refusal_does_work() -> None:

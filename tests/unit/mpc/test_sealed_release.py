@@ -23,7 +23,7 @@ def test_release_adds_noise_of_the_asked_deviation() -> None:
 
 
 @pytest.mark.parametrize("rows", [10, 5000])
-@pytest.mark.parametrize("bits", [20, 30])
+@pytest.mark.parametrize("bits", [30, 32])
 def test_the_noise_grows_with_results_and_statistical_bits_as_published(rows: int, bits: int) -> None:
     circuit = Scoring(rows, 1.0, (Layer(4, 3, 2.0, 1.0),), 1e-2)
     p = advise(circuit, statistical_bits=bits)

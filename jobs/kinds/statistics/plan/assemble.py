@@ -23,7 +23,17 @@ from jobs.kinds.statistics.plan.quantile import settled
 from jobs.kinds.statistics.plan.scope import Scope, check_condition, check_depth
 from jobs.kinds.statistics.plan.separate import check_conjuncts, check_group, check_known_sums, secrets
 from jobs.kinds.statistics.plan.size import check_size
-from jobs.kinds.statistics.plan.types import MAX_CELLS, Dimension, Order, Output, Plan, PlannedColumn, UnitColumn, Where
+from jobs.kinds.statistics.plan.types import (
+    MAX_CELLS,
+    Dimension,
+    Order,
+    Output,
+    Plan,
+    PlannedColumn,
+    SaidOf,
+    UnitColumn,
+    Where,
+)
 from jobs.schema import Column, ColumnType, Dataset, Digest, Role
 
 
@@ -218,7 +228,10 @@ def _check_aggregated(function: str, column: Column) -> None:
 
 def _check_distinct(col: Col, column: Column, scope: Scope, holders: int) -> None:
     if column.role is not Role.UNIT:
-        raise RoleForbids(f"COUNT(DISTINCT {column.name}): only a privacy unit may be counted distinct")
+        raise RoleForbids(
+            f"COUNT(DISTINCT {column.name}): only a privacy unit may be counted distinct",
+            instead=f"GROUP BY {column.name}: each value is a row",
+        )
     dataset = scope.tables[col.table]
     if holders > 1 and not (dataset.units_disjoint and column.name == dataset.unit):
         raise UnsupportedSql(
@@ -253,13 +266,15 @@ def _unit_columns(scope: Scope) -> tuple[UnitColumn, ...]:
 
 def _columns(scope: Scope, units: tuple[UnitColumn, ...], exprs: tuple[RowExpr, ...]) -> tuple[PlannedColumn, ...]:
     """Every column that is read, with what its dataset declares about it, by table and name."""
+    alone = any(dataset.colluding_owners is None for dataset in scope.tables)
     read = {unit.column for unit in units} | {col for expr in exprs for col in columns_of(expr)}
     for table, join in enumerate(scope.joins, start=1):
         read |= {key.left for key in join.on} | {Col(table=table, name=key.right) for key in join.on}
     found = []
     for col in sorted(read, key=lambda c: (c.table, c.name)):
         column = scope.column(col)
-        excluded = scope.tables[col.table].null_units == "exclude"
+        dataset = scope.tables[col.table]
+        excluded = dataset.null_units == "exclude"
         found.append(
             PlannedColumn(
                 column=col,
@@ -267,8 +282,22 @@ def _columns(scope: Scope, units: tuple[UnitColumn, ...], exprs: tuple[RowExpr, 
                 decimals=column.decimals,
                 nullable=excluded if column.role is Role.UNIT else column.nullable,
                 role=column.role,
+                apart=alone and (dataset.units_disjoint or dataset.records_disjoint),
+                said_of=_said_of(dataset, column),
                 low=column.bounds.low if column.bounds else None,
                 high=column.bounds.high if column.bounds else None,
             )
         )
     return tuple(found)
+
+
+def _said_of(dataset: Dataset, column: Column) -> tuple[SaidOf, ...]:
+    """By unit domain; a table with one row a unit says all that is secret in it of the unit, however it is joined."""
+    if not column.secret:
+        return ()
+    found: dict[str, bool] = {}
+    for unit in dataset.unit_columns:
+        if dataset.is_said_of(column, unit.name):
+            disjoint = dataset.units_disjoint and unit.name == dataset.unit
+            found[str(unit.unit_domain)] = disjoint and found.get(str(unit.unit_domain), True)
+    return tuple(SaidOf(unit_domain=domain, disjoint=disjoint) for domain, disjoint in sorted(found.items()))

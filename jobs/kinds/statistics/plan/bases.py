@@ -79,3 +79,18 @@ def subjects(plan: Plan, channel: Channel) -> tuple[Col, ...]:
     if channel.kind != "distinct":
         found |= plan.secrets_of(channel.column)
     return tuple(sorted(found, key=lambda col: (col.table, col.name)))
+
+
+def inquiries_of(plan: Plan) -> tuple[tuple[int, Col | None], ...]:
+    """(channel, secret column that its number depends on) of all that is asked about one kind of individual; ``None``:
+    which records there are at all."""
+    found: list[tuple[int, Col | None]] = []
+    for number, channel in enumerate(plan.channels):
+        columns: tuple[Col | None, ...] = subjects(plan, channel) or (None,)
+        found += [(number, column) for column in columns]
+    return tuple(found)
+
+
+def sharing(plan: Plan) -> int:
+    """Among how many owners the cap is divided where it is divided most."""
+    return max(plan.holders_of(unit, column) for unit in plan.unit_columns for _, column in inquiries_of(plan))

@@ -5,7 +5,7 @@ Every rewrite holds in SQL's three-valued logic. ``normal`` is idempotent: a nod
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 
 from jobs.documents.canonical import canonical
@@ -35,6 +35,7 @@ from jobs.kinds.statistics.plan.values import canonical_literal, literal, number
 from jobs.schema import Model
 
 TRUE, FALSE = truth(True), truth(False)
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
 def sort_key(model: Model) -> bytes:
@@ -117,12 +118,35 @@ def _bound(arg: RowExpr, lit: Lit, strict: bool, below: bool, scope: Scope) -> R
         else:
             value = (-(-value // step) - 1 if strict else value // step) * step
         bound, strict = number(value), False
+        if isinstance(arg, DatePart) and (limit := _day_limit(arg, int(value), below, scope)) is not None:
+            return limit
     elif lit.type == "date" and isinstance(value, date) and strict and date.min < value < date.max:
         bound, strict = literal("date", value + timedelta(days=1 if below else -1)), False
     else:
         bound = lit
     left, right = (bound, arg) if below else (arg, bound)
     return Compare(op="<" if strict else "<=", left=left, right=right)
+
+
+def _day_limit(arg: DatePart, day: int, below: bool, scope: Scope) -> RowExpr | None:
+    """A limit on the days since 1970-01-01 is one on the date; a timestamp's last day ends where the next begins."""
+    moment = scope.type_of(arg.arg) == "timestamp"
+    limit = _day(arg, day + (moment and not below), scope)
+    if limit is None:
+        return None
+    if below:
+        return Compare(op="<=", left=limit, right=arg.arg)
+    return Compare(op="<" if moment else "<=", left=arg.arg, right=limit)
+
+
+def _day(arg: DatePart, day: int, scope: Scope) -> Lit | None:
+    """The beginning of a day by its number, in the type of the date part's column; ``None`` for another part."""
+    if arg.part != "epoch_day" or not 0 < day + _EPOCH <= date.max.toordinal():
+        return None
+    start = date.fromordinal(day + _EPOCH)
+    if scope.type_of(arg.arg) == "date":
+        return literal("date", start)
+    return literal("timestamp", datetime(start.year, start.month, start.day))
 
 
 def _isolate(arg: RowExpr, value: Fraction) -> tuple[RowExpr, Fraction, bool]:
@@ -143,6 +167,10 @@ def _in(arg: RowExpr, values: tuple[Lit | Par, ...], scope: Scope, negated: bool
     parameters = {value for value in values if isinstance(value, Par)}
     if literals and next(iter(literals)).type == "number" and not parameters:
         arg, literals = _isolated_values(arg, literals, scope)
+        if isinstance(arg, DatePart) and scope.type_of(arg.arg) == "date":
+            days = [_day(arg, int(value), scope) for lit in literals if isinstance(value := value_of(lit), Fraction)]
+            if literals and None not in days:
+                arg, literals = arg.arg, {day for day in days if day is not None}
     if literals and literals <= {TRUE, FALSE} and not parameters:
         if negated:
             negated, literals = False, {TRUE, FALSE} - literals

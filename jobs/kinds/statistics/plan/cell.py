@@ -17,10 +17,12 @@ from hashlib import sha256
 from itertools import product
 from typing import Any
 
+from jobs.disclosure.profile import load_profile
 from jobs.documents.canonical import canonical
 from jobs.kinds.statistics.plan.bases import conjuncts, present
 from jobs.kinds.statistics.plan.bind import bind
 from jobs.kinds.statistics.plan.canonical import FALSE, TRUE, condition, sort_key
+from jobs.kinds.statistics.plan.channels import quantity
 from jobs.kinds.statistics.plan.evaluate import evaluate
 from jobs.kinds.statistics.plan.expr import (
     Col,
@@ -58,7 +60,7 @@ def cell_questions(plan: Plan, parameters: Mapping[str, Scalar]) -> list[list[by
         shared = (*where, *(bind(part, values) for part in conjuncts(channel.filter)), *_present(channel, scope))
         if shared not in cells:
             cells[shared] = _conditions(_flat(shared, scope), groups, scope)
-        name = sha256(common + canonical(_channel(channel))).digest()
+        name = sha256(common + canonical({**_channel(channel), **_shared(channel, plan, scope)})).digest()
         found.append([sha256(name + cell).digest() for cell in cells[shared]])
     return found
 
@@ -102,6 +104,13 @@ def _channel(channel: Channel) -> dict[str, Any]:
         "noise": str(channel.noise),
         "scale": channel.scale,
     }
+
+
+def _shared(channel: Channel, plan: Plan, scope: Scope) -> dict[str, Any]:
+    """Where the parts make up the noise together, among how many: a part has less of it than suffices alone, and with
+    the same noise among nine owners and among ten, two totals would differ by the tenth's part with just that."""
+    largest = quantity(channel.kind, channel.column, channel.filter, scope).largest
+    return {"parts": plan.holders} if channel.noise < load_profile(plan.profile).noise_ratio * largest else {}
 
 
 def _present(channel: Channel, scope: Scope) -> tuple[RowExpr, ...]:

@@ -77,10 +77,10 @@ def plan_channels(
     aggregates = []
     for draft in drafts:
         indices = []
-        for quantity in _quantities(draft, scope):
-            if quantity not in quantities:
-                quantities.append(quantity)
-            indices.append(quantities.index(quantity))
+        for found in _quantities(draft, scope):
+            if found not in quantities:
+                quantities.append(found)
+            indices.append(quantities.index(found))
         aggregates.append(
             Aggregate(
                 function=draft.function,
@@ -98,10 +98,10 @@ def _quantities(draft: DraftAggregate, scope: Scope) -> list[Quantity]:
     if isinstance(draft.column, Mul) and len(set(draft.column.args)) == 2:
         one, other = (arg for arg in draft.column.args if isinstance(arg, Col))
         both = _with_values(draft.filter, (one, other), scope)
-        sums = [_quantity(kind, draft.column, draft.filter, scope) for kind in KINDS[draft.function]]
-        return [*sums, *(_quantity("sumsq", factor, both, scope) for factor in (one, other))]
+        sums = [quantity(kind, draft.column, draft.filter, scope) for kind in KINDS[draft.function]]
+        return [*sums, *(quantity("sumsq", factor, both, scope) for factor in (one, other))]
     if draft.other is None:
-        return [_quantity(kind, draft.column, draft.filter, scope) for kind in KINDS[draft.function]]
+        return [quantity(kind, draft.column, draft.filter, scope) for kind in KINDS[draft.function]]
     if not isinstance(draft.column, Col):
         raise TooLarge(f"{draft.function} without its first column")
     y, x = draft.column, draft.other
@@ -110,7 +110,7 @@ def _quantities(draft: DraftAggregate, scope: Scope) -> list[Quantity]:
         "n": ("rows", None), "y": ("sum", y), "x": ("sum", x), "yx": ("sum", product_of(y, x)), "xx": ("sumsq", x),
         "yy": ("sumsq", y),
     }  # fmt: skip
-    return [_quantity(*parts[moment], both, scope) for moment in MOMENTS[draft.function]]
+    return [quantity(*parts[moment], both, scope) for moment in MOMENTS[draft.function]]
 
 
 def product_of(one: Col, other: Col) -> Mul:
@@ -126,12 +126,13 @@ def _with_values(filter_: RowExpr | None, columns: tuple[Col, ...], scope: Scope
     return condition(And(args=parts), scope)
 
 
-def _quantity(kind: ChannelKind, column: Summand | None, filter_: RowExpr | None, scope: Scope) -> Quantity:
+def quantity(kind: ChannelKind, column: Summand | None, filter_: RowExpr | None, scope: Scope) -> Quantity:
+    """What a channel of this kind adds up. Raises ``MissingDeclaration`` for a sum of a column without bounds."""
     if kind in ("rows", "distinct"):
         nullable = any(map(scope.nullable, columns_of(column)))
         return Quantity(kind, column if kind == "distinct" or nullable else None, filter_, 0, 0, 1)
     if isinstance(column, Mul) and len(set(column.args)) == 1 and isinstance(column.args[0], Col):
-        return _quantity("sumsq", column.args[0], filter_, scope)  # a column times itself: one name for one number
+        return quantity("sumsq", column.args[0], filter_, scope)  # a column times itself: one name for one number
     if column is None:
         raise TooLarge("a sum without a column")
     scale, low, high = scope.bounded(column)

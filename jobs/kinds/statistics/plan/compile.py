@@ -13,17 +13,21 @@ from sqlglot import exp
 
 from jobs.kinds.statistics.plan.assemble import assemble, conjuncts_of
 from jobs.kinds.statistics.plan.canonical import condition, normal
+from jobs.kinds.statistics.plan.cohorts import joined
 from jobs.kinds.statistics.plan.compile_outputs import Outputs
 from jobs.kinds.statistics.plan.compile_rows import Rows, text_literal
+from jobs.kinds.statistics.plan.conditional import filtered
 from jobs.kinds.statistics.plan.domains import dimension
 from jobs.kinds.statistics.plan.draft import Draft
 from jobs.kinds.statistics.plan.errors import InvalidSql, MissingDeclaration, PlanError, TypeMismatch, UnknownName
 from jobs.kinds.statistics.plan.expr import And, Col, Lit, OutExpr, RowExpr
+from jobs.kinds.statistics.plan.inline import inlined
 from jobs.kinds.statistics.plan.joins import check_joins
 from jobs.kinds.statistics.plan.outputs import output_type
 from jobs.kinds.statistics.plan.scope import Scope, check_condition, check_depth
 from jobs.kinds.statistics.plan.separate import check_conjuncts, check_group
 from jobs.kinds.statistics.plan.source import Source, construct
+from jobs.kinds.statistics.plan.suggest import nearest
 from jobs.kinds.statistics.plan.types import Dimension, Join, JoinKey, Order, Output, Plan
 from jobs.legible import fault
 from jobs.schema import CatalogueView, Dataset
@@ -40,6 +44,8 @@ def compile_sql(sql: str, catalogue: CatalogueView) -> Plan:
     source = Source(sql)
     select = source.parse()
     try:
+        select = inlined(select, source, catalogue)
+        joined(select, source, catalogue)
         return _Statement(source, select, catalogue).plan()
     except PlanError as error:
         raise error.at(*source.position(select)) from None
@@ -78,6 +84,7 @@ class _Statement:
 
     def plan(self) -> Plan:
         source = self.source
+        filtered(self.select, self.rows)
         where = self._where()
         dimensions = self._dimensions(where)
         outputs = Outputs(self.source, self.rows, self.holders, dimensions, where)
@@ -142,7 +149,8 @@ class _Statement:
         try:
             return self.catalogue.dataset(name)
         except KeyError:
-            raise self.source.refuse(node, f"unknown dataset {name[:64]!r}", UnknownName) from None
+            near = nearest(name, [dataset.name for dataset in self.catalogue.datasets])
+            raise self.source.refuse(node, f"unknown dataset {name[:64]!r}{near}", UnknownName) from None
 
     def _keys(self, node: exp.Join, left: Rows, both: Rows, table: int) -> tuple[JoinKey, ...]:
         using, on = node.args.get("using"), node.args.get("on")
@@ -195,8 +203,9 @@ class _Statement:
             if isinstance(node, exp.Rollup | exp.Cube | exp.GroupingSets):
                 raise self.source.refuse(
                     node,
-                    f"{construct(node)}: a margin is a question of its own, with its own noise, so its cells do not "
-                    "add up to it: ask it as a statement of its own, with fewer groups",
+                    f"{construct(node)}: a margin is a question of its own, with its own noise, to which its cells do not "
+                    "add up",
+                    instead="a statement of its own for each margin, with fewer groups",
                 )
         nodes = [self._group_node(node) for node in group.expressions]
         if group.args.get("all"):
@@ -207,7 +216,7 @@ class _Statement:
             ]
         found: list[RowExpr] = []
         for node in nodes[:17]:
-            expr = self.rows.convert(node)
+            expr = self.rows.group(node)
             with self.source.at(node):
                 expr = normal(expr, self.scope)
                 check_depth(expr)
@@ -249,6 +258,9 @@ class _Statement:
 
     def _outputs(self, outputs: Outputs) -> list[Output]:
         shown: list[Output] = []
+        for window in self.select.find_all(exp.Window):
+            if not [inner for inner in window.this.find_all(exp.AggFunc) if inner is not window.this]:
+                raise self.source.unknown(window)
         for place, node in enumerate(self.select.expressions, start=1):
             expr = outputs.convert(node.unalias())
             with self.source.at(node):

@@ -90,7 +90,7 @@ class Outputs:
         if isinstance(node, exp.Literal | exp.Placeholder) or node.find(exp.AggFunc) or not node.find(exp.Column):
             return None
         try:
-            spelled = normal(self.rows.convert(node), self.rows.scope)
+            spelled = normal(self.rows.group(node), self.rows.scope)
         except PlanError:
             return None
         return Dim(index=self.dimensions.index(spelled)) if spelled in self.dimensions else None
@@ -106,7 +106,7 @@ class Outputs:
                 return truth(bool(node.this))
             case exp.Placeholder():
                 return self.rows.parameter(node)
-            case exp.Column():
+            case exp.Column() | exp.Star():
                 self._refuse_column(node)
             case exp.Neg() | exp.Not() | exp.Abs():
                 self.source.only(node, "this")
@@ -128,6 +128,11 @@ class Outputs:
                 return tests[0] if len(tests) == 1 else Op(op="or", args=tests)
             case exp.Window():
                 return self._total(node, aliases_first)
+            case exp.Coalesce():
+                self.source.only(node, "this", "expressions", "is_nvl", "is_null")
+                return Op(op="coalesce", args=(part(node.this), *(part(item) for item in node.expressions)))
+            case exp.Nullif():
+                return Op(op="nullif", args=(part(node.this), part(node.expression)))
             case exp.Round():
                 self.source.only(node, "this", "decimals")
                 return Op(op="round", args=(part(node.this), self._digits(node)))
@@ -136,7 +141,7 @@ class Outputs:
                 return Op(op=_BINARY[type(node)], args=(part(node.args["this"]), part(node.args["expression"])))
             case _ if type(node) in _FLIPPED:
                 return Op(op=_FLIPPED[type(node)], args=(part(node.args["expression"]), part(node.args["this"])))
-        raise self.source.refuse(node, f"{construct(node)} is not part of the SQL subset")
+        raise self.source.unknown(node)
 
     def _total(self, node: exp.Window, aliases_first: bool) -> OutExpr:
         """SUM(COUNT(*)) OVER (PARTITION BY group): over released numbers."""
@@ -147,7 +152,7 @@ class Outputs:
         inner = node.this.this
         if not inner.find(exp.AggFunc) and self._alias(inner.unnest()) is None:
             raise self.source.refuse(
-                node, "a window over rows, which are never shown: SUM(COUNT(*)) OVER () adds up released numbers"
+                node, "a window over rows, which are never shown", instead="SUM(COUNT(*)) OVER (), of released numbers"
             )  # fmt: skip
         by = [self.convert(part, aliases_first) for part in node.args.get("partition_by") or []]
         return Op(op="total", args=(self.convert(inner, aliases_first), *by))
@@ -163,9 +168,11 @@ class Outputs:
         digits = text_literal(self.source, inner)
         return Lit(type="number", value=f"-{digits.value}") if negative and digits.value != "0" else digits
 
-    def _refuse_column(self, node: exp.Column) -> None:
-        if isinstance(node.this, exp.Star):
-            raise self.source.refuse(node, "SELECT * would list rows: name groups and aggregates")
+    def _refuse_column(self, node: exp.Column | exp.Star) -> None:
+        if isinstance(node, exp.Star) or isinstance(node.this, exp.Star):
+            raise self.source.refuse(
+                node, "SELECT * would list rows", instead="SELECT columns, COUNT(*) ... GROUP BY columns"
+            )
         try:
             col = self.rows.column(node)
         except UnknownName as error:
@@ -258,6 +265,17 @@ class Outputs:
         made = self.added(DraftAggregate(function if atoms else "count_rows", measured, filter_))
         return made if factor == 1 else Op(op="mul", args=(number(factor), made))
 
+    def _no_aggregate(self, node: exp.Expr) -> PlanError:
+        """Why a function cannot be asked, and what can."""
+        if not isinstance(node, exp.Min | exp.Max):
+            return self.source.unknown(node)
+        sign, end = ("<", "lowest") if isinstance(node, exp.Min) else (">=", "highest")
+        return self.source.refuse(
+            node,
+            f"{construct(node)} is the value of one individual, and noise that hides it would leave nothing of it",
+            instead=f"QUANTILE_CONT(column, share), or COUNT(*) FILTER (WHERE column {sign} c) at the {end} cut point c",
+        )
+
     def _of_two(self, node: exp.Expr, filter_: RowExpr | None) -> DraftAggregate:
         self.source.only(node, "this", "expression")
         y, x = self._column(node, node.this), self._column(node, node.args["expression"])
@@ -283,7 +301,7 @@ class Outputs:
         if type(node) in _OF_TWO or isinstance(node, _WHERE_BOTH):
             return self._of_two(node, filter_)
         if type(node) not in _FUNCTIONS:
-            raise self.source.refuse(node, _refusal(node))
+            raise self._no_aggregate(node)
         self.source.only(node, "this")
         return DraftAggregate(_FUNCTIONS[type(node)], self._column(node, node.this), filter_)
 
@@ -299,14 +317,3 @@ class Outputs:
 def _all(parts: tuple[RowExpr, ...]) -> RowExpr | None:
     """The condition that all of these hold."""
     return And(args=parts) if len(parts) > 1 else parts[0] if parts else None
-
-
-def _refusal(node: exp.Expr) -> str:
-    """Why an aggregate function cannot be asked, and what can."""
-    if isinstance(node, exp.Min | exp.Max):
-        sign, end = ("<", "lowest") if isinstance(node, exp.Min) else (">=", "highest")
-        return (
-            f"{construct(node)} is the value of one individual, and noise that hides it would leave nothing of it: ask "
-            f"for a QUANTILE, or COUNT(*) FILTER (WHERE column {sign} c) at the {end} cut point c"
-        )
-    return f"{construct(node)} is not part of the SQL subset"

@@ -19,9 +19,9 @@ from jobs.kinds.statistics.plan.expr import (
     Mul,
     RowExpr,
     columns_of,
-    parameters_of,
 )
 from jobs.kinds.statistics.plan.scope import Scope, check_roles, part_range
+from jobs.kinds.statistics.plan.trim import trimmed
 from jobs.kinds.statistics.plan.types import MAX_CELLS, Dimension
 from jobs.kinds.statistics.plan.values import TYPE_OF, Value, bounds_of, from_scalar, scalar, value_of
 from jobs.schema import ColumnType, Role
@@ -35,7 +35,7 @@ def dimension(name: str, expr: RowExpr, scope: Scope, conjuncts: Sequence[RowExp
     check_roles(expr, scope)
     if not columns_of(expr):
         raise UnsupportedSql("GROUP BY a constant")
-    values = _trimmed(expr, _values(expr, scope), conjuncts)
+    values = trimmed(expr, _values(expr, scope), conjuncts, scope)
     if not values:
         raise UnsupportedSql("the WHERE clause leaves no group")
     decimals = scope.number(expr).scale if scope.type_of(expr) == "number" else 0
@@ -89,7 +89,7 @@ def _mapped(expr: Add | Mul, scope: Scope) -> list[Value | None]:
     """A linear function of one bucket, such as FLOOR(x / 10) * 10: the values are mapped one by one."""
     atoms = {part for part in _parts(expr) if not isinstance(part, Lit)}
     if len(atoms) != 1:
-        raise UnsupportedSql("GROUP BY arithmetic on several columns: group by each, or use CASE")
+        return _spanned(expr, scope)
     atom = atoms.pop()
     if isinstance(atom, Case):
         raise UnsupportedSql("GROUP BY arithmetic on a CASE: write the results as literals")
@@ -99,6 +99,16 @@ def _mapped(expr: Add | Mul, scope: Scope) -> list[Value | None]:
         return evaluate(_replaced(expr, atom, value), lambda _: None)
 
     return list(dict.fromkeys(None if value is None else mapped(value) for value in values))
+
+
+def _spanned(expr: Add | Mul, scope: Scope) -> list[Value | None]:
+    """Every whole number in the proven range of arithmetic on several known values, such as years apart."""
+    if any(scope.column(col).role is Role.MEASURE for col in columns_of(expr)):
+        raise UnsupportedSql("GROUP BY arithmetic on measures: group each in ranges, or use CASE")
+    scale, low, high = scope.bounded(expr)
+    if scale:
+        raise UnsupportedSql("GROUP BY arithmetic with decimals", instead="FLOOR(expression / width)")
+    return _with_null([Fraction(n) for n in _span(low, high)], expr, scope)
 
 
 def _parts(expr: RowExpr) -> list[RowExpr]:
@@ -155,15 +165,3 @@ def _check_width(expr: FloorDiv, scope: Scope) -> None:
 
 def _with_null(values: list[Value | None], expr: RowExpr, scope: Scope) -> list[Value | None]:
     return [*values, None] if any(scope.nullable(col) for col in columns_of(expr)) else values
-
-
-def _trimmed(expr: RowExpr, values: list[Value | None], conjuncts: Sequence[RowExpr]) -> list[Value | None]:
-    """Keep the values for which every conjunct on this column alone is true."""
-    if not isinstance(expr, Col):
-        return values
-    deciding = [c for c in conjuncts if columns_of(c) == {expr} and not parameters_of(c)]
-
-    def holds(value: Value | None) -> bool:
-        return all(evaluate(conjunct, lambda _: value) is True for conjunct in deciding)
-
-    return [value for value in values if holds(value)]

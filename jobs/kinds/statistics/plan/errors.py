@@ -8,19 +8,22 @@ from jobs.errors import InvalidRequest
 
 
 class PlanError(InvalidRequest):
-    """Root of all planner refusals. ``line`` and ``column`` count from 1; 0 where no position exists."""
+    """Root of all planner refusals. ``line`` and ``column`` count from 1; 0 where no position exists. ``instead``: SQL
+    to write in place of what is refused, where there is some."""
 
     code: ClassVar[str] = "plan-refused"
 
-    def __init__(self, text: str, line: int = 0, column: int = 0) -> None:
-        super().__init__(f"line {line}, column {column}: {text}" if line else text)
+    def __init__(self, text: str, line: int = 0, column: int = 0, instead: str = "") -> None:
+        said = f"{text}. Write {instead}" if instead else text
+        super().__init__(f"line {line}, column {column}: {said}" if line else said)
         self.text = text
         self.line = line
         self.column = column
+        self.instead = instead
 
     def at(self, line: int, column: int) -> PlanError:
         """The same refusal with a position, where it has none yet."""
-        return self if self.line else type(self)(self.text, line, column)
+        return self if self.line else type(self)(self.text, line, column, self.instead)
 
 
 class InvalidSql(PlanError):

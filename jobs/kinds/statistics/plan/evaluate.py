@@ -29,6 +29,7 @@ from jobs.kinds.statistics.plan.expr import (
 )
 from jobs.kinds.statistics.plan.values import Value, value_of
 
+_EPOCH = date(1970, 1, 1).toordinal()
 Row = Callable[[Col], Value | None]
 
 
@@ -107,6 +108,8 @@ def _part(part: str, value: Value | None) -> Fraction | None:
             return Fraction(value.isoweekday())
         case "hour":
             return Fraction(value.hour if isinstance(value, datetime) else 0)
+        case "epoch_day":
+            return Fraction(date(value.year, value.month, value.day).toordinal() - _EPOCH)
         case _:
             return Fraction({"year": value.year, "month": value.month, "day": value.day}[part])
 

@@ -15,9 +15,13 @@ from jobs.schema import DecimalText, Model, Name
 
 ValueType = Literal["number", "string", "bool", "date", "timestamp"]
 LiteralText = Annotated[str, StringConstraints(max_length=400), AfterValidator(legible.line)]
-DatePartName = Literal["year", "quarter", "month", "day", "isodow", "hour"]
+DatePartName = Literal["year", "quarter", "month", "day", "isodow", "hour", "epoch_day"]
+"""``epoch_day``: days since 1970-01-01, so that dates can be subtracted."""
 TruncUnit = Literal["year", "quarter", "month", "week", "day"]
-Operator = Literal["add", "mul", "neg", "div", "round", "abs", "eq", "lt", "le", "and", "or", "not", "is_null", "total"]
+Operator = Literal[
+    "add", "mul", "neg", "div", "round", "abs", "eq", "lt", "le", "and", "or", "not", "is_null", "coalesce", "nullif",
+    "total",
+]  # fmt: skip
 
 
 class Lit(Model):

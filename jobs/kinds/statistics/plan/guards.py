@@ -7,7 +7,7 @@ from math import sqrt
 from jobs.disclosure.noise import BOUND
 from jobs.disclosure.profile import Privacy, Profile, load_profile
 from jobs.disclosure.zcdp import epsilon
-from jobs.kinds.statistics.plan.bases import conjuncts
+from jobs.kinds.statistics.plan.bases import conjuncts, sharing
 from jobs.kinds.statistics.plan.channels import MOMENTS, Moment
 from jobs.kinds.statistics.plan.phrases import phrase, statistic
 from jobs.kinds.statistics.plan.private import spends
@@ -90,8 +90,11 @@ def _verdicts(profile: Profile, joint: bool) -> tuple[str, ...]:
 
 def _audit(plan: Plan, profile: Profile) -> str:
     cap = profile.leverage_cap_percent
-    shared = plan.holders > 1 and not all(unit.disjoint for unit in plan.unit_columns)
-    among = f", divided by the {plan.holders} owners where one individual may be held by several" if shared else ""
+    among = ""
+    if (owners := sharing(plan)) > 1:
+        among = f", divided by the {owners} owners where what is asked of one individual may be held by several"
+    elif not all(unit.disjoint for unit in plan.unit_columns) and plan.holders > 1:
+        among = " at one owner: the owners declare that they hold no record in common"
     return (
         f"audit: all answers ever given remove at most {cap}% of what a linear attacker does not know about any one "
         f"individual{among}; a number beyond that is withheld"

@@ -14,7 +14,7 @@ from jobs.kinds.statistics.plan.values import canonical_literal, value_of
 MAX_DEPTH = 8
 _LOGIC = ("and", "or", "not")
 _COMPARISON = ("eq", "lt", "le")
-_ARITY = {"neg": 1, "abs": 1, "not": 1, "is_null": 1, "div": 2, "round": 2, "eq": 2, "lt": 2, "le": 2}
+_ARITY = {"neg": 1, "abs": 1, "not": 1, "is_null": 1, "div": 2, "round": 2, "eq": 2, "lt": 2, "le": 2, "nullif": 2}
 
 
 def output_type(expr: OutExpr, dimensions: Sequence[Dimension], aggregates: int) -> ValueType | Literal["any"]:
@@ -55,6 +55,8 @@ def _op_type(expr: Op, types: list[ValueType | Literal["any"]]) -> ValueType:
         if "any" in types and known != {"number"}:
             raise TypeMismatch("a parameter in HAVING is compared with a number")
         return "bool"
+    if expr.op in ("coalesce", "nullif"):
+        return _alike(expr.op, types)
     needed: ValueType = "bool" if expr.op in _LOGIC else "number"
     if any(type_ != needed for type_ in types):
         raise TypeMismatch(f"{expr.op} needs a {needed} on every side")
@@ -74,6 +76,13 @@ def _total_type(expr: Op, type_: ValueType | Literal["any"]) -> ValueType:
 def has_total(expr: OutExpr) -> bool:
     """Whether a value of other rows takes part."""
     return isinstance(expr, Op) and (expr.op == "total" or any(map(has_total, expr.args)))
+
+
+def _alike(op: str, types: list[ValueType | Literal["any"]]) -> ValueType:
+    known = {type_ for type_ in types if type_ != "any"}
+    if len(known) != 1 or ("any" in types and known != {"number"}):
+        raise TypeMismatch(f"{op.upper()} of different types")
+    return known.pop()
 
 
 def _check_digits(digits: OutExpr) -> None:

@@ -58,6 +58,8 @@ def phrase(expr: RowExpr, plan: Plan) -> str:
             return " x ".join(phrase(arg, plan) for arg in expr.args)
         case FloorDiv():
             return f"{phrase(expr.arg, plan)} in ranges of {expr.width}"
+        case DatePart(part="epoch_day"):
+            return f"days from 1970-01-01 to {column(expr.arg, plan)}"
         case DatePart():
             return f"{expr.part} of {column(expr.arg, plan)}"
         case DateTrunc():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from fractions import Fraction
 
 from jobs.kinds.statistics.plan.errors import (
@@ -40,6 +41,7 @@ from jobs.schema import Column, ColumnType, Dataset, Role
 
 MAX_DEPTH = 8
 _BIGINT = 2**62
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
 @dataclass(frozen=True)
@@ -222,12 +224,16 @@ def _checked(scale: int, low: int, high: int) -> Number:
 
 
 def part_range(expr: DatePart, scope: Scope) -> tuple[int, int]:
-    """The range of a date part; only the year needs declared bounds."""
+    """The range of a date part; only the year and the number of days need declared bounds."""
     fixed = {"quarter": (1, 4), "month": (1, 12), "day": (1, 31), "isodow": (1, 7), "hour": (0, 23)}
     if expr.part in fixed:
         return fixed[expr.part]
     low, high = bounds_of(scope.column(expr.arg))
-    return int(str(low.year)), int(str(high.year))  # type: ignore[union-attr]
+    if not isinstance(low, date) or not isinstance(high, date):
+        raise TypeMismatch(f"column {expr.arg.name} is no date")
+    if expr.part == "year":
+        return low.year, high.year
+    return low.toordinal() - _EPOCH, high.toordinal() - _EPOCH
 
 
 def check_depth(expr: RowExpr, left: int = MAX_DEPTH) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 from jobs.disclosure.profile import load_profile
 from jobs.kinds.statistics.plan.domains import periods
@@ -41,7 +41,7 @@ from jobs.kinds.statistics.plan.expr import (
     columns_of,
 )
 from jobs.kinds.statistics.plan.scope import Scope, part_range
-from jobs.kinds.statistics.plan.values import TYPE_OF, Value, parse, value_of
+from jobs.kinds.statistics.plan.values import TYPE_OF, Value, literal, parse, value_of
 from jobs.schema import Column, ColumnType, Role
 
 _COUNTED: Final = frozenset({"count_rows", "count", "count_distinct_unit"})
@@ -117,7 +117,8 @@ def _check_apart(expr: RowExpr, scope: Scope) -> None:
         one, other = min(col.name for col in known), min(col.name for col in secret)
         raise NotSeparable(
             f"known column {one} and secret column {other} in one condition: the rules judge an answer by its known "
-            f"conditions alone, so write (condition on {one}) AND (condition on {other}), or group by each of them"
+            "conditions alone",
+            instead=f"(condition on {one}) AND (condition on {other}), or GROUP BY each of them",
         )
 
 
@@ -158,8 +159,19 @@ def _check_comparison(expr: Compare, scope: Scope) -> None:
     if isinstance(constant, Par) or not _declared(value_of(constant), below, arg, cuts, scope):
         raise MissingDeclaration(
             f"secret column {arg.name} is compared with a value that is no declared cut point ({_listed(arg, scope)}): "
-            "use one of them, or ask the owners to declare more"
+            "use one of them, or ask the owners to declare more",
+            instead=_nearest(arg, constant, below, cuts, scope),
         )
+
+
+def _nearest(col: Col, constant: Lit | Par, below: bool, cuts: tuple[Value, ...], scope: Scope) -> str:
+    """The comparison at the nearest declared point."""
+    value = value_of(constant) if isinstance(constant, Lit) else None
+    if value is None or not cuts:
+        return ""
+    near: Any = min(cuts, key=lambda cut: abs(cut - value))  # type: ignore[operator]
+    text = literal(scope.type_of(col), near).value
+    return f"{col.name} {'>=' if below else '<='} {text if isinstance(near, Fraction) else repr(text)}"
 
 
 def _check_equality(col: Col, scope: Scope) -> None:
@@ -182,6 +194,11 @@ def _check_value(expr: RowExpr, scope: Scope) -> None:
         case DatePart(part="year"):
             low, high = part_range(expr, scope)
             _check_limits(expr.arg, (date(year, 1, 1) for year in range(low + 1, high + 1)), scope)
+        case DatePart(part="epoch_day"):
+            raise RoleForbids(
+                f"a number of days from or to secret date {expr.arg.name}: compare the column alone with a date at a "
+                "cut point"
+            )
         case DateTrunc():
             _check_limits(expr.arg, (day for day in periods(expr, scope)[1:] if isinstance(day, date)), scope)
         case Add() | Mul() | FloorDiv():

@@ -84,6 +84,8 @@ def row_sql(expr: RowExpr, plan: Plan) -> str:
             return "(" + (" + " if isinstance(expr, Add) else " * ").join(row_sql(a, plan) for a in expr.args) + ")"
         case FloorDiv():
             return f"FLOOR({row_sql(expr.arg, plan)} / {expr.width})"
+        case DatePart(part="epoch_day"):
+            return f"DATEDIFF('day', DATE '1970-01-01', {row_sql(expr.arg, plan)})"
         case DatePart():
             return f"EXTRACT({expr.part} FROM {row_sql(expr.arg, plan)})"
         case DateTrunc():
@@ -153,6 +155,8 @@ def _operation(expr: Op, args: list[str]) -> str:
             return f"({args[0]} IS NULL)"
         case "total":
             return f"SUM({args[0]}) OVER ({'PARTITION BY ' if args[1:] else ''}{', '.join(args[1:])})"
+        case "coalesce" | "nullif":
+            return f"{expr.op.upper()}({', '.join(args)})"
         case _:
             return "(" + f" {_INFIX[expr.op]} ".join(args) + ")"
 

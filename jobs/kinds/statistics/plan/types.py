@@ -149,6 +149,14 @@ class UnitColumn(Model):
     """Whether the owners declare that no individual is held by two of them."""
 
 
+class SaidOf(Model):
+    """Whose value a column holds: it is the same in all records of one individual."""
+
+    unit_domain: Name
+    disjoint: bool
+    """Whether the owners declare that no such individual is held by two of them."""
+
+
 class PlannedColumn(Model):
     """A column that the plan reads, as declared: nodes check every value they read against this."""
 
@@ -158,6 +166,10 @@ class PlannedColumn(Model):
     nullable: bool
     role: Role
     """What an outsider may know of it: conditions on known columns define the base of an answer."""
+    apart: bool = False
+    """Whether no record of its dataset is held by two owners, each of whose noise suffices alone."""
+    said_of: Annotated[tuple[SaidOf, ...], Field(max_length=32)] = ()
+    """Of a secret column, by unit domain."""
     low: DecimalText | DateText | None = None
     high: DecimalText | DateText | None = None
 
@@ -209,6 +221,34 @@ class Plan(Model):
         """The columns of an expression whose values an outsider must not learn."""
         return columns_of(expr) & frozenset(
             planned.column for planned in self.columns if planned.role is not Role.KNOWN
+        )
+
+    def holders_of(self, unit: UnitColumn, column: Col | None) -> int:
+        """Among how many owners the audit divides what may be told of one individual: of a secret column's values, or
+        (``None``) of which records there are.
+
+        An owner's audit knows its own answers only. Of records apart that is enough: no answer of one owner is about a
+        record of another (docs/disclosure.md, the guarantee). What is said of the individual itself is the same at all.
+        """
+        said = self.said_of(unit, column)
+        if said is not None:
+            return 1 if said.disjoint else self.holders
+        table = 0 if column is None else column.table
+        if any(planned.apart for planned in self.columns if planned.column.table == table):
+            return 1
+        return 1 if unit.disjoint and (column is None or table == unit.column.table) else self.holders
+
+    def said_of(self, unit: UnitColumn, column: Col | None) -> SaidOf | None:
+        """What the plan says if a secret column is said of this kind of individual; ``None``: of the record."""
+        return next(
+            (
+                said
+                for planned in self.columns
+                if planned.column == column
+                for said in planned.said_of
+                if said.unit_domain == unit.unit_domain
+            ),
+            None,
         )
 
     def is_measure(self, expr: RowExpr | None) -> bool:

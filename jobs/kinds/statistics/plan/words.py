@@ -17,7 +17,7 @@ from jobs.kinds.statistics.plan.outputs import quantiles, totals_of
 from jobs.kinds.statistics.plan.phrases import column, phrase, statistic
 from jobs.kinds.statistics.plan.reading import reading_words
 from jobs.kinds.statistics.plan.statement import statement, text_sql
-from jobs.kinds.statistics.plan.types import Dimension, Parameter, Plan
+from jobs.kinds.statistics.plan.types import Dimension, Parameter, Plan, UnitColumn
 from jobs.schema import CatalogueView, Dataset, Model, Role
 
 _ROLE_WORDS = {
@@ -162,14 +162,23 @@ def _parameter(parameter: Parameter) -> str:
 def _units(plan: Plan) -> str:
     whose = "in your part alone" if plan.holders == 1 else "in every owner's part"
     named = [
-        f"{column(unit.column, plan)} tells them apart (domain {unit.unit_domain}"
-        + (", held by one owner only" if unit.disjoint and plan.holders > 1 else "")
+        f"{column(unit.column, plan)} tells them apart (domain {unit.unit_domain}{_held(unit, plan)}"
         + (", rows without one are left out)" if unit.nulls == "exclude" else ")")
         for unit in plan.unit_columns
     ]
     if load_profile(plan.profile).privacy is not None:
         return f"{'; '.join(named)}. Presence or absence of each is what the noise hides"
     return f"{'; '.join(named)}. The rules count them {whose}"
+
+
+def _held(unit: UnitColumn, plan: Plan) -> str:
+    """What the owners declare of several of them."""
+    if plan.holders == 1:
+        return ""
+    if unit.disjoint:
+        return ", held by one owner only"
+    apart = any(planned.apart for planned in plan.columns if planned.column == unit.column)
+    return ", maybe held by several owners, but no record by two of them" if apart else ""
 
 
 def _after(plan: Plan) -> tuple[str, ...]:

@@ -40,14 +40,15 @@ def _caller(*roles: Role) -> Callable[..., Awaitable[Caller]]:
         caller = request.scope.get(CALLER)
         if not isinstance(caller, Caller):
             raise NotAuthenticated("a bearer token is needed")
-        if roles and caller.role not in roles:
+        if caller.role not in roles:
             raise NotPermitted(f"this call is for the {' or '.join(roles)}, the token is the {caller.role}'s")
         return caller
 
     return check
 
 
-AnyCaller = Annotated[Caller, Depends(_caller())]
+AnyCaller = Annotated[Caller, Depends(_caller(*(role for role in Role if role is not Role.MONITOR)))]
+Monitor = Annotated[Caller, Depends(_caller(Role.MONITOR))]
 Operator = Annotated[Caller, Depends(_caller(Role.OPERATOR))]
 Owner = Annotated[Caller, Depends(_caller(Role.OWNER))]
 Authority = Annotated[Caller, Depends(_caller(Role.AUTHORITY))]

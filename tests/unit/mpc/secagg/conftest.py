@@ -50,8 +50,9 @@ def make_group() -> Callable[..., Group]:
             ring=Z64,
             degree=n - 1,
             threshold=(n - 1) // 2 + 1,
-            survivors=max(2, (n - 1) // 2 + 1, 2 * n // 3 + 1),
+            survivors=max((n - 1) // 2 + 2, 2 * n // 3 + 1),
             model_digest=bytes(32),
+            graph_seed=b"sixteen by chance",
             identities={name: key.public_key().public_bytes_raw() for name, key in identities.items()},
         )
         parameters = replace(parameters, **changes)  # type: ignore[arg-type]

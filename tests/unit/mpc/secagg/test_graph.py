@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from itertools import combinations
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -78,3 +81,16 @@ def test_small_groups_get_the_complete_graph_or_a_refusal() -> None:
         choose_degree(10, 4, 5)
     with pytest.raises(BadParameters):
         choose_degree(10, 5, 5)
+
+
+def test_a_chosen_degree_serves_under_signatures_too(make_group: Callable[..., Any]) -> None:
+    """Without ``signed`` it is smaller, and the parameters refuse it: the two limits used to contradict each other."""
+    sparse, chosen = choose_degree(200, 10, 60), choose_degree(200, 10, 60, signed=True)
+    assert sparse.degree < chosen.degree < 199
+    for degree in (sparse, chosen):
+        build = partial(make_group, n=200, signed=True, degree=degree.degree, threshold=degree.threshold, survivors=140)
+        if degree is chosen:
+            build()
+        else:
+            with pytest.raises(BadParameters, match="half the degree"):
+                build()

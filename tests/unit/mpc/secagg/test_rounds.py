@@ -66,7 +66,7 @@ def test_too_many_dropouts_are_typed_and_open_nothing(make_group: GroupMaker, ki
 def test_a_sparse_graph_survives_scattered_dropouts_and_refuses_a_deserted_neighbourhood(
     make_group: GroupMaker,
 ) -> None:
-    group = make_group(n=16, degree=6, threshold=4, survivors=8, graph_seed=b"seed")
+    group = make_group(n=16, degree=6, threshold=4, survivors=8)
     server = group.server()
     near = group.parameters.graph[group.names[0]]
     simulate.run(server, group.clients().values(), {near[0]: Advertise.KIND, near[5]: MaskedInput.KIND})
@@ -216,6 +216,9 @@ BAD: list[tuple[type[MpcError], dict[str, object]]] = [
     (BadParameters, {"degree": 7}),
     (BadParameters, {"degree": 5, "threshold": 3}),
     (BadParameters, {"survivors": 3}),
+    (BadParameters, {"survivors": 4}),
+    (BadParameters, {"degree": 4, "threshold": 3, "graph_seed": b""}),
+    (BadParameters, {"degree": 4, "threshold": 3, "graph_seed": bytes(15)}),
     (BadParameters, {"survivors": 8}),
     (BadParameters, {"identities": {PartyName("client-0"): bytes(32)}}),
     (TooFewParties, {"clients": (PartyName("a"),)}),
@@ -229,6 +232,18 @@ BAD: list[tuple[type[MpcError], dict[str, object]]] = [
 def test_unsafe_parameters_are_refused(make_group: GroupMaker, error: type[MpcError], changes: dict[str, Any]) -> None:
     with pytest.raises(error):
         make_group(**changes)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_the_fewest_survivors_that_are_admitted_finish(make_group: GroupMaker, signed: bool) -> None:
+    """A survivor's secrets lie with the others: as many survivors as the threshold could never open them."""
+    group = make_group(n=4, signed=signed, threshold=2, survivors=3)
+    server = group.server()
+    simulate.run(server, group.clients().values(), {group.names[0]: MaskedInput.KIND})
+    assert len(server.survivors) == 3
+    assert group.parameters.ring.decode_signed(server.result) == group.sum_over(server.survivors)
+    with pytest.raises(BadParameters, match="more than the threshold"):
+        make_group(n=4, signed=signed, threshold=3, survivors=3)
 
 
 def test_signatures_need_more_than_two_thirds(make_group: GroupMaker) -> None:
@@ -250,7 +265,7 @@ def test_every_parameter_changes_the_digest(make_group: GroupMaker) -> None:
         {"threshold": 5},
         {"survivors": 7},
         {"model_digest": b"\x01" * 32},
-        {"graph_seed": b"x"},
+        {"graph_seed": bytes(16)},
         {"identities": {**base.identities, names[0]: bytes(32)}},
         {"server": PartyName("hub")},
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,23 @@ def test_no_triple_is_used_twice() -> None:
     assert np.array_equal(np.concatenate([p.a.vector for p in parts]), first.a.vector)
 
 
+def test_misaligned_stocks_are_refused_where_they_would_multiply_wrongly() -> None:
+    """One party has taken a triple more, or from another batch: until it was bound the product was wrong, unnoticed."""
+    ahead, other = dealt(Z64, 4, 2), dealt(Z64, 4, 2)
+    ahead[1].take(1)
+    for stocks in (ahead, [ahead[0], other[1]]):
+        group = multipliers(Z64, [6], [7], stocks, DEALER)
+        with pytest.raises(WrongSession, match="other triples"):
+            drive.run(group)
+    unbound = dealt(Z64, 4, 2)
+    unbound[1].take(1)
+    group = multipliers(Z64, [6], [7], unbound, DEALER)
+    for party in group:  # the control: with the binding off the product is wrong
+        party._triples = replace(party._triples, first=0)
+    drive.run(group)
+    assert Z64.decode_signed(additive.combine([party.result for party in group])) != [42]
+
+
 def test_a_reused_triple_reveals_a_difference_of_inputs() -> None:
     """The control: what the stock prevents. d - d' under one triple is x - x'."""
     triples = from_trusted_dealer(Z64, 1, 2, RNG)
@@ -124,7 +142,7 @@ def test_opened_values_are_independent_of_the_inputs_and_with_a_broken_triple_th
         triples = from_trusted_dealer(Z64, n, 2, RNG)
         if broken:
             zero = [additive.AdditiveShare(Z64, i, 2, Z64.zeros(n)) for i in range(2)]
-            triples = [Triples(DEALER, z, t.b, t.c) for z, t in zip(zero, triples, strict=True)]
+            triples = [Triples(DEALER, z, t.b, t.c, t.batch) for z, t in zip(zero, triples, strict=True)]
         group = multipliers(Z64, [value] * n, [1] * n, [TripleStock(t) for t in triples], DEALER)
         opened = [Opening.decode(next(iter(p.start())).message, SESSION, Z64, n).d for p in group]
         return float((Z64.add(*opened) >> np.uint64(63)).mean())
@@ -257,7 +275,10 @@ def test_shares_that_do_not_belong_together_are_refused() -> None:
 
 
 decoders: list[tuple[Callable[[bytes], Any], bytes]] = [
-    (lambda raw: Opening.decode(raw, SESSION, Z64, 2), Opening(Z64.zeros(2), Z64.zeros(2)).encode(SESSION, Z64)),
+    (
+        lambda raw: Opening.decode(raw, SESSION, Z64, 2),
+        Opening(bytes(16), 0, Z64.zeros(2), Z64.zeros(2)).encode(SESSION, Z64),
+    ),
     (lambda raw: Hello.decode(raw, SESSION), Hello(bytes(32), bytes(8192)).encode(SESSION)),
     (lambda raw: Corrections.decode(raw, SESSION, 4), Corrections(np.zeros((4, 2), np.uint64)).encode(SESSION)),
     (lambda raw: Products.decode(raw, SESSION, 4, Z32), Products(Z32.zeros(4)).encode(SESSION, Z32)),

@@ -56,8 +56,9 @@ def test_answers_that_the_audit_counts_bound_what_they_tell() -> None:
     assert [(item.about, item.answers) for item in found.asked] == [("flights.delay", 3), ("who is in the data", 1)]
     assert [item.alone for item in found.asked] == ["0.0769", "0.027"]  # m / (m + 36)
     assert found.cap == "0.0833"  # one aircraft may be at each of three owners
-    disjoint = FLIGHTS.model_copy(update={"units_disjoint": True})
-    assert forecast(of(disjoint, "SELECT COUNT(*) AS n FROM flights")).cap == "0.25"
+    for declared in ("units_disjoint", "records_disjoint"):
+        apart = FLIGHTS.model_copy(update={declared: True})
+        assert forecast(of(apart, "SELECT COUNT(*) AS n FROM flights")).cap == "0.25"
 
 
 def test_groups_of_a_secret_column_are_answers_about_the_same_records() -> None:

@@ -66,7 +66,7 @@ def test_a_count_of_known_groups_is_one_inquiry_about_who_is_there() -> None:
     case = one("SELECT kind, COUNT(*) AS n FROM data GROUP BY kind")
     ask, _ = asked(case, people(20, 9, 0))
     [question] = ask.questions
-    assert (question.unit_domain, question.holders, question.records.count) == ("people", 1, 29)
+    assert (question.unit_domain, question.holders, question.records.count) == ("people", {None: 1}, 29)
     [inquiry] = question.inquiries
     assert (inquiry.subject, inquiry.partition, inquiry.answers) == (None, 0, 1)
     assert inquiry.bases.tolist() == [0, -1, -1]  # nine are closed by their base, nobody answers with noise alone
@@ -75,11 +75,22 @@ def test_a_count_of_known_groups_is_one_inquiry_about_who_is_there() -> None:
     assert {len(item) for item in inquiry.ids} == {ID_BYTES}
 
 
-def test_several_holders_of_one_individual_share_its_cap_unless_they_hold_nobody_in_common() -> None:
-    sql = "SELECT kind, COUNT(*) AS n FROM data GROUP BY kind"
-    for disjoint, holders in ((False, 3), (True, 1)):
-        ask, _ = asked(one(sql, dataset("100", disjoint=disjoint), NODES), people(20, 20, 20))
-        assert ask.questions[0].holders == holders
+@pytest.mark.parametrize(
+    ("declared", "holders"),
+    [
+        ({}, 3),
+        ({"units_disjoint": True}, 1),
+        ({"records_disjoint": True}, 1),
+        ({"records_disjoint": True, "colluding_owners": 0}, 3),  # a part's noise is not what its audit counts on
+        ({"units_disjoint": True, "colluding_owners": 0}, 1),
+    ],
+)
+def test_several_holders_share_the_cap_unless_they_hold_no_record_in_common(
+    declared: dict[str, Any], holders: int
+) -> None:
+    sql = "SELECT kind, COUNT(*) AS n, SUM(value) AS s FROM data GROUP BY kind"
+    ask, _ = asked(one(sql, dataset("100").model_copy(update=declared), NODES), people(20, 20, 20))
+    assert ask.questions[0].holders == {None: holders, ("data", "value"): holders}
 
 
 @pytest.mark.parametrize(
@@ -144,7 +155,13 @@ def _comparable(ask: Ask) -> list[Any]:
     def whole(question: Question) -> list[Any]:
         records = question.records
         labels = [row.tolist() for row in records.labels]
-        return [question.unit_domain, question.holders, records.rows.tolist(), labels, *map(of, question.inquiries)]
+        return [
+            question.unit_domain,
+            sorted(question.holders.values()),
+            records.rows.tolist(),
+            labels,
+            *map(of, question.inquiries),
+        ]
 
     return [ask.vetoes, *map(whole, ask.questions)]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from sandbox.node.gate.exact import Suspects, largest, past
 from sandbox.node.gate.greedy import LITTLE, RESERVE
 from tests.support.audited import Dense, Desk
 
@@ -109,6 +112,34 @@ def test_more_holders_share_the_cap(desk: Desk) -> None:
     base = np.arange(30)
     assert desk.set(base, units=100, answers=15, holders=1, subject=("a", "x")) == [True]
     assert desk.set(base, units=100, answers=15, holders=10, subject=("a", "y")) == [False]
+
+
+def test_records_apart_need_no_share_of_the_cap(tmp_path: Path) -> None:
+    """Person 0 has two records at each of three owners, who are asked the same over all their records apart: whoever
+    has all their answers knows no more of her than what the owner that told most has told (``records_disjoint``)."""
+    rng, owners, people = np.random.default_rng(5), 3, 40
+    rows = np.ones(people, np.int32)
+    rows[0] = 2
+    together, desks = Dense(owners * (people + 1)), []
+    for place in range(owners):
+        (tmp_path / str(place)).mkdir()
+        desk = Desk(tmp_path / str(place))
+        for _ in range(12):
+            members = np.flatnonzero(rng.random(people + 1) < 0.5)
+            if desk.set(members, units=people + 1, rows=rows) == [True]:
+                together.add(place * (people + 1) + members)
+        desks.append(desk)
+    hers = np.concatenate([place * (people + 1) + np.arange(2) for place in range(owners)])
+    block = together.hat()[np.ix_(hers, hers)]
+    highest = max(of_unit(desk, 0) for desk in desks)
+    assert np.linalg.eigvalsh(block)[-1] == pytest.approx(highest, abs=1e-9)
+    assert 0 < highest <= desks[0].cap
+
+
+def of_unit(desk: Desk, unit: int) -> float:
+    domain = desk.domain
+    suspects = Suspects.of(domain.systems[INCOME], np.array([unit], np.int32), domain.places, domain.atoms)
+    return float(largest(past(domain.systems[INCOME], domain.partitions, suspects))[0])
 
 
 def test_large_bases_are_kept_and_the_smallest_is_taken_out(desk: Desk) -> None:

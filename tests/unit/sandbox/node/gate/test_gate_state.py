@@ -307,7 +307,7 @@ def test_a_question_that_contradicts_itself_is_refused(desk: Desk) -> None:
         replace(good, inquiries=(replace(inquiry, partition=1),)),
         replace(good, inquiries=(replace(inquiry, ids=[b"short"]),)),
         replace(good, inquiries=(replace(inquiry, answers=0),)),
-        replace(good, holders=0),
+        replace(good, inquiries=(replace(inquiry, holders=0),)),
     ):
         with pytest.raises(ValueError, match=r"one label|twice|names a partition|16 bytes|one holder"):
             desk.judge(bad)

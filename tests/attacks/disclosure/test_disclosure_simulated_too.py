@@ -1,0 +1,23 @@
+"""Disclosure attacks that need many answers, on the real plan, scan, noise, audit and referee in this process: the other half."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.attacks.disclosure.bench import Attack
+from tests.attacks.disclosure.catalogue import SIMULATED
+from tests.attacks.disclosure.judged import check_it_fails, check_it_works_without_the_defence, expected
+
+HALF = SIMULATED[1::2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", expected(HALF))
+def test_it_fails(attack: Attack) -> None:
+    check_it_fails(attack)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", HALF, ids=[attack.name for attack in HALF])
+def test_positive_control_it_works_without_the_defence(attack: Attack) -> None:
+    check_it_works_without_the_defence(attack)
