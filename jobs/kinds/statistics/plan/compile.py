@@ -203,8 +203,8 @@ class _Statement:
             if isinstance(node, exp.Rollup | exp.Cube | exp.GroupingSets):
                 raise self.source.refuse(
                     node,
-                    f"{construct(node)}: a margin is a question of its own, with its own noise, to which its cells do not "
-                    "add up",
+                    f"{construct(node)}: a margin is a question of its own, with its own noise, to which its cells do "
+                    "not add up",
                     instead="a statement of its own for each margin, with fewer groups",
                 )
         nodes = [self._group_node(node) for node in group.expressions]

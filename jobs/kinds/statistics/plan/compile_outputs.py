@@ -273,7 +273,7 @@ class Outputs:
         return self.source.refuse(
             node,
             f"{construct(node)} is the value of one individual, and noise that hides it would leave nothing of it",
-            instead=f"QUANTILE_CONT(column, share), or COUNT(*) FILTER (WHERE column {sign} c) at the {end} cut point c",
+            instead=f"QUANTILE_CONT(column, share), or COUNT(*) FILTER (WHERE column {sign} c), c the {end} cut point",
         )
 
     def _of_two(self, node: exp.Expr, filter_: RowExpr | None) -> DraftAggregate:
