@@ -129,8 +129,8 @@ def _with_values(filter_: RowExpr | None, columns: tuple[Col, ...], scope: Scope
 def quantity(kind: ChannelKind, column: Summand | None, filter_: RowExpr | None, scope: Scope) -> Quantity:
     """What a channel of this kind adds up. Raises ``MissingDeclaration`` for a sum of a column without bounds."""
     if kind in ("rows", "distinct"):
-        nullable = any(map(scope.nullable, columns_of(column)))
-        return Quantity(kind, column if kind == "distinct" or nullable else None, filter_, 0, 0, 1)
+        kept = kind == "distinct" or any(map(scope.nullable, columns_of(column)))
+        return Quantity(kind, column if kept else None, filter_, 0, 0, 1)
     if isinstance(column, Mul) and len(set(column.args)) == 1 and isinstance(column.args[0], Col):
         return quantity("sumsq", column.args[0], filter_, scope)  # a column times itself: one name for one number
     if column is None:

@@ -258,9 +258,6 @@ class _Statement:
 
     def _outputs(self, outputs: Outputs) -> list[Output]:
         shown: list[Output] = []
-        for window in self.select.find_all(exp.Window):
-            if not [inner for inner in window.this.find_all(exp.AggFunc) if inner is not window.this]:
-                raise self.source.unknown(window)
         for place, node in enumerate(self.select.expressions, start=1):
             expr = outputs.convert(node.unalias())
             with self.source.at(node):
