@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,7 +14,10 @@ if TYPE_CHECKING:  # a second of imports that most commands never need
     import pyarrow as pa
 
 SUPPRESSED: Final = "·"
-"""How a suppressed cell is shown; empty and suppressed look alike by design."""
+"""How a suppressed cell is shown; a group of nobody and a suppressed one look alike by design."""
+NULL: Final = "NULL"
+EMPTY: Final = "''"
+"""How an empty text is shown."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class Table:
     suppressed: tuple[frozenset[str], ...]
     errors: tuple[tuple[Decimal | None, ...], ...]
     source_line: str
+    intervals: tuple[tuple[tuple[Decimal, Decimal] | None, ...], ...] = ()
+    """The shape of ``rows``, or nothing without quantiles: the cut points between which a quantile lies."""
 
     @classmethod
     def read(cls, value: Mapping[str, Any]) -> Table:
@@ -41,20 +47,27 @@ class Table:
         rows = tuple(tuple(_typed(cell, kind) for cell, kind in zip(row, kinds, strict=True)) for row in value["rows"])
         suppressed = tuple(frozenset(names) for names in value["suppressed"])
         errors = tuple(tuple(None if item is None else Decimal(item) for item in row) for row in value["errors"])
-        return cls(columns, rows, suppressed, errors, str(value["source_line"]))
+        intervals = tuple(
+            tuple(None if item is None else (Decimal(item[0]), Decimal(item[1])) for item in row)
+            for row in value["intervals"]
+        )
+        return cls(columns, rows, suppressed, errors, str(value["source_line"]), intervals)
 
     def to_pandas(self, *, errors: bool = False) -> pd.DataFrame:
-        """Suppressed cells are ``<NA>``; decimals become floats, others stay. ``errors``: as ``to_arrow``."""
+        """Suppressed cells are ``<NA>``, as NULLs are: ``frame.attrs["suppressed"]`` lists them as (row, column).
+        Decimals become floats, others stay. ``errors``: as ``to_arrow``."""
         import pandas as pd
         import pyarrow as pa
 
         arrow = self.to_arrow(errors=errors)
         frame: pd.DataFrame = arrow.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+        frame.attrs["suppressed"] = self._hidden()
         return frame
 
     def to_arrow(self, *, errors: bool = False) -> pa.Table:
-        """One Arrow table; the source line is in the schema's metadata. ``errors``: with a column ``NAME (se)`` after
-        each that has standard errors.
+        """One Arrow table; in the schema's metadata are the source line and, as JSON, the suppressed cells as [row,
+        column], which are null. ``errors``: with a column ``NAME (se)`` after each that has standard errors, and
+        ``NAME (from)``, ``NAME (to)`` after a quantile.
         """
         import pyarrow as pa
 
@@ -63,7 +76,15 @@ class Table:
             arrays[name] = pa.array([_plain(row[place]) for row in self.rows], None if self.rows else pa.null())
             if errors and self.is_noisy(name):
                 arrays[f"{name} (se)"] = pa.array([_plain(row[place]) for row in self.errors], pa.float64())
-        return pa.table(arrays).replace_schema_metadata({"source": self.source_line})
+            if errors and any(row[place] for row in self.intervals):
+                for end, word in enumerate(("from", "to")):
+                    ends = [None if row[place] is None else float(row[place][end]) for row in self.intervals]  # type: ignore[index]
+                    arrays[f"{name} ({word})"] = pa.array(ends, pa.float64())
+        metadata = {"source": self.source_line, "suppressed": json.dumps(self._hidden())}
+        return pa.table(arrays).replace_schema_metadata(metadata)
+
+    def _hidden(self) -> list[tuple[int, str]]:
+        return [(row, name) for row, names in enumerate(self.suppressed) for name in self.columns if name in names]
 
     def is_noisy(self, column: str) -> bool:
         """Whether any number of a column has a standard error."""
@@ -75,11 +96,20 @@ class Table:
         return self.errors[row][self.columns.index(column)]
 
     def cell(self, row: int, column: str) -> str:
-        """How one cell is shown, a standard error behind its number."""
+        """How one cell is shown: a number with its standard error, a quantile with its interval."""
         if column in self.suppressed[row]:
             return SUPPRESSED
         value, error = self.rows[row][self.columns.index(column)], self.error(row, column)
-        return "" if value is None else str(value) if error is None else f"{value} ±{format(error, 'f')}"
+        between = self.interval(row, column)
+        if value is None:
+            return NULL
+        if between is not None:
+            return f"{value} ({between[0]} to {between[1]})"
+        return str(value) or EMPTY if error is None else f"{value} ±{format(error, 'f')}"
+
+    def interval(self, row: int, column: str) -> tuple[Decimal, Decimal] | None:
+        """Of a quantile, the cut points between which it lies."""
+        return self.intervals[row][self.columns.index(column)] if self.intervals else None
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -109,7 +109,17 @@ RENDERED = [
 ]
 GROUPS = [[], ["town"], ["town", "flag"], ["FLOOR(score / 20) * 20"], ["MONTH(day)"], ["YEAR(at)", "town"], ["COALESCE(town, 'none')", "score > 7"],
           ["CASE WHEN score < 10 THEN 'low' WHEN score < 50 THEN 'high' END", "flag"]]  # fmt: skip
-STATISTICS = ["COUNT(*)", "COUNT(score)", "SUM(score)", "AVG(cost)", "VAR_SAMP(score)", "VAR_POP(cost)", "SUM(large)"]
+STATISTICS = [
+    "SUM(score * cost)",
+    "CORR(score, cost)",
+    "COUNT(*)",
+    "COUNT(score)",
+    "SUM(score)",
+    "AVG(cost)",
+    "VAR_SAMP(score)",
+    "VAR_POP(cost)",
+    "SUM(large)",
+]
 KEY = bytes(range(32))
 
 

@@ -78,7 +78,7 @@ def selections(plan: Plan) -> list[tuple[int, ...]]:
         def value(col: Col, row: dict[str, Any] = row) -> Any:
             return row[col.name]
 
-        if channel.column is not None and value(channel.column) is None:
+        if channel.column is not None and evaluate(channel.column, value) is None:
             continue
         if all(evaluate(condition, value) is True for condition in conditions):
             found.setdefault(tuple(evaluate(d.expr, value) for d in plan.dimensions), []).append(number)

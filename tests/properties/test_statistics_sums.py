@@ -17,6 +17,7 @@ from jobs.kinds.statistics import columnar
 from jobs.kinds.statistics.errors import ArithmeticOverflow, DataViolatesDeclaration
 from jobs.kinds.statistics.estimate import COUNTS, estimate
 from jobs.kinds.statistics.plan.compile import compile_sql
+from jobs.kinds.statistics.plan.expr import Col
 from jobs.kinds.statistics.plan.types import Plan
 from jobs.kinds.statistics.run import Step, run_local
 from jobs.schema import Bounds, CatalogueView, Column, ColumnType, Dataset, Holding, Role
@@ -110,7 +111,8 @@ def exact(plan: Plan, totals: Sequence[Sequence[int]]) -> list[list[Fraction | N
 
     def of(function: str, parts: list[Fraction]) -> Fraction | None:
         least = 0 if function in COUNTS else 2 if function.endswith("samp") else 1
-        return None if parts[0] < least else estimate(function, parts, [Fraction(0)] * 3).value
+        found = None if parts[0] < least else estimate(function, parts, [Fraction(0)] * len(parts))
+        return None if found is None else found.value
 
     units = [Fraction(1, 10**channel.scale) for channel in plan.channels]
     return [
@@ -173,7 +175,8 @@ def test_means_and_variances_are_the_rational_ones(rows: list[dict[str, Any]]) -
         costs = [Fraction(str(r["cost"])) for r in kept if r["cost"] is not None]
         scores = [Fraction(r["score"]) for r in kept if r["score"] is not None]
         by_name = {
-            (a.function, a.column.name if a.column else ""): v[cell] for a, v in zip(plan.aggregates, ours, strict=True)
+            (a.function, a.column.name if isinstance(a.column, Col) else ""): v[cell]
+            for a, v in zip(plan.aggregates, ours, strict=True)
         }
         assert by_name["avg", "cost"] == (sum(costs) / len(costs) if costs else None)
         assert by_name["var_pop", "cost"] == _variance(costs, 0)
@@ -204,7 +207,7 @@ def test_evidence_is_what_counting_by_hand_gives(rows: list[dict[str, Any]], whe
             for cell, (town,) in enumerate(plan.cell_keys()):
                 by_unit: dict[str, list[int]] = {}
                 for person, where_, score, cost in kept:
-                    value = 1 if aggregate.column is None else score if aggregate.column.name == "score" else cost
+                    value = 1 if aggregate.column is None else score if aggregate.column == Col(name="score") else cost
                     if where_ == town and value is not None:
                         by_unit.setdefault(person, []).append(value)
                 measure: Callable[[list[int]], int] = {

@@ -44,6 +44,9 @@ def _number(plan: Plan, aggregate: Aggregate, totals: list[int]) -> Number | Non
         return Number(int(parts[0]))
     if parts[0] < (2 if aggregate.function.endswith("samp") else 1):
         return None
-    found = estimate(aggregate.function, parts, [Fraction(0)] * len(parts)).value
+    estimated = estimate(aggregate.function, parts, [Fraction(0)] * len(parts))
+    if estimated is None:
+        return None
+    found = estimated.value
     value = Decimal(found.numerator) / Decimal(found.denominator)
     return Number(value.sqrt() if aggregate.function.startswith("stddev") else value)

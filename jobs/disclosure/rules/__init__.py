@@ -9,12 +9,14 @@ from jobs.disclosure.rules.dominance import dominance
 from jobs.disclosure.rules.evidence import Bits, Evidence, Measure, Rule
 from jobs.disclosure.rules.full import full
 from jobs.disclosure.rules.p_percent import p_percent
+from jobs.disclosure.rules.weights import weights
 
 RULES: Final[dict[str, Rule]] = {
     "base": base,
     "contributors": contributors,
     "full": full,
     "degrees_of_freedom": degrees_of_freedom,
+    "weights": weights,
 }
 """They see known columns and noisy counts only."""
 SECRET_RULES: Final[dict[str, Rule]] = {"dominance": dominance, "p_percent": p_percent}

@@ -34,7 +34,8 @@ class Evidence:
 
     ``base``: distinct units with a record that satisfies the cell's known conditions. ``contributors``: distinct units
     behind the number itself: the base where nothing else selects them; else a *noisy* count, unless the profile is
-    exact. ``chosen``: a secret condition selects the contributors, or the function counts who has a secret value at
+    exact. ``weights``: of each factor of a sum of products, the noisy sum of its squares in units of the largest one.
+    ``chosen``: a secret condition selects the contributors, or the function counts who has a secret value at
     all: then those of the base that do not contribute are a group as well.
     """
 
@@ -45,6 +46,7 @@ class Evidence:
     measures: Sequence[Measure] = field(default=(), repr=False)
     joint: bool = False
     """The minimum group is judged on the total of all parts, by whoever formats it: a part may be small."""
+    weights: Sequence[Counts] = ()
 
     def asked(self, profile: Profile) -> Bits:
         """Cells whose group is judged at this part; one that concerns nobody does not fail."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation
 from enum import Enum
 from fractions import Fraction
 from typing import Final, Literal
 
-from jobs.kinds.statistics.plan.expr import Agg, Dim, Lit, Op, OutExpr, Par
+from jobs.disclosure.rounding import on_grid, step_below
+from jobs.kinds.statistics.plan.expr import Agg, Dim, Lit, Op, OutExpr, Par, Quantile
+from jobs.kinds.statistics.quantile import Point, locate
 from jobs.schema import Scalar
 
 
@@ -34,6 +36,8 @@ class Number:
 
     value: int | Decimal
     error: Decimal = _ZERO
+    between: tuple[Decimal, Decimal] | None = None
+    """Of a quantile: the cut points between which it lies."""
 
 
 Plain = str | int | bool | Decimal | dt.date | dt.datetime
@@ -47,6 +51,8 @@ class Cell:
     dimensions: Sequence[Result]
     numbers: Sequence[Result]
     parameters: Mapping[str, Scalar]
+    totals: Mapping[Op, Result] = field(default_factory=dict)
+    """Of each ``total`` that an output has, its value for the rows that this one belongs to."""
 
 
 def evaluate_output(expr: OutExpr, cell: Cell) -> Result:
@@ -60,9 +66,41 @@ def evaluate_output(expr: OutExpr, cell: Cell) -> Result:
             return cell.dimensions[expr.index]
         case Agg():
             return cell.numbers[expr.index]
+        case Quantile():
+            return _quantile(expr, cell)
+        case Op(op="total"):
+            return cell.totals[expr]
         case Op():
             args = [evaluate_output(arg, cell) for arg in expr.args]
             return _logic(expr.op, args) if expr.op in ("and", "or") else _operation(expr.op, args)
+
+
+def total(values: Sequence[Result]) -> Result:
+    """As SUM does: of the values that are not NULL, and NULL where there is none. A suppressed one suppresses it."""
+    if SUPPRESSED in values:
+        return SUPPRESSED
+    found = [_number(value) for value in values if value is not None]
+    return _arithmetic("add", found) if found else None
+
+
+def _quantile(expr: Quantile, cell: Cell) -> Result:
+    """A count below a cut point that is withheld tells nothing; without the number of values there is no quantile."""
+    count = cell.numbers[expr.count]
+    if not isinstance(count, Number):
+        return SUPPRESSED
+    points = [(Fraction(cut.at), cell.numbers[cut.below]) for cut in expr.cuts]
+    known = [
+        Point(at, Fraction(below.value), Fraction(below.error)) for at, below in points if isinstance(below, Number)
+    ]
+    whole = Fraction(count.value), Fraction(count.error)
+    found = locate(Fraction(expr.share), (Fraction(expr.low), Fraction(expr.high)), whole, known)
+    step = step_below(found.error**2)
+    low, high = (_decimal(end) for end in found.between)
+    return Number(on_grid(found.value, step), _decimal(found.error), (low, high))
+
+
+def _decimal(value: Fraction) -> Decimal:
+    return _plain(_CONTEXT.divide(Decimal(value.numerator), Decimal(value.denominator)))
 
 
 def root(square: Fraction) -> Decimal:

@@ -19,8 +19,9 @@ from jobs.disclosure.rules.evidence import Counts
 from jobs.kinds.statistics.evidence import LocalResult
 from jobs.kinds.statistics.noisy import NoisyPart
 from jobs.kinds.statistics.plan.bases import base_count, bases_of_cells, conjuncts, inquiries_of, known_part, partitions
-from jobs.kinds.statistics.plan.expr import IsNull, Not, RowExpr
+from jobs.kinds.statistics.plan.expr import IsNull, Not, RowExpr, columns_of
 from jobs.kinds.statistics.plan.types import Aggregate, Channel, Plan
+from jobs.kinds.statistics.plan.weights import ends, squares_of_factors
 
 
 @dataclass(frozen=True, repr=False)
@@ -98,13 +99,14 @@ def answers_of(plan: Plan, channel: Channel) -> int:
     The audit takes the noise for six times what is uncertain of one value: a count has noise 3, a yes or no the
     standard deviation 1/2 at most. A sum has noise 3 M, M the largest size of a value; of values between ``low`` and
     ``high`` it is (high - low) / 2 at most, which is M and not M / 2 for values between -M and M. One such number tells
-    as much as four. A quarter of an answer is let go, as for delays between -120 and 1500.
+    as much as four. A quarter of an answer is let go, as for delays between -120 and 1500. A product is an answer about
+    either column: with the other one at its bound it moves as far as a sum of this one would.
     """
     if channel.kind != "sum":
         return 1
-    ends = [Decimal(end) for p in plan.columns if p.column == channel.column for end in (p.low, p.high) if end]
-    size = max(map(abs, ends), default=Decimal(0))
-    return max(1, ceil(((max(ends) - min(ends)) / size) ** 2 - Decimal("0.25"))) if size else 1
+    low_high = ends(plan, columns_of(channel.column))
+    size = max(map(abs, low_high), default=Decimal(0))
+    return max(1, ceil(((max(low_high) - min(low_high)) / size) ** 2 - Decimal("0.25"))) if size else 1
 
 
 def refused_by(plan: Plan, verdict: Verdict) -> Bits:
@@ -122,13 +124,22 @@ def evidence_of(plan: Plan, result: LocalResult, noisy: NoisyPart, bases: Bases 
     for number, aggregate in enumerate(plan.aggregates):
         first, width = aggregate.channels[0], len(aggregate.channels)
         entries, chosen, rows = result.evidence[number], _chosen(plan, aggregate), []
+        weights = () if bases is None else _weights(plan, aggregate, noisy)
         for unit in range(len(plan.unit_columns)):
             measures = entries[unit * width : (unit + 1) * width]
             base = measures[0].units if bases is None else bases.units(unit, first)
             contributors = base if bases is None else noisy.contributors.get((unit, first), base)
-            rows.append(Evidence(aggregate.function, base, contributors, chosen, measures, plan.joint_minimum))
+            rows.append(Evidence(aggregate.function, base, contributors, chosen, measures, plan.joint_minimum, weights))
         found.append(rows)
     return found
+
+
+def _weights(plan: Plan, aggregate: Aggregate, noisy: NoisyPart) -> tuple[Counts, ...]:
+    """Of a sum of products, each factor's noisy sum of squares in units of its largest square."""
+    return tuple(
+        np.array([value // largest for value in noisy.values[aggregate.channels[place]]], np.int64)
+        for place, largest in squares_of_factors(plan, aggregate)
+    )
 
 
 def _chosen(plan: Plan, aggregate: Aggregate) -> bool:

@@ -18,8 +18,8 @@ from jobs.kinds.statistics.evidence import ChannelTally
 from jobs.kinds.statistics.kernel import KIND_ROWS, KIND_SUM, KIND_SUMSQ, Columns, Int64, Sums, per_unit
 from jobs.kinds.statistics.numbering import Numbering
 from jobs.kinds.statistics.plan.bind import bind
-from jobs.kinds.statistics.plan.expr import Col, Lit, RowExpr
-from jobs.kinds.statistics.plan.types import Channel, Dimension, Plan, UnitColumn
+from jobs.kinds.statistics.plan.expr import Lit, RowExpr
+from jobs.kinds.statistics.plan.types import Channel, Dimension, Plan, Summand, UnitColumn
 from jobs.kinds.statistics.query import source_of, where_of
 from jobs.kinds.statistics.render import Columns as Declared
 from jobs.kinds.statistics.render import condition, scaled, staged, text
@@ -65,7 +65,7 @@ def row_query(
     )
     parts = [f"CAST({cell} AS INTEGER) AS cell", f"CAST({flags} AS UINTEGER) AS flags"]
     parts += [f"{unit} AS u{i}" for i, unit in enumerate(units)]
-    parts += [f"coalesce({staged(column)}, 0) AS x{i}" for i, column in enumerate(summed(plan))]
+    parts += [f"coalesce({scaled(column, declared)[0]}, 0) AS x{i}" for i, column in enumerate(summed(plan))]
     parts += beside
     return f"SELECT {', '.join(parts)} FROM {source_of(plan)} WHERE {where}"  # noqa: S608
 
@@ -165,8 +165,8 @@ def _channel(plan: Plan, channel: Channel) -> tuple[int, int, int]:
     return _KINDS[channel.kind], slots(plan).index(slot_of(channel)), column
 
 
-def _counts(column: Col | None, filter_: RowExpr | None, values: Mapping[str, Lit], declared: Declared) -> str:
-    parts = [] if column is None else [f"{staged(column)} IS NOT NULL"]
+def _counts(column: Summand | None, filter_: RowExpr | None, values: Mapping[str, Lit], declared: Declared) -> str:
+    parts = [] if column is None else [f"{scaled(column, declared)[0]} IS NOT NULL"]
     parts += [] if filter_ is None else [condition(bind(filter_, values), declared)]
     return " AND ".join(parts) or "TRUE"
 

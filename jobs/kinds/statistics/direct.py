@@ -19,8 +19,8 @@ from jobs.kinds.statistics.lookup import OUTSIDE, Condition, Table, cell_table, 
 from jobs.kinds.statistics.ordered import Measured
 from jobs.kinds.statistics.plan.bases import conjuncts, known_groups, partitions
 from jobs.kinds.statistics.plan.bind import bind
-from jobs.kinds.statistics.plan.expr import Lit, RowExpr
-from jobs.kinds.statistics.plan.types import Plan
+from jobs.kinds.statistics.plan.expr import Col, Lit, RowExpr
+from jobs.kinds.statistics.plan.types import Plan, Summand
 from jobs.kinds.statistics.recording import (
     NO_BASE,
     labelled,
@@ -41,9 +41,9 @@ class Direct:
     ) -> None:
         """``bases``: of the known dimensions, each one's share of the base number."""
         self._plan, self._cells, self._bases, self._conditions = plan, cells, bases, conditions
-        self._slots = [(column.name if column else None, conjuncts(filter_)) for column, filter_ in slots(plan)]
+        self._slots = [(_names(column), conjuncts(filter_)) for column, filter_ in slots(plan)]
         self._partitions = partitions(plan) if recorded(plan) else ()
-        self._summed = [column.name for column in summed(plan)]
+        self._summed = [_names(column) for column in summed(plan)]
 
     @classmethod
     def of(cls, plan: Plan, values: Mapping[str, Lit], columns: Mapping[str, StoredColumn]) -> Direct | None:
@@ -70,13 +70,15 @@ class Direct:
         if keep is not None:
             cell[~keep] = OUTSIDE
         flags = np.zeros(len(rows), dtype=np.uint32)
-        for bit, (name, parts) in enumerate(self._slots):
-            mask = _both(None if name is None else rows.known(name), true.all(parts))
+        for bit, (names, parts) in enumerate(self._slots):
+            mask = _both(rows.all_known(names), true.all(parts))
             flags |= np.uint32(1 << bit) if mask is None else mask.astype(np.uint32) << np.uint32(bit)
         values = np.empty((len(self._summed), len(rows)), dtype=np.int64)
-        for number, name in enumerate(self._summed):
-            values[number] = rows.integers(name)
-            present = rows.known(name)
+        for number, (first, *others) in enumerate(self._summed):
+            values[number] = rows.integers(first)
+            for name in others:
+                values[number] *= rows.integers(name)
+            present = rows.all_known((first, *others))
             if present is not None:
                 values[number][~present] = 0
         return Measured(rows.unit, cell, flags, values, labels)
@@ -120,6 +122,13 @@ def _tables(
             return None
         found.append(table)
     return found
+
+
+def _names(column: Summand | None) -> tuple[str, ...]:
+    """The factors of what is measured."""
+    if column is None:
+        return ()
+    return (column.name,) if isinstance(column, Col) else tuple(arg.name for arg in column.args if isinstance(arg, Col))
 
 
 def _number(tables: Sequence[Table], rows: _BlockRows) -> Int32:
@@ -169,6 +178,13 @@ class _BlockRows:
     def integers(self, name: str) -> npt.NDArray[Any]:
         array = self._array(name)
         return integers(array.cast(pa.uint8()) if pa.types.is_boolean(array.type) else array)
+
+    def all_known(self, names: Sequence[str]) -> npt.NDArray[np.bool_] | None:
+        """Where each of them has a value; ``None`` for everywhere."""
+        found: npt.NDArray[np.bool_] | None = None
+        for name in names:
+            found = _both(found, self.known(name))
+        return found
 
     def known(self, name: str) -> npt.NDArray[np.bool_] | None:
         if name not in self._known:

@@ -109,7 +109,9 @@ def _words(profile: Profile) -> dict[str, str]:
         "contributors": f"fewer than {few} individuals are behind the number, by their "
         + ("count" if profile.exact else "noisy count"),
         "full": f"fewer than {few} individuals of the base are not behind the number, by the noisy count",
-        "degrees_of_freedom": f"a spread needs more than {profile.degrees_of_freedom} individuals",
+        "degrees_of_freedom": f"an estimate needs {profile.degrees_of_freedom} individuals more than it has "
+        "parameters, and two for each number that is opened for it",
+        "weights": f"the squares of a factor of the products add up to fewer than {few} of the largest",
         "dominance": f"the {profile.dominance_n} largest hold more than {profile.dominance_k_percent}%",
         "p_percent": f"the second largest could estimate the largest within {profile.p_percent}%",
         AUDIT: f"with all answers so far it would tell more than {profile.leverage_cap_percent}% of somebody, or more "

@@ -12,15 +12,23 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
+from jobs.kinds.statistics.plan.channels import MOMENTS
 from jobs.kinds.statistics.plan.types import Aggregate, Plan
+from jobs.kinds.statistics.relation import related
 
 COUNTS: Final = frozenset({"count_rows", "count", "count_distinct_unit"})
 SPREADS: Final = frozenset({"var_samp", "var_pop", "stddev_samp", "stddev_pop"})
+UNSHOWN: Final = SPREADS | {"regr_r2"}
+"""Never negative: not above its own error, such a number may be none at all."""
+
+MAY_BE_NOISE: Final = UNSHOWN | {"corr", "regr_slope", "regr_intercept"}
+"""What is withheld where it says no more than noise does."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """``value`` and the square of its standard error. Of a deviation both are of the *variance*."""
+    """``value`` and the square of its standard error. Of a deviation both are of the *variance*; of a correlation r
+    the value is r * |r|."""
 
     value: Fraction
     square: Fraction
@@ -34,9 +42,10 @@ def squares(plan: Plan, aggregate: Aggregate) -> list[Fraction]:
     ]
 
 
-def estimate(function: str, parts: Sequence[Fraction], errors: Sequence[Fraction]) -> Estimate:
+def estimate(function: str, parts: Sequence[Fraction], errors: Sequence[Fraction]) -> Estimate | None:
     """One aggregate of one cell. ``parts``: the totals n, S, Q of its channels (rows, sum, sum of squares) in the
-    column's units, n above 1; ``errors``: their squared standard errors, a^2, b^2, c^2.
+    column's units, n above 1; ``errors``: their squared standard errors, a^2, b^2, c^2. ``None``: what it would be
+    divided by may be noise alone.
 
     Means and variances by the delta method (first order; Oehlert, 1992, "A note on the delta method"), with m = S / n:
 
@@ -45,7 +54,11 @@ def estimate(function: str, parts: Sequence[Fraction], errors: Sequence[Fraction
       dV/dQ = 1 / (n - k), dV/dS = -2 m / (n - k), dV/dn = (m^2 - V) / (n - k); so its squared error is
       (c^2 + 4 m^2 b^2 + (m^2 - V)^2 a^2) / (n - k)^2.
     - deviation: the root of V has the error se(V) / (2 sqrt V), which the caller forms.
+    - of two columns: ``relation``.
     """
+    if function in MOMENTS:
+        found = related(function, parts, errors)
+        return None if found is None else Estimate(*found)
     if len(parts) == 1:
         return Estimate(parts[0], errors[0])
     n, total = parts[0], parts[1]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from jobs.disclosure.profile import Privacy, Profile, load_profile
-from jobs.kinds.statistics.estimate import SPREADS
+from jobs.kinds.statistics.estimate import MAY_BE_NOISE
 from jobs.kinds.statistics.kind import KIND
 from jobs.kinds.statistics.plan.bases import base_count, sharing, subjects
 from jobs.kinds.statistics.plan.expr import Col
@@ -104,7 +104,7 @@ def forecast(plan: Plan) -> Forecast:
                 statistic=statistic(aggregate, plan),
                 error="none" if profile.exact else error_words(aggregate, plan),
                 shown_from=least_count(plan, profile, aggregate),
-                reasons=tuple(code for code in reasons if code != NOISE or aggregate.function in SPREADS),
+                reasons=tuple(code for code in reasons if code != NOISE or aggregate.function in MAY_BE_NOISE),
             )
             for aggregate in dict.fromkeys(plan.aggregates)
         ),
@@ -138,8 +138,11 @@ def _reasons(plan: Plan, profile: Profile) -> dict[str, str]:
         found[OWNER] = (
             "a rule failed on some owner's part, most often too few individuals there; which and where is not told"
         )
-    if not profile.exact and any(a.function in SPREADS for a in plan.aggregates):
-        found[NOISE] = "a variance or deviation is not above its own standard error"
+    if not profile.exact and any(a.function in MAY_BE_NOISE for a in plan.aggregates):
+        found[NOISE] = (
+            "a variance, deviation or R2 is not above its own standard error, or the spread that a slope or a "
+            "correlation is divided by is below four of them"
+        )
     return found
 
 

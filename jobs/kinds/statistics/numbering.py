@@ -29,7 +29,7 @@ def codable(plan: Plan) -> dict[str, Dimension]:
         d.expr.name: d for d in plan.dimensions if isinstance(d.expr, Col) and d.expr.table == 0 and d.type == "string"
     }
     used = {key.left for join in plan.joins for key in join.on}
-    used |= {c.column for c in plan.channels if c.column is not None}
+    used |= {col for c in plan.channels for col in columns_of(c.column)}
     for expr in (
         *plan.where.conjuncts,
         *(c.filter for c in plan.channels if c.filter is not None),

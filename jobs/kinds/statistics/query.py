@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from jobs.kinds.statistics.plan.bind import bind
 from jobs.kinds.statistics.plan.expr import Col, Lit, RowExpr
-from jobs.kinds.statistics.plan.types import Channel, Plan, UnitColumn
+from jobs.kinds.statistics.plan.types import Channel, Plan, Summand, UnitColumn
 from jobs.kinds.statistics.render import Columns, condition, scaled, staged
 
 
@@ -28,7 +28,7 @@ def cell_query(
     base = [f"{sql} AS d{i}" for i, sql in enumerate(dims)]
     base.append(f"{staged(unit.column)} AS u")
     base += [f"{condition(bind(f, values), columns)} AS f{i}" for i, f in enumerate(filters)]
-    base += [f"{staged(column)} AS x{i}" for i, column in enumerate(summed)]
+    base += [f"{scaled(column, columns)[0]} AS x{i}" for i, column in enumerate(summed)]
     keys = [f"d{i}" for i in range(len(dims))]
     measures = [
         f"{_measure(channel, filters, summed, plan.ring_bits)} AS m{i}" for i, channel in enumerate(plan.channels)
@@ -87,7 +87,7 @@ def selected(conjuncts: Sequence[RowExpr], values: Mapping[str, Lit], columns: C
     return " AND ".join(condition(bind(conjunct, values), columns) for conjunct in conjuncts) or "TRUE"
 
 
-def _measure(channel: Channel, filters: list[RowExpr], summed: list[Col], ring_bits: int) -> str:
+def _measure(channel: Channel, filters: list[RowExpr], summed: list[Summand], ring_bits: int) -> str:
     when = "" if channel.filter is None else f" FILTER (WHERE f{filters.index(channel.filter)})"
     if channel.kind == "distinct" or channel.column is None:
         return f"count(*){when}"

@@ -17,12 +17,14 @@ import numpy as np
 
 from jobs.disclosure.profile import Profile
 from jobs.disclosure.rounding import Step, decimals, on_grid, root_on_grid, step_below
+from jobs.disclosure.rules.degrees_of_freedom import least_units
 from jobs.errors import DisclosureBlocked
 from jobs.kinds.statistics.answer import AnswerTable, table
 from jobs.kinds.statistics.answer_expr import Number, root
-from jobs.kinds.statistics.estimate import COUNTS, SPREADS, Estimate, estimate, squares
+from jobs.kinds.statistics.estimate import COUNTS, UNSHOWN, Estimate, estimate, squares
 from jobs.kinds.statistics.opening import Bits
 from jobs.kinds.statistics.plan.types import Aggregate, Plan
+from jobs.kinds.statistics.plan.weights import squares_of_factors
 from jobs.schema import Scalar
 
 MORE_DECIMALS: Final = 6
@@ -83,7 +85,14 @@ class Format:
         self._units = [Fraction(1, 10 ** plan.channels[i].scale) for i in aggregate.channels]
         self._errors = squares(plan, aggregate)
         self._least = least_count(plan, profile, aggregate)
-        self._fixed = self._format(self._errors[-1]) if aggregate.function in (*COUNTS, "sum") else None
+        squares_of = squares_of_factors(plan, aggregate) if profile.judged else []
+        self._weights = [(place, largest * self._units[place]) for place, largest in squares_of]
+        """Of each factor of a product; judged as counts are: in units of the largest square its noise is theirs."""
+        self._fixed = (
+            self._format(self._errors[int(aggregate.function == "sum")])
+            if aggregate.function in (*COUNTS, "sum")
+            else None
+        )
         """Of counts and sums, whose errors are the same in every cell."""
 
     def shown(self, opened: Sequence[int | None]) -> Number | str:
@@ -91,10 +100,10 @@ class Format:
         parts = [total * unit for total, unit in zip(opened, self._units, strict=True) if total is not None]
         if len(parts) != len(self._units):
             raise DisclosureBlocked("a cell is open whose totals were not opened: the hub's record of it is damaged")
-        if parts[0] < self._least:
+        if parts[0] < self._least or any(parts[place] < self._least * most for place, most in self._weights):
             return FEW
         found = estimate(self._function, parts, self._errors)
-        if self._function in SPREADS and not self._exact and _within_noise(found):
+        if found is None or (self._function in UNSHOWN and not self._exact and _within_noise(found)):
             return NOISE
         return self._on_grid(found)
 
@@ -103,6 +112,9 @@ class Format:
             step, error = self._format(found.square / (4 * found.value) if found.square else found.square)
             return Number(root_on_grid(found.value, step), error)
         step, error = self._fixed or self._format(found.square)
+        if self._function == "corr":
+            size = root_on_grid(abs(found.value), step)
+            return Number(-size if found.value < 0 else size, error)
         value = on_grid(found.value, step)
         whole = self._function in COUNTS or (self._function == "sum" and not self._decimals)
         return Number(int(value) if whole else value, error)
@@ -119,13 +131,12 @@ class Format:
 
 
 def least_count(plan: Plan, profile: Profile, aggregate: Aggregate) -> int:
-    """The smallest noisy count that is shown, or that anything is computed of: the minimum group (of a
-    spread its degrees of freedom), and four standard errors, below which an empty cell might reach it.
+    """The smallest noisy count that is shown, or that anything is computed of: the minimum group (of what is estimated
+    its degrees of freedom), and four standard errors, below which an empty cell might reach it.
     """
     errors = 16 * plan.holders * plan.channels[aggregate.channels[0]].noise ** 2
     unjudged = plan.joint_minimum or profile.privacy is not None  # else each part judges its degrees of freedom
-    spread = unjudged and aggregate.function in SPREADS
-    group = profile.degrees_of_freedom + 1 if spread else profile.min_group
+    group = least_units(aggregate.function, len(aggregate.channels), profile) if unjudged else 0
     return max(group, profile.min_group, isqrt(ceil(errors)) + (isqrt(ceil(errors)) ** 2 < errors))
 
 

@@ -1,15 +1,16 @@
 """A released table as people and programs take it: JSON, CSV and Arrow, each with its source line and its errors.
 
-Whether a value is not shown, and its standard error, stand beside it in every form.
+Whether a value is not shown, its standard error, and the interval of a quantile stand beside it in every form. What is
+not shown, a NULL and an empty text are told apart in each: in CSV ``*``, nothing, and ``""``.
 The bytes made here are the ones that the release commits to; they are stored and served unchanged.
 """
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import io
 import json
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final, TypeVar
@@ -24,6 +25,7 @@ MARK: Final = "*"
 CSV_TYPE: Final = "text/csv"
 ARROW_TYPE: Final = "application/vnd.apache.arrow.file"
 _EXACT: Final = 2**53 - 1
+_QUOTED: Final = re.compile(r'[",\r\n]|^[ #]| $')
 T = TypeVar("T")
 
 
@@ -42,22 +44,29 @@ def content_of(table: AnswerTable) -> bytes:
 def table_of(content: bytes) -> AnswerTable:
     """Inverse of ``content_of``."""
     value = parse_canonical(content)
-    columns = tuple(AnswerColumn(item["name"], item["type"], item["noisy"]) for item in value["columns"])
+    columns = tuple(
+        AnswerColumn(item["name"], item["type"], item["noisy"], item["ranged"]) for item in value["columns"]
+    )
     rows = tuple(
         tuple(_value(column.type, item) for column, item in zip(columns, row, strict=True)) for row in value["rows"]
     )
     hidden = [set(names) for names in value["suppressed"]]
     suppressed = tuple(tuple(column.name in names for column in columns) for names in hidden)
     errors = tuple(tuple(None if item is None else Decimal(item) for item in row) for row in value["errors"])
-    return AnswerTable(columns, rows, suppressed, errors)
+    intervals = tuple(
+        tuple(None if item is None else (Decimal(item[0]), Decimal(item[1])) for item in row)
+        for row in value["intervals"]
+    )
+    return AnswerTable(columns, rows, suppressed, errors, intervals)
 
 
 def _shown(table: AnswerTable) -> dict[str, Any]:
     return {
-        "columns": [{"name": c.name, "type": c.type, "noisy": c.noisy} for c in table.columns],
+        "columns": [{"name": c.name, "type": c.type, "noisy": c.noisy, "ranged": c.ranged} for c in table.columns],
         "rows": [[_json(value) for value in row] for row in table.rows],
         "suppressed": [_hidden(table, row) for row in table.suppressed],
         "errors": [[None if error is None else _text(error) for error in row] for row in table.errors],
+        "intervals": [[item and [_text(end) for end in item] for item in row] for row in table.intervals],
     }
 
 
@@ -91,35 +100,55 @@ def _hidden(table: AnswerTable, row: Sequence[bool]) -> list[str]:
 
 
 def _csv(table: AnswerTable, release: str, source: str) -> bytes:
-    out = io.StringIO()
-    out.write(f"# {source}\n# {release}; {MARK} marks a cell that is not shown\n")
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([name for name, _ in _fields(table)])
-    for row, hidden, errors in zip(table.rows, table.suppressed, table.errors, strict=True):
-        values = [MARK if not_shown else _text(value) for value, not_shown in zip(row, hidden, strict=True)]
-        writer.writerow(_interleaved(table, values, [_text(error) for error in errors]))
-    return out.getvalue().encode()
+    lines = [f"# {source}", f'# {release}; {MARK} marks a cell that is not shown, nothing a NULL, "" an empty text']
+    lines.append(",".join(_field(name) for name, _ in _fields(table)))
+    for place, (row, hidden) in enumerate(zip(table.rows, table.suppressed, strict=True)):
+        values = [MARK if not_shown else _field(value) for value, not_shown in zip(row, hidden, strict=True)]
+        lines.append(
+            ",".join(_interleaved(table, values, [[_field(v) for v in found] for found in _beside(table, place)]))
+        )
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _field(value: Shown) -> str:
+    """Quoted where a reader would take it for something else."""
+    text = _text(value)
+    plain = not isinstance(value, str) or (text not in ("", MARK) and not _QUOTED.search(text))
+    return text if plain else '"' + text.replace('"', '""') + '"'
 
 
 def _fields(table: AnswerTable) -> list[tuple[str, AnswerColumn]]:
-    """Every column of a file by name: after each output that has standard errors, these."""
-    of_errors = [(f"{column.name} (se)", AnswerColumn(column.name, "decimal")) for column in table.columns]
-    return _interleaved(table, [(column.name, column) for column in table.columns], of_errors)
+    """Every column of a file by name: after each output that has standard errors, these; after a quantile the ends of
+    its interval."""
+    beside = [
+        [(f"{column.name} ({what})", AnswerColumn(column.name, "decimal")) for what in ("se", "from", "to")]
+        for column in table.columns
+    ]
+    return _interleaved(table, [(column.name, column) for column in table.columns], beside)
 
 
-def _interleaved(table: AnswerTable, values: Sequence[T], errors: Sequence[T]) -> list[T]:
+def _interleaved(table: AnswerTable, values: Sequence[T], beside: Sequence[Sequence[T]]) -> list[T]:
+    """``beside``: of each column its error and the two ends of an interval, whether it has them or not."""
     found = []
-    for column, value, error in zip(table.columns, values, errors, strict=True):
-        found += [value, error] if column.noisy else [value]
+    for column, value, (error, *ends) in zip(table.columns, values, beside, strict=True):
+        found += [value, *([error] if column.noisy else []), *(ends if column.ranged else [])]
     return found
+
+
+def _beside(table: AnswerTable, row: int) -> list[list[Decimal | None]]:
+    intervals = table.intervals[row] if table.intervals else (None,) * len(table.columns)
+    return [[error, *(ends or (None, None))] for error, ends in zip(table.errors[row], intervals, strict=True)]
 
 
 def _arrow(table: AnswerTable, release: str, source: str) -> bytes:
     values = [[row[place] for row in table.rows] for place in range(len(table.columns))]
-    errors: list[list[Shown]] = [[row[place] for row in table.errors] for place in range(len(table.columns))]
+    rows = [_beside(table, row) for row in range(len(table.rows))]
+    beside: list[list[list[Shown]]] = [
+        [[row[place][number] for row in rows] for number in range(3)] for place in range(len(table.columns))
+    ]
     fields = _fields(table)
     arrays = [
-        _array(column, found) for (_, column), found in zip(fields, _interleaved(table, values, errors), strict=True)
+        _array(column, found) for (_, column), found in zip(fields, _interleaved(table, values, beside), strict=True)
     ]
     places = [place for place, (name, column) in enumerate(fields) if name == column.name]
     hidden = [[y, places[x]] for y, row in enumerate(table.suppressed) for x, not_shown in enumerate(row) if not_shown]

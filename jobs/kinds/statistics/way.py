@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Final, Literal
 
 from jobs.kinds.statistics.plan.expr import And, Col, Compare, In, IsNull, Lit, Not, Or, Par, RowExpr, columns_of
-from jobs.kinds.statistics.plan.types import Channel, Join, Plan
+from jobs.kinds.statistics.plan.types import Channel, Join, Plan, Summand
 from jobs.schema import Column, ColumnType, Dataset
 
 MAX_SLOTS: Final = 32
@@ -45,17 +45,17 @@ def decide_way(plan: Plan, unit: str) -> Way:
     return Way("ordered")
 
 
-def slot_of(channel: Channel) -> tuple[Col | None, RowExpr | None]:
+def slot_of(channel: Channel) -> tuple[Summand | None, RowExpr | None]:
     return (None if channel.kind == "distinct" else channel.column), channel.filter
 
 
-def slots(plan: Plan) -> list[tuple[Col | None, RowExpr | None]]:
-    """The distinct conditions under which a row counts: a column that is not null, a filter that is true."""
+def slots(plan: Plan) -> list[tuple[Summand | None, RowExpr | None]]:
+    """The distinct conditions under which a row counts: a value that is not null, a filter that is true."""
     return list(dict.fromkeys(slot_of(channel) for channel in plan.channels))
 
 
-def summed(plan: Plan) -> list[Col]:
-    """The distinct columns that are summed, or summed in squares."""
+def summed(plan: Plan) -> list[Summand]:
+    """The distinct columns and products that are summed, or summed in squares."""
     return list(dict.fromkeys(c.column for c in plan.channels if c.column is not None and c.kind in ("sum", "sumsq")))
 
 

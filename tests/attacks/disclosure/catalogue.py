@@ -82,6 +82,12 @@ ATTACKS: Final = (
            "none: the audit takes others to be as uncertain as can be", admitted=True,
            residual="the total of a group becomes exact, and where the others hardly differ it is the one's value: bounds as narrow as the "
            "values are, with larger ones written as the largest"),
+    Attack("known-weights", "incomes weighed by a known column, with and without one person", "exact", d.known_weights, False,
+           "known values do not weigh secret ones"),
+    Attack("hidden-weights", "24 sums of income x visits, where only the target has visits and the attacker knows it", "attribute",
+           d.hidden_weights, False, "a product needs the weight of ten"),
+    Attack("medians", "two medians without and with one person", "attribute", d.medians, False,
+           "each count behind a median is noisy and audited", works=0.8),
     # edges
     Attack("full-cells", "houses where all or none are ill", "exact", o.full_cells, False, "full and empty cells are withheld", works=0.45),
     Attack("no-spread", "a deviation of zero and the mean", "exact", o.no_spread, False, "a deviation within its error is withheld"),

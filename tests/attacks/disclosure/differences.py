@@ -19,7 +19,18 @@ from tests.attacks.disclosure.bench import (
     pinned,
     together,
 )
-from tests.attacks.disclosure.people import AGES, HIGH, HOUSES, MIDDLE, PLAIN, Floats, People, crowd, crowds
+from tests.attacks.disclosure.people import (
+    AGES,
+    HIGH,
+    HOUSES,
+    MIDDLE,
+    PLAIN,
+    VISITS,
+    Floats,
+    People,
+    crowd,
+    crowds,
+)
 
 COUNT = "COUNT(*) FILTER (WHERE {} AND ill)"
 Pair = tuple[str, str]
@@ -233,6 +244,37 @@ def correlated_cuts(bench: Bench) -> Outcome:
             answers.append(found)
         outcomes.append(guessed(over(np.array(signals).T), income[targets] >= MIDDLE, np.array(answers)))
     return together(outcomes)
+
+
+def known_weights(bench: Bench) -> Outcome:
+    """One income as the difference of two sums, each value weighed by a known age, so that the target weighs most."""
+    who, targets = crowd(61)
+    signal, found = paired(bench.open(who), pairs(1), "SUM(income * age) FILTER (WHERE {})")
+    return pinned(signal / who["age"][targets], who["income"][targets], found)
+
+
+def hidden_weights(bench: Bench) -> Outcome:
+    """24 sums of income x visits, told by who knows that of each house only the target has visits at all.
+
+    Owners declare visits a secret; whoever knows it nevertheless needs no second group to take the others off.
+    """
+    who, targets = crowd(63)
+    visits = np.zeros(len(who), dtype=np.int64)
+    visits[targets] = VISITS
+    data = apart(bench, People({**who.columns, "visits": visits}))
+    found = grouped(data, [f"SUM(income * visits) FILTER (WHERE {group})" for _, group in pairs(24)])
+    return guessed(over(found) / VISITS, who["income"][targets] > MIDDLE, found, threshold=MIDDLE)
+
+
+def medians(bench: Bench) -> Outcome:
+    """Does the median of a house rise or fall when its target comes in? Over two groups."""
+    who, targets = crowd(62)
+    data = bench.open(who)
+    found = np.stack(
+        [grouped(data, [f"MEDIAN(income) FILTER (WHERE {group})"])[:, 0] for pair in pairs(2) for group in pair],
+        axis=1,
+    ).reshape(HOUSES, 2, 2)
+    return guessed(over(found[..., 1] - found[..., 0]), who["income"][targets] > MIDDLE, found, threshold=0)
 
 
 def swapped_rows(bench: Bench) -> Outcome:

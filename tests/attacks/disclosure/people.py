@@ -30,6 +30,8 @@ CUTS: Final = tuple(range(100, HIGH, 100))
 """63 cut points of ``income``."""
 MIDDLE: Final = 3200
 MOST: Final = HOUSES * len(AGES)
+VISITS: Final = 20
+"""Of one person, at most."""
 NEVER: Final = -1
 """In ``visits``: no value."""
 Floats = npt.NDArray[np.float64]
@@ -155,7 +157,7 @@ def dataset(
         {"name": "illness", "type": "string", "role": "sensitive", **secret, "domain": list(ILLNESSES)},
         {"name": "income", "type": "int", "role": "measure", **secret, "bounds": _bounds(0, HIGH)},
         {"name": "change", "type": "int", "role": "measure", **secret, "bounds": _bounds(-1000, 1000)},
-        {"name": "visits", "type": "int", "role": "measure", "bounds": _bounds(0, 20)},
+        {"name": "visits", "type": "int", "role": "measure", "bounds": _bounds(0, VISITS)},
     ]
     columns[6]["cut_points"] = [str(cut) for cut in CUTS]
     for column in columns:

@@ -10,15 +10,16 @@ from math import prod
 
 from jobs.documents.canonical import json_digest
 from jobs.kinds.statistics.plan.canonical import FALSE, TRUE, condition, normal, sort_key
-from jobs.kinds.statistics.plan.channels import plan_channels, ring_bits
+from jobs.kinds.statistics.plan.channels import MOMENTS, SYMMETRIC, plan_channels, product_of, ring_bits
 from jobs.kinds.statistics.plan.domains import dimension
 from jobs.kinds.statistics.plan.draft import Draft, DraftAggregate, renumbered
-from jobs.kinds.statistics.plan.errors import RoleForbids, TooLarge, TypeMismatch, UnsupportedSql
-from jobs.kinds.statistics.plan.expr import And, Col, Dim, OutExpr, RowExpr, columns_of
+from jobs.kinds.statistics.plan.errors import InvalidPlan, RoleForbids, TooLarge, TypeMismatch, UnsupportedSql
+from jobs.kinds.statistics.plan.expr import Agg, And, Col, Dim, Mul, OutExpr, RowExpr, columns_of
 from jobs.kinds.statistics.plan.infer import infer_parameters
 from jobs.kinds.statistics.plan.joins import check_joins, ordered_joins
-from jobs.kinds.statistics.plan.outputs import normal_output, output_type
+from jobs.kinds.statistics.plan.outputs import has_total, normal_output, output_type
 from jobs.kinds.statistics.plan.private import check_private
+from jobs.kinds.statistics.plan.quantile import settled
 from jobs.kinds.statistics.plan.scope import Scope, check_condition, check_depth
 from jobs.kinds.statistics.plan.separate import check_conjuncts, check_group, check_known_sums, secrets
 from jobs.kinds.statistics.plan.size import check_size
@@ -57,11 +58,19 @@ def assemble(draft: Draft, datasets: dict[str, Dataset], rows_bound: int, holder
         if output_type(expr, shown, len(draft.aggregates)) == "any":
             raise TypeMismatch("a parameter alone is no output")
 
+    def counted(item: DraftAggregate) -> Agg:
+        try:
+            return Agg(index=aggregates.index(aggregate(item, scope, holders)))
+        except ValueError:
+            raise InvalidPlan("a quantile rests on counts that the plan does not have") from None
+
     def output(expr: OutExpr) -> OutExpr:
-        return normal_output(renumbered(expr, dimension_index, aggregate_index))
+        return settled(normal_output(renumbered(expr, dimension_index, aggregate_index)), scope, counted)
 
     if draft.having is not None and output_type(draft.having, shown, len(draft.aggregates)) != "bool":
         raise TypeMismatch("HAVING needs a condition")
+    if draft.having is not None and has_total(draft.having):
+        raise UnsupportedSql("SUM(...) OVER in HAVING: it adds up the rows that HAVING leaves")
     having = None if draft.having is None else output(draft.having)
     outputs = tuple(Output(name=o.name, expr=output(o.expr)) for o in draft.outputs)
     if len({o.name for o in outputs}) != len(outputs):
@@ -86,7 +95,7 @@ def assemble(draft: Draft, datasets: dict[str, Dataset], rows_bound: int, holder
         order_by=order_by,
         limit=draft.limit,
         unit_columns=units,
-        columns=_columns(scope, units, (*rows, *(a.column for a in planned if a.column))),
+        columns=_columns(scope, units, (*rows, *(col for a in planned for col in a.measured))),
         joint_minimum=holders > 1 and all(d.joint_minimum for d in tables) and all(unit.disjoint for unit in units),
         rows_bound=rows_bound,
         holders=holders,
@@ -156,9 +165,9 @@ def _aggregates(
     return ordered, {number: ordered.index(draft) for number, draft in enumerate(normalised)}
 
 
-def _aggregate_key(draft: DraftAggregate) -> tuple[str, bytes, bytes]:
-    column = sort_key(draft.column) if draft.column else b""
-    return draft.function, column, sort_key(draft.filter) if draft.filter else b""
+def _aggregate_key(draft: DraftAggregate) -> tuple[str, bytes, bytes, bytes]:
+    column, other, filter_ = (sort_key(part) if part else b"" for part in (draft.column, draft.other, draft.filter))
+    return draft.function, column, filter_, other
 
 
 def aggregate(draft: DraftAggregate, scope: Scope, holders: int) -> DraftAggregate:
@@ -175,8 +184,10 @@ def aggregate(draft: DraftAggregate, scope: Scope, holders: int) -> DraftAggrega
     function, col = draft.function, draft.column
     if function == "count_rows":
         return DraftAggregate(function, None, filter_)
-    if col is None:
-        raise UnsupportedSql(f"{function} needs a column")
+    if col is None or (draft.other is None) == (function in MOMENTS):
+        raise UnsupportedSql(f"{function} needs {'two columns' if function in MOMENTS else 'one column'}")
+    if isinstance(col, Mul) or draft.other is not None:
+        return _of_two(draft, filter_, scope)
     column = scope.column(col)
     if function == "count_distinct_unit":
         _check_distinct(col, column, scope, holders)
@@ -187,6 +198,23 @@ def aggregate(draft: DraftAggregate, scope: Scope, holders: int) -> DraftAggrega
         if function != "count":
             scope.bounded(col)
     return DraftAggregate(function, col, filter_)
+
+
+def _of_two(draft: DraftAggregate, filter_: RowExpr | None, scope: Scope) -> DraftAggregate:
+    """The sum or mean of a product, and what rests on such sums: both columns are aggregated."""
+    args = draft.column.args if isinstance(draft.column, Mul) else (draft.column, draft.other)
+    columns = [arg for arg in args if isinstance(arg, Col)]
+    if len(columns) != 2 or (isinstance(draft.column, Mul) and draft.function not in ("sum", "avg")):
+        raise UnsupportedSql(f"{draft.function} of this expression: SUM and AVG take the product of two columns")
+    for col in columns:
+        _check_aggregated(draft.function, scope.column(col))
+        scope.bounded(col)
+    product = product_of(columns[0], columns[1])
+    scope.bounded(product)
+    if draft.other is None:
+        return DraftAggregate(draft.function, product, filter_)
+    y, x = sorted(columns, key=sort_key) if draft.function in SYMMETRIC else columns
+    return DraftAggregate(draft.function, y, filter_, x)
 
 
 def _check_aggregated(function: str, column: Column) -> None:

@@ -7,12 +7,14 @@ columns do not, so all cells that differ in those only have one base.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from math import prod
 
 import numpy as np
 import numpy.typing as npt
 
-from jobs.kinds.statistics.plan.expr import And, Col, IsNull, Not, RowExpr
+from jobs.kinds.statistics.plan.canonical import sort_key
+from jobs.kinds.statistics.plan.expr import And, Col, IsNull, Not, RowExpr, columns_of
 from jobs.kinds.statistics.plan.types import Channel, Plan
 
 
@@ -25,10 +27,15 @@ def conjuncts(filter_: RowExpr | None) -> tuple[RowExpr, ...]:
 
 def known_part(plan: Plan, channel: Channel) -> tuple[RowExpr, ...]:
     """K of a channel beside WHERE and groups: its FILTER's known conjuncts; a known column that must have a value."""
-    found = tuple(part for part in conjuncts(channel.filter) if not plan.secrets_of(part))
-    if channel.column is not None and channel.kind != "distinct" and not plan.secrets_of(channel.column):
-        found += (Not(arg=IsNull(arg=channel.column)),)
-    return found
+    found = [part for part in conjuncts(channel.filter) if not plan.secrets_of(part)]
+    if channel.kind != "distinct":
+        found += present(columns_of(channel.column), lambda col: not plan.secrets_of(col))
+    return tuple(sorted(set(found), key=sort_key))
+
+
+def present(columns: Iterable[Col], which: Callable[[Col], bool]) -> tuple[RowExpr, ...]:
+    """That each of these columns for which ``which`` is true has a value."""
+    return tuple(Not(arg=IsNull(arg=col)) for col in sorted(set(columns), key=sort_key) if which(col))
 
 
 def partitions(plan: Plan) -> tuple[tuple[RowExpr, ...], ...]:

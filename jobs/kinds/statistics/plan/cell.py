@@ -19,7 +19,7 @@ from typing import Any
 
 from jobs.disclosure.profile import load_profile
 from jobs.documents.canonical import canonical
-from jobs.kinds.statistics.plan.bases import conjuncts
+from jobs.kinds.statistics.plan.bases import conjuncts, present
 from jobs.kinds.statistics.plan.bind import bind
 from jobs.kinds.statistics.plan.canonical import FALSE, TRUE, condition, sort_key
 from jobs.kinds.statistics.plan.channels import quantity
@@ -114,9 +114,7 @@ def _shared(channel: Channel, plan: Plan, scope: Scope) -> dict[str, Any]:
 
 
 def _present(channel: Channel, scope: Scope) -> tuple[RowExpr, ...]:
-    if channel.column is None or channel.kind == "distinct" or not scope.nullable(channel.column):
-        return ()
-    return (Not(arg=IsNull(arg=channel.column)),)
+    return () if channel.kind == "distinct" else present(columns_of(channel.column), scope.nullable)
 
 
 def _equals(expr: RowExpr, dimension: Dimension, key: Scalar | None, scope: Scope) -> list[RowExpr]:

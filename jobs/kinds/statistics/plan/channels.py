@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from math import isqrt
-from typing import Literal
+from typing import Final, Literal
 
 from jobs.disclosure.noise import BOUND
 from jobs.disclosure.profile import load_profile
+from jobs.kinds.statistics.plan.bases import conjuncts, present
+from jobs.kinds.statistics.plan.canonical import condition, sort_key
 from jobs.kinds.statistics.plan.draft import DraftAggregate
 from jobs.kinds.statistics.plan.errors import TooLarge
-from jobs.kinds.statistics.plan.expr import Col, RowExpr
+from jobs.kinds.statistics.plan.expr import And, Col, Mul, RowExpr, columns_of
 from jobs.kinds.statistics.plan.private import private_noise
 from jobs.kinds.statistics.plan.scope import Scope
-from jobs.kinds.statistics.plan.types import Aggregate, Channel, ChannelKind, Function, UnitColumn
+from jobs.kinds.statistics.plan.types import Aggregate, Channel, ChannelKind, Function, Summand, UnitColumn
 from jobs.schema import Dataset
 
 KINDS: dict[Function, tuple[ChannelKind, ...]] = {
@@ -30,6 +32,15 @@ KINDS: dict[Function, tuple[ChannelKind, ...]] = {
     "stddev_samp": ("rows", "sum", "sumsq"),
     "stddev_pop": ("rows", "sum", "sumsq"),
 }
+"""Of a function of one column, or of one product of two."""
+Moment = Literal["n", "y", "x", "yx", "xx", "yy"]
+MOMENTS: dict[str, tuple[Moment, ...]] = dict.fromkeys(
+    ("covar_samp", "covar_pop", "corr", "regr_slope", "regr_intercept", "regr_r2"), ("n", "y", "x", "yx", "xx", "yy")
+)
+"""Of a function of two columns y and x: the number of rows that have both, and over these rows the sums of y, x, their
+product and their squares. A covariance needs no squares to be computed, but to be judged (``rules.weights``)."""
+SYMMETRIC: Final = frozenset({"covar_samp", "covar_pop", "corr", "regr_r2"})
+"""Which of its columns is called y makes no difference."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,7 @@ class Quantity:
     """What a channel adds up. One record contributes an integer in [low, high], at the scale."""
 
     kind: ChannelKind
-    column: Col | None
+    column: Summand | None
     filter: RowExpr | None
     scale: int
     low: int
@@ -66,23 +77,62 @@ def plan_channels(
     aggregates = []
     for draft in drafts:
         indices = []
-        for kind in KINDS[draft.function]:
-            found = quantity(kind, draft.column, draft.filter, scope)
+        for found in _quantities(draft, scope):
             if found not in quantities:
                 quantities.append(found)
             indices.append(quantities.index(found))
         aggregates.append(
-            Aggregate(function=draft.function, column=draft.column, filter=draft.filter, channels=tuple(indices))
+            Aggregate(
+                function=draft.function,
+                column=draft.column,
+                other=draft.other,
+                filter=draft.filter,
+                channels=tuple(indices),
+            )
         )
     noises = _noises(quantities, scope.tables, unit, holders, cells)
     return tuple(aggregates), tuple(map(partial(_channel, rows_bound, holders), quantities, noises))
 
 
-def quantity(kind: ChannelKind, column: Col | None, filter_: RowExpr | None, scope: Scope) -> Quantity:
+def _quantities(draft: DraftAggregate, scope: Scope) -> list[Quantity]:
+    if isinstance(draft.column, Mul) and len(set(draft.column.args)) == 2:
+        one, other = (arg for arg in draft.column.args if isinstance(arg, Col))
+        both = _with_values(draft.filter, (one, other), scope)
+        sums = [quantity(kind, draft.column, draft.filter, scope) for kind in KINDS[draft.function]]
+        return [*sums, *(quantity("sumsq", factor, both, scope) for factor in (one, other))]
+    if draft.other is None:
+        return [quantity(kind, draft.column, draft.filter, scope) for kind in KINDS[draft.function]]
+    if not isinstance(draft.column, Col):
+        raise TooLarge(f"{draft.function} without its first column")
+    y, x = draft.column, draft.other
+    both = _with_values(draft.filter, (y, x), scope)
+    parts: dict[Moment, tuple[ChannelKind, Summand | None]] = {
+        "n": ("rows", None), "y": ("sum", y), "x": ("sum", x), "yx": ("sum", product_of(y, x)), "xx": ("sumsq", x),
+        "yy": ("sumsq", y),
+    }  # fmt: skip
+    return [quantity(*parts[moment], both, scope) for moment in MOMENTS[draft.function]]
+
+
+def product_of(one: Col, other: Col) -> Mul:
+    """In its one form."""
+    return Mul(args=tuple(sorted((one, other), key=sort_key)))
+
+
+def _with_values(filter_: RowExpr | None, columns: tuple[Col, ...], scope: Scope) -> RowExpr | None:
+    """A filter that also demands a value of each column."""
+    parts = (*conjuncts(filter_), *present(columns, scope.nullable))
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    return condition(And(args=parts), scope)
+
+
+def quantity(kind: ChannelKind, column: Summand | None, filter_: RowExpr | None, scope: Scope) -> Quantity:
     """What a channel of this kind adds up. Raises ``MissingDeclaration`` for a sum of a column without bounds."""
     if kind in ("rows", "distinct"):
-        column = column if kind == "distinct" or (column and scope.nullable(column)) else None
-        return Quantity(kind, column, filter_, 0, 0, 1)
+        kept = kind == "distinct" or any(map(scope.nullable, columns_of(column)))
+        return Quantity(kind, column if kept else None, filter_, 0, 0, 1)
+    if isinstance(column, Mul) and len(set(column.args)) == 1 and isinstance(column.args[0], Col):
+        return quantity("sumsq", column.args[0], filter_, scope)  # a column times itself: one name for one number
     if column is None:
         raise TooLarge("a sum without a column")
     scale, low, high = scope.bounded(column)

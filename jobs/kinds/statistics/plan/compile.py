@@ -199,6 +199,14 @@ class _Statement:
         if group is None:
             return []
         self.source.only(group, "expressions", "all")
+        for node in group.expressions:
+            if isinstance(node, exp.Rollup | exp.Cube | exp.GroupingSets):
+                raise self.source.refuse(
+                    node,
+                    f"{construct(node)}: a margin is a question of its own, with its own noise, to which its cells do "
+                    "not add up",
+                    instead="a statement of its own for each margin, with fewer groups",
+                )
         nodes = [self._group_node(node) for node in group.expressions]
         if group.args.get("all"):
             nodes = [
@@ -250,11 +258,6 @@ class _Statement:
 
     def _outputs(self, outputs: Outputs) -> list[Output]:
         shown: list[Output] = []
-        named = {output.alias.lower() for output in self.select.expressions if isinstance(output, exp.Alias)}
-        for window in self.select.find_all(exp.Window):
-            numbers = [inner for inner in window.this.find_all(exp.AggFunc) if inner is not window.this]
-            if not numbers and not any(column.name.lower() in named for column in window.this.find_all(exp.Column)):
-                raise self.source.unknown(window)
         for place, node in enumerate(self.select.expressions, start=1):
             expr = outputs.convert(node.unalias())
             with self.source.at(node):

@@ -11,7 +11,8 @@ from typing import ClassVar
 
 from sqlglot import exp
 
-from jobs.kinds.statistics.plan.canonical import FALSE, TRUE, condition
+from jobs.kinds.statistics.plan.buckets import width_bucket
+from jobs.kinds.statistics.plan.canonical import FALSE, TRUE, condition, normal
 from jobs.kinds.statistics.plan.certain import is_, is_unknown
 from jobs.kinds.statistics.plan.compile_values import Values, monotone, text_literal
 from jobs.kinds.statistics.plan.dates import SHIFTS, constant, days, has_interval
@@ -40,6 +41,8 @@ class Rows(Values):
                 return And(args=args) if isinstance(node, exp.And) else Or(args=args)
             case exp.Not():
                 return Not(arg=self.convert(node.this))
+            case exp.WidthBucket():
+                return self._width_bucket(node)
             case exp.Between():
                 return self._between(node)
             case exp.In():
@@ -64,6 +67,17 @@ class Rows(Values):
                 return literal("date", day)
             case _:
                 return super()._convert(node)
+
+    def _width_bucket(self, node: exp.WidthBucket) -> RowExpr:
+        self.source.only(node, "this", "min_value", "max_value", "num_buckets")
+        found = []
+        for name in ("min_value", "max_value", "num_buckets"):
+            value = normal(self.convert(node.args[name]), self.scope)
+            if not isinstance(value, Lit) or value.type != "number":
+                raise self.source.refuse(node, "the ends and the number of buckets of WIDTH_BUCKET are literals")
+            found.append(Fraction(value.value))
+        with self.source.at(node):
+            return width_bucket(self.convert(node.this), *found)
 
     def _compare(self, node: exp.Expr, first: exp.Expr, second: exp.Expr) -> RowExpr:
         if isinstance(node, exp.NEQ):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from jobs.kinds.statistics.plan.expr import Agg, Col, Dim, Op, OutExpr, RowExpr
+from jobs.kinds.statistics.plan.expr import Agg, Col, Cut, Dim, Mul, Op, OutExpr, Quantile, RowExpr
 from jobs.kinds.statistics.plan.types import Function, Join, Order, Output, Plan
 
 
 @dataclass(frozen=True)
 class DraftAggregate:
     function: Function
-    column: Col | None
+    column: Col | Mul | None
     filter: RowExpr | None
+    other: Col | None = None
 
 
 @dataclass
@@ -37,7 +38,7 @@ def draft_of(plan: Plan) -> Draft:
         joins=plan.joins,
         dimensions=[dimension.expr for dimension in plan.dimensions],
         where=list(plan.where.conjuncts),
-        aggregates=[DraftAggregate(a.function, a.column, a.filter) for a in plan.aggregates],
+        aggregates=[DraftAggregate(a.function, a.column, a.filter, a.other) for a in plan.aggregates],
         outputs=list(plan.outputs),
         having=plan.having,
         order_by=list(plan.order_by),
@@ -52,6 +53,9 @@ def renumbered(expr: OutExpr, dimensions: dict[int, int], aggregates: dict[int, 
             return Dim(index=dimensions[expr.index])
         case Agg():
             return Agg(index=aggregates[expr.index])
+        case Quantile():
+            cuts = tuple(Cut(at=cut.at, below=aggregates[cut.below]) for cut in expr.cuts)
+            return expr.model_copy(update={"count": aggregates[expr.count], "cuts": cuts})
         case Op():
             return Op(op=expr.op, args=tuple(renumbered(arg, dimensions, aggregates) for arg in expr.args))
         case _:

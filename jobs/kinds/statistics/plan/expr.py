@@ -19,7 +19,8 @@ DatePartName = Literal["year", "quarter", "month", "day", "isodow", "hour", "epo
 """``epoch_day``: days since 1970-01-01, so that dates can be subtracted."""
 TruncUnit = Literal["year", "quarter", "month", "week", "day"]
 Operator = Literal[
-    "add", "mul", "neg", "div", "round", "abs", "eq", "lt", "le", "and", "or", "not", "is_null", "coalesce", "nullif"
+    "add", "mul", "neg", "div", "round", "abs", "eq", "lt", "le", "and", "or", "not", "is_null", "coalesce", "nullif",
+    "total",
 ]  # fmt: skip
 
 
@@ -142,17 +143,41 @@ class Agg(Model):
     index: Annotated[int, Field(ge=0)]
 
 
+class Cut(Model):
+    """``below``: the aggregate that counts the values below ``at``."""
+
+    at: DecimalText
+    below: Annotated[int, Field(ge=0)]
+
+
+class Quantile(Model):
+    """Where a share of a column's values lies, as far as released counts below its cut points tell."""
+
+    kind: Literal["quantile"] = "quantile"
+    column: Col
+    filter: RowExpr | None = None
+    share: DecimalText
+    """From 0 to 1."""
+    low: DecimalText
+    high: DecimalText
+    """The column's bounds."""
+    count: Annotated[int, Field(ge=0)]
+    """The aggregate that counts the values."""
+    cuts: Annotated[tuple[Cut, ...], Field(min_length=1, max_length=64)]
+
+
 class Op(Model):
-    """Arithmetic, comparison and logic on released values."""
+    """Arithmetic, comparison and logic on released values. ``total``: the first argument added up over all rows
+    that have the same values in the other ones, which are dimensions; rows that HAVING drops do not count."""
 
     kind: Literal["op"] = "op"
     op: Operator
     args: Annotated[tuple[OutExpr, ...], Field(min_length=1)]
 
 
-OutExpr = Annotated[Lit | Par | Dim | Agg | Op, Field(discriminator="kind")]
+OutExpr = Annotated[Lit | Par | Dim | Agg | Quantile | Op, Field(discriminator="kind")]
 
-for _model in (Add, Mul, FloorDiv, Compare, In, IsNull, Not, And, Or, Branch, Case, Op):
+for _model in (Add, Mul, FloorDiv, Compare, In, IsNull, Not, And, Or, Branch, Case, Quantile, Op):
     _model.model_rebuild()
 
 
@@ -195,6 +220,8 @@ def parameters_of(expr: RowExpr | OutExpr | None) -> frozenset[str]:
             parts = expr.args
         case Dim() | Agg():
             parts = ()
+        case Quantile():
+            return parameters_of(expr.filter)
         case _:
             parts = children(expr)
     return frozenset().union(*(parameters_of(part) for part in parts))

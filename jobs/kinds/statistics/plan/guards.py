@@ -8,6 +8,7 @@ from jobs.disclosure.noise import BOUND
 from jobs.disclosure.profile import Privacy, Profile, load_profile
 from jobs.disclosure.zcdp import epsilon
 from jobs.kinds.statistics.plan.bases import conjuncts, sharing
+from jobs.kinds.statistics.plan.channels import MOMENTS, Moment
 from jobs.kinds.statistics.plan.phrases import phrase, statistic
 from jobs.kinds.statistics.plan.private import spends
 from jobs.kinds.statistics.plan.types import Aggregate, Plan
@@ -125,22 +126,34 @@ def shared_noise(plan: Plan) -> bool:
 
 def error_words(aggregate: Aggregate, plan: Plan) -> str:
     """The standard error of a released number, from the plan alone: it depends on no data but, in means, on n."""
-    errors = {}
-    for index in aggregate.channels:
-        channel = plan.channels[index]
-        errors[channel.kind] = sqrt(plan.holders) * channel.noise / 10**channel.scale
+    channels = [plan.channels[index] for index in aggregate.channels]
+    errors = [sqrt(plan.holders) * channel.noise / 10**channel.scale for channel in channels]
     match aggregate.function:
         case "sum":
-            return _short(errors["sum"])
+            return _short(errors[1])
         case "avg":  # delta method; the mean itself is at most the largest value
-            return f"at most about {_short(sqrt(2) * errors['sum'])} / number of rows"
+            return f"at most about {_short(sqrt(2) * errors[1])} / number of rows"
         case "count_rows" | "count" | "count_distinct_unit":
-            return _short(max(errors.values()))
+            return _short(errors[0])
+        case function if function in MOMENTS:
+            totals = zip(MOMENTS[function], errors, strict=True)
+            words = (
+                f"from noisy totals: {', '.join(f'{_TOTALS[moment]} ({_short(error)})' for moment, error in totals)}"
+            )
+            if function.startswith("covar"):
+                return words
+            return f"{words}; withheld where a spread that it is divided by is below four of its own errors"
         case _:
             return (
-                f"from a noisy number of rows ({_short(errors['rows'])}), sum ({_short(errors['sum'])}) and sum of "
-                f"squares ({_short(errors['sumsq'])}); withheld where it is within its own error"
+                f"from a noisy number of rows ({_short(errors[0])}), sum ({_short(errors[1])}) and sum of "
+                f"squares ({_short(errors[2])}); withheld where it is within its own error"
             )
+
+
+_TOTALS: dict[Moment, str] = {
+    "n": "rows", "y": "first column", "x": "second column", "yx": "their product", "xx": "square of the second",
+    "yy": "square of the first",
+}  # fmt: skip
 
 
 def _short(value: float) -> str:

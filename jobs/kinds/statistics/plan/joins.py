@@ -18,13 +18,17 @@ from jobs.kinds.statistics.plan.expr import (
     In,
     IsNull,
     Lit,
+    Mul,
     Not,
+    Op,
+    OutExpr,
     Par,
+    Quantile,
     RowExpr,
 )
 from jobs.kinds.statistics.plan.scope import Scope
 from jobs.kinds.statistics.plan.separate import restricted
-from jobs.kinds.statistics.plan.types import Join, JoinKey
+from jobs.kinds.statistics.plan.types import Join, JoinKey, Output
 from jobs.schema import ColumnType, Role
 
 
@@ -54,17 +58,36 @@ def ordered_joins(draft: Draft) -> Draft:
         aggregates=[
             DraftAggregate(
                 a.function,
-                a.column and Col(table=_place(a.column, places), name=a.column.name),
+                a.column and _measured(a.column, places),
                 a.filter and remap(a.filter, places),
+                a.other and _column(a.other, places),
             )
             for a in draft.aggregates
         ],
+        outputs=[Output(name=o.name, expr=_result(o.expr, places)) for o in draft.outputs],
+        having=draft.having and _result(draft.having, places),
+        order_by=[o.model_copy(update={"expr": _result(o.expr, places)}) for o in draft.order_by],
     )
+
+
+def _result(expr: OutExpr, places: dict[int, int]) -> OutExpr:
+    if isinstance(expr, Quantile):
+        moved = {"column": _column(expr.column, places), "filter": expr.filter and remap(expr.filter, places)}
+        return expr.model_copy(update=moved)
+    return Op(op=expr.op, args=tuple(_result(arg, places) for arg in expr.args)) if isinstance(expr, Op) else expr
 
 
 def _moved(join: Join, places: dict[int, int]) -> Join:
     keys = {JoinKey(left=Col(table=places[k.left.table], name=k.left.name), right=k.right) for k in join.on}
     return Join(dataset=join.dataset, side=join.side, on=tuple(sorted(keys, key=sort_key)))
+
+
+def _measured(expr: Col | Mul, places: dict[int, int]) -> Col | Mul:
+    return _column(expr, places) if isinstance(expr, Col) else Mul(args=tuple(remap(arg, places) for arg in expr.args))
+
+
+def _column(col: Col, places: dict[int, int]) -> Col:
+    return Col(table=_place(col, places), name=col.name)
 
 
 def _place(col: Col, places: dict[int, int]) -> int:
@@ -79,11 +102,11 @@ def remap(expr: RowExpr, places: dict[int, int]) -> RowExpr:
         case Lit() | Par():
             return expr
         case Col():
-            return Col(table=_place(expr, places), name=expr.name)
+            return _column(expr, places)
         case DatePart():
-            return DatePart(part=expr.part, arg=Col(table=_place(expr.arg, places), name=expr.arg.name))
+            return DatePart(part=expr.part, arg=_column(expr.arg, places))
         case DateTrunc():
-            return DateTrunc(unit=expr.unit, arg=Col(table=_place(expr.arg, places), name=expr.arg.name))
+            return DateTrunc(unit=expr.unit, arg=_column(expr.arg, places))
         case FloorDiv():
             return FloorDiv(arg=remap(expr.arg, places), width=expr.width)
         case Compare():

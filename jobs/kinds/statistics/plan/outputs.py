@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from jobs.kinds.statistics.plan.canonical import sort_key
 from jobs.kinds.statistics.plan.errors import InvalidPlan, TooLarge, TypeMismatch
-from jobs.kinds.statistics.plan.expr import Agg, Dim, Lit, Op, OutExpr, Par, ValueType
-from jobs.kinds.statistics.plan.types import Dimension
+from jobs.kinds.statistics.plan.expr import Agg, Dim, Lit, Op, OutExpr, Par, Quantile, ValueType
+from jobs.kinds.statistics.plan.types import Dimension, Plan
 from jobs.kinds.statistics.plan.values import canonical_literal, value_of
 
 MAX_DEPTH = 8
@@ -33,11 +33,17 @@ def output_type(expr: OutExpr, dimensions: Sequence[Dimension], aggregates: int)
             if expr.index >= aggregates:
                 raise InvalidPlan("an output names an aggregate that the plan does not have")
             return "number"
+        case Quantile():
+            if max(expr.count, *(cut.below for cut in expr.cuts)) >= aggregates:
+                raise InvalidPlan("a quantile names an aggregate that the plan does not have")
+            return "number"
         case Op():
             return _op_type(expr, [output_type(arg, dimensions, aggregates) for arg in expr.args])
 
 
 def _op_type(expr: Op, types: list[ValueType | Literal["any"]]) -> ValueType:
+    if expr.op == "total":
+        return _total_type(expr, types[0])
     if len(types) != _ARITY.get(expr.op, max(2, len(types))):
         raise TypeMismatch(f"{expr.op} has {len(types)} arguments")
     if expr.op == "is_null":
@@ -57,6 +63,19 @@ def _op_type(expr: Op, types: list[ValueType | Literal["any"]]) -> ValueType:
     if expr.op == "round":
         _check_digits(expr.args[1])
     return needed
+
+
+def _total_type(expr: Op, type_: ValueType | Literal["any"]) -> ValueType:
+    if type_ != "number" or any(map(has_total, expr.args)):
+        raise TypeMismatch("SUM(...) OVER takes a number made of aggregates, without another OVER in it")
+    if not all(isinstance(arg, Dim) for arg in expr.args[1:]):
+        raise TypeMismatch("PARTITION BY takes groups of the statement")
+    return "number"
+
+
+def has_total(expr: OutExpr) -> bool:
+    """Whether a value of other rows takes part."""
+    return isinstance(expr, Op) and (expr.op == "total" or any(map(has_total, expr.args)))
 
 
 def _alike(op: str, types: list[ValueType | Literal["any"]]) -> ValueType:
@@ -86,6 +105,8 @@ def normal_output(expr: OutExpr, depth: int = MAX_DEPTH) -> OutExpr:
             if expr.op in _LOGIC:
                 flat = list(dict.fromkeys(flat))
             return flat[0] if len(flat) == 1 else Op(op=expr.op, args=tuple(sorted(flat, key=sort_key)))
+        case "total":
+            return Op(op="total", args=(args[0], *sorted(set(args[1:]), key=sort_key)))
         case "eq":
             return Op(op="eq", args=tuple(sorted(args, key=sort_key)))
         case "neg":
@@ -108,3 +129,22 @@ def _refuted(arg: OutExpr) -> OutExpr:
     if isinstance(arg, Op) and arg.op in ("lt", "le"):
         return Op(op="le" if arg.op == "lt" else "lt", args=(arg.args[1], arg.args[0]))
     return Op(op="not", args=(arg,))
+
+
+def quantiles(plan: Plan) -> Iterator[Quantile]:
+    """Every quantile of a plan's outputs, of HAVING and ORDER BY."""
+    results = [output.expr for output in plan.outputs] + [order.expr for order in plan.order_by]
+    found = _parts([*results, *([plan.having] if plan.having is not None else [])])
+    return (expr for expr in found if isinstance(expr, Quantile))
+
+
+def totals_of(exprs: Iterable[OutExpr]) -> tuple[Op, ...]:
+    """Every ``total`` in these expressions, once."""
+    return tuple(dict.fromkeys(e for e in _parts(exprs) if isinstance(e, Op) and e.op == "total"))
+
+
+def _parts(exprs: Iterable[OutExpr]) -> Iterator[OutExpr]:
+    for expr in exprs:
+        yield expr
+        if isinstance(expr, Op):
+            yield from _parts(expr.args)

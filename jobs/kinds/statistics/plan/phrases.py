@@ -33,6 +33,12 @@ FUNCTIONS = {
     "stddev_samp": "sample standard deviation",
     "stddev_pop": "population standard deviation",
     "count_distinct_unit": "number of distinct individuals",
+    "covar_samp": "sample covariance",
+    "covar_pop": "population covariance",
+    "corr": "correlation",
+    "regr_slope": "slope of the regression line",
+    "regr_intercept": "intercept of the regression line",
+    "regr_r2": "share of variance that the regression line explains (R2)",
 }
 _SIGNS = {"=": "is", "<": "is below", "<=": "is at most"}
 
@@ -90,5 +96,7 @@ def statistic(aggregate: Aggregate, plan: Plan) -> str:
     """An aggregate in words."""
     words = FUNCTIONS[aggregate.function]
     if aggregate.column is not None:
-        words += f" of {column(aggregate.column, plan)}"
+        words += f" of {phrase(aggregate.column, plan)}"
+    if aggregate.other is not None:
+        words += f" {'on' if aggregate.function.startswith('regr') else 'and'} {column(aggregate.other, plan)}"
     return words if aggregate.filter is None else f"{words}, where {phrase(aggregate.filter, plan)}"

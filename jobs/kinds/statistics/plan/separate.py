@@ -44,7 +44,7 @@ from jobs.kinds.statistics.plan.scope import Scope, part_range
 from jobs.kinds.statistics.plan.values import TYPE_OF, Value, literal, parse, value_of
 from jobs.schema import Column, ColumnType, Role
 
-_WEIGHED: Final = frozenset({"sum", "avg", "var_samp", "var_pop", "stddev_samp", "stddev_pop"})
+_COUNTED: Final = frozenset({"count_rows", "count", "count_distinct_unit"})
 
 
 def check_conjuncts(whole: RowExpr, scope: Scope) -> None:
@@ -70,15 +70,24 @@ def check_group(expr: RowExpr, scope: Scope) -> None:
 
 def check_known_sums(draft: DraftAggregate, conditions: Iterable[RowExpr], scope: Scope) -> None:
     """Refuse the sum, mean or variance of a known column where ``conditions`` (WHERE, groups) or its own FILTER select
-    by secret columns: such a number tells which records were selected by known weights, and those no audit weighs."""
-    if draft.column is None or draft.function not in _WEIGHED or not restricted(scope):
+    by secret columns, and its product with a secret column: such a number weighs secrets by known values, and those no
+    audit weighs. Of somebody who alone has a large weight it would tell as much as a question about him alone."""
+    if draft.function in _COUNTED or not restricted(scope):
         return
-    if scope.column(draft.column).role is not Role.KNOWN:
+    measured = columns_of(draft.column) | columns_of(draft.other)
+    known = sorted(col.name for col in measured - secrets(draft.column, scope) - secrets(draft.other, scope))
+    if not known:
         return
+    beside = sorted(col.name for col in measured if col.name not in known)
+    if beside:
+        raise RoleForbids(
+            f"{draft.function} of known column {known[0]} with secret column {beside[0]}: known values as weights are "
+            f"not audited. Group by {known[0]}, or ask its owners to declare it a measure"
+        )
     selecting = sorted({col.name for c in (*conditions, draft.filter) for col in secrets(c, scope)})
     if selecting:
         raise RoleForbids(
-            f"{draft.function} of known column {draft.column.name} over rows that secret column {selecting[0]} selects"
+            f"{draft.function} of known column {known[0]} over rows that secret column {selecting[0]} selects"
             ": known values as weights are not audited. Count the rows, or group by the known column"
         )
 

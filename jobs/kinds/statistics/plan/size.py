@@ -8,7 +8,7 @@ from math import prod
 
 from jobs.disclosure.profile import load_profile
 from jobs.kinds.statistics.plan.errors import TooLarge
-from jobs.kinds.statistics.plan.expr import Dim
+from jobs.kinds.statistics.plan.expr import Dim, Quantile
 from jobs.kinds.statistics.plan.types import Dimension, Output
 
 _NUMBER = 64
@@ -41,6 +41,8 @@ def _bytes(output: Output, dimensions: Sequence[Dimension]) -> int:
     if isinstance(output.expr, Dim):
         return _longest(dimensions[output.expr.index])
     longest = max((_longest(dimension) for dimension in dimensions), default=0)
+    if isinstance(output.expr, Quantile):
+        return 3 * _NUMBER  # with its interval
     return _NUMBER + longest + len(output.expr.model_dump_json())
 
 

@@ -26,6 +26,7 @@ from jobs.kinds.statistics.plan.expr import (
     Or,
     OutExpr,
     Par,
+    Quantile,
     RowExpr,
 )
 from jobs.kinds.statistics.plan.types import Aggregate, Order, Plan
@@ -38,6 +39,12 @@ _AGGREGATES = {
     "var_pop": "VAR_POP",
     "stddev_samp": "STDDEV_SAMP",
     "stddev_pop": "STDDEV_POP",
+    "covar_samp": "COVAR_SAMP",
+    "covar_pop": "COVAR_POP",
+    "corr": "CORR",
+    "regr_slope": "REGR_SLOPE",
+    "regr_intercept": "REGR_INTERCEPT",
+    "regr_r2": "REGR_R2",
 }
 _INFIX = {"add": "+", "mul": "*", "div": "/", "eq": "=", "lt": "<", "le": "<=", "and": "AND", "or": "OR"}
 
@@ -126,6 +133,8 @@ def _out(expr: OutExpr, plan: Plan) -> str:
             return f":{expr.name}"
         case Dim():
             return row_sql(plan.dimensions[expr.index].expr, plan)
+        case Quantile():
+            return _filtered(f"QUANTILE_CONT({row_sql(expr.column, plan)}, {expr.share})", expr.filter, plan)
         case Agg():
             return aggregate_sql(plan.aggregates[expr.index], plan)
         case Op():
@@ -144,6 +153,8 @@ def _operation(expr: Op, args: list[str]) -> str:
             return f"ROUND({args[0]}, {args[1]})"
         case "is_null":
             return f"({args[0]} IS NULL)"
+        case "total":
+            return f"SUM({args[0]}) OVER ({'PARTITION BY ' if args[1:] else ''}{', '.join(args[1:])})"
         case "coalesce" | "nullif":
             return f"{expr.op.upper()}({', '.join(args)})"
         case _:
@@ -159,8 +170,13 @@ def aggregate_sql(aggregate: Aggregate, plan: Plan) -> str:
         case "count_distinct_unit":
             made = f"COUNT(DISTINCT {column})"
         case function:
-            made = f"{_AGGREGATES[function]}({column})"
-    return made if aggregate.filter is None else f"{made} FILTER (WHERE {row_sql(aggregate.filter, plan)})"
+            other = "" if aggregate.other is None else f", {row_sql(aggregate.other, plan)}"
+            made = f"{_AGGREGATES[function]}({column}{other})"
+    return _filtered(made, aggregate.filter, plan)
+
+
+def _filtered(made: str, filter_: RowExpr | None, plan: Plan) -> str:
+    return made if filter_ is None else f"{made} FILTER (WHERE {row_sql(filter_, plan)})"
 
 
 def _order(order: Order, plan: Plan) -> str:

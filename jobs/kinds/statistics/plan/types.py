@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, St
 from jobs import legible
 from jobs.disclosure.ratio import Deviation
 from jobs.documents.canonical import json_digest
-from jobs.kinds.statistics.plan.expr import Col, OutExpr, RowExpr, ValueType, columns_of
+from jobs.kinds.statistics.plan.expr import Col, Mul, OutExpr, RowExpr, ValueType, columns_of
 from jobs.schema import (
     ColumnType,
     DateText,
@@ -31,8 +31,11 @@ from jobs.schema import (
 )
 
 Function = Literal[
-    "count_rows", "count", "sum", "avg", "var_samp", "var_pop", "stddev_samp", "stddev_pop", "count_distinct_unit"
-]
+    "count_rows", "count", "sum", "avg", "var_samp", "var_pop", "stddev_samp", "stddev_pop", "count_distinct_unit",
+    "covar_samp", "covar_pop", "corr", "regr_slope", "regr_intercept", "regr_r2",
+]  # fmt: skip
+Summand = Annotated[Col | Mul, Field(discriminator="kind")]
+"""What is added up: a column, or the product of two."""
 ChannelKind = Literal["rows", "sum", "sumsq", "distinct"]
 OutputName = Annotated[str, StringConstraints(pattern=r"^[^\W\d]\w{0,62}$"), AfterValidator(legible.line)]
 BigInt = Annotated[
@@ -92,20 +95,28 @@ class Parameter(Model):
 
 
 class Aggregate(Model):
-    """One statistic per cell, over the rows where ``filter`` is true and ``column`` is not null."""
+    """One statistic per cell, over the rows where ``filter`` is true and ``column`` and ``other`` are not null."""
 
     function: Function
-    column: Col | None = None
+    column: Summand | None = None
+    other: Col | None = None
+    """The second column of a covariance, a correlation, a regression: what SQL calls x."""
     filter: RowExpr | None = None
-    channels: Annotated[tuple[int, ...], Field(min_length=1, max_length=3)]
-    """Indices into the plan's channels: rows, sum, sum of squares; or distinct alone."""
+    channels: Annotated[tuple[int, ...], Field(min_length=1, max_length=6)]
+    """Indices into the plan's channels: rows, sum, sum of squares; or distinct alone; of two columns their ``MOMENTS``
+    (``plan.channels``)."""
+
+    @property
+    def measured(self) -> frozenset[Col]:
+        """Every column whose values it is made of."""
+        return columns_of(self.column) | columns_of(self.other)
 
 
 class Channel(Model):
     """One additive quantity per cell. Its total over all holders, noise included, lies in [low, high], by proof."""
 
     kind: ChannelKind
-    column: Col | None = None
+    column: Summand | None = None
     filter: RowExpr | None = None
     low: BigInt
     high: BigInt
@@ -171,8 +182,8 @@ class Plan(Model):
     dimensions: Annotated[tuple[Dimension, ...], Field(max_length=16)] = ()
     where: Where = Where()
     parameters: Annotated[tuple[Parameter, ...], Field(max_length=64)] = ()
-    aggregates: Annotated[tuple[Aggregate, ...], Field(min_length=1, max_length=64)]
-    channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=192)]
+    aggregates: Annotated[tuple[Aggregate, ...], Field(min_length=1, max_length=128)]
+    channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=512)]
     outputs: Annotated[tuple[Output, ...], Field(min_length=1, max_length=128)]
     having: OutExpr | None = None
     order_by: Annotated[tuple[Order, ...], Field(max_length=32)] = ()
@@ -249,9 +260,8 @@ class Plan(Model):
         return self.dataset if table == 0 else self.joins[table - 1].dataset
 
     def decimals_of(self, aggregate: Aggregate) -> int:
-        """Decimals of the aggregated column; 0 for counts."""
-        scales = [self.channels[i].scale for i in aggregate.channels if self.channels[i].kind == "sum"]
-        return scales[0] if scales else 0
+        """Decimals of what is aggregated; 0 for counts."""
+        return self.channels[aggregate.channels[1]].scale if len(aggregate.channels) > 1 else 0
 
     def columns_touched(self) -> dict[str, tuple[str, ...]]:
         """Per dataset, sorted names of every column the plan reads: what a grant's scope must cover."""

@@ -13,6 +13,7 @@ from jobs.kinds.statistics.plan.cost import Cost, estimate
 from jobs.kinds.statistics.plan.expr import Col, columns_of
 from jobs.kinds.statistics.plan.grade import combined_grade
 from jobs.kinds.statistics.plan.guards import guard_words
+from jobs.kinds.statistics.plan.outputs import quantiles, totals_of
 from jobs.kinds.statistics.plan.phrases import column, phrase, statistic
 from jobs.kinds.statistics.plan.reading import reading_words
 from jobs.kinds.statistics.plan.statement import statement, text_sql
@@ -181,7 +182,16 @@ def _held(unit: UnitColumn, plan: Plan) -> str:
 
 
 def _after(plan: Plan) -> tuple[str, ...]:
-    found = ["HAVING: rows are kept by a condition on released numbers"] if plan.having is not None else []
+    found = []
+    for quantile in dict.fromkeys(quantiles(plan)):
+        found.append(
+            f"quantile {quantile.share} of {column(quantile.column, plan)}: told from the numbers of values below its "
+            f"{len(quantile.cuts)} cut points, as a cut point on either side and an estimate between them"
+        )
+    if totals_of((*(o.expr for o in plan.outputs), *(o.expr for o in plan.order_by))):
+        found.append("totals over the rows of the table, which are no questions of their own")
+    if plan.having is not None:
+        found.append("HAVING: rows are kept by a condition on released numbers")
     found += ["ORDER BY"] if plan.order_by else []
     found += [f"LIMIT {plan.limit}"] if plan.limit is not None else []
     return tuple(found)
@@ -261,7 +271,7 @@ def _uses(plan: Plan, col: Col) -> tuple[list[str], str, str]:
         uses.append("filters one statistic")
         revealed.append("statistics of the rows that its condition selects")
     for aggregate in plan.aggregates:
-        if aggregate.column == col:
+        if col in aggregate.measured:
             uses.append("aggregated")
             revealed.append(statistic(aggregate, plan))
     if not revealed:

@@ -188,7 +188,7 @@ def test_a_part_is_judged_per_aggregate_and_cell() -> None:
     verdict = decide_part([[evidence(*cells)], [evidence(*[(20, 20)] * 4)]], PROFILE)
     assert verdict.fail.tolist() == [[False, True, False, True], [False] * 4]
     assert verdict.by_rule == {
-        "base": 1, "contributors": 1, "full": 0, "degrees_of_freedom": 0, "dominance": 0, "p_percent": 0
+        "base": 1, "contributors": 1, "full": 0, "degrees_of_freedom": 0, "weights": 0, "dominance": 0, "p_percent": 0
     }  # fmt: skip
 
 

@@ -110,6 +110,7 @@ def test_the_stated_error_is_how_far_noisy_answers_spread(nodes: int, function: 
             for place, (value, sd) in enumerate(zip(exact, cuts, strict=True))
         ]
         found = estimate(function, parts, errors)
+        assert found is not None
         is_root = function.startswith("stddev")
         estimates.append(sqrt(found.value) if is_root else float(found.value))
         stated.append(sqrt(found.square) / (2 * sqrt(found.value)) if is_root else sqrt(found.square))

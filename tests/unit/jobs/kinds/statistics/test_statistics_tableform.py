@@ -42,7 +42,7 @@ def test_json_keeps_every_digit_as_text_and_names_what_is_hidden() -> None:
     assert RENDERED.shown["rows"][0] == ['a, "b"', str(2**60), "1.50", "2013-01-31", True]
     assert RENDERED.shown["suppressed"] == [[], ["n", "mean"]]
     assert RENDERED.shown["errors"] == [[None, "1200000", "0.62", None, None], [None] * 5]
-    assert RENDERED.shown["columns"][1] == {"name": "n", "type": "integer", "noisy": True}
+    assert RENDERED.shown["columns"][1] == {"name": "n", "type": "integer", "noisy": True, "ranged": False}
     assert RENDERED.shown["source_line"] == "Source: flights, provided by EWR."
 
 
@@ -86,6 +86,35 @@ def test_the_content_that_a_release_commits_to_is_the_whole_table() -> None:
     assert render_table(again, "release-1", SOURCE) == RENDERED
     shown = AnswerTable(COLUMNS, ROWS, ((False,) * 5,) * 2, ERRORS)
     assert content_of(shown) != content_of(TABLE)  # whether a cell is hidden or empty is part of it
+
+
+def test_null_an_empty_text_and_what_is_hidden_are_told_apart() -> None:
+    texts = AnswerTable((AnswerColumn("name", "string"),), (("",), (None,), (None,), ("*",), ("x",)),
+                        ((False,), (False,), (True,), (False,), (False,)), ((None,),) * 5)  # fmt: skip
+    rendered = render_table(texts, "release-1", SOURCE)
+    assert content(rendered, "csv").decode().splitlines()[2:] == ["name", '""', "", MARK, '"*"', "x"]
+    arrow = pa.ipc.open_file(content(rendered, "arrow")).read_all()
+    assert arrow.column("name").to_pylist() == ["", None, None, "*", "x"]
+    assert json.loads(arrow.schema.metadata[b"suppressed"]) == [[2, 0]]
+    assert (rendered.shown["rows"][0], rendered.shown["suppressed"]) == ([""], [[], [], ["name"], [], []])
+
+
+def test_a_quantile_has_its_interval_beside_it() -> None:
+    ends = (Decimal("0"), Decimal("15.5"))
+    located = AnswerTable((AnswerColumn("k", "string"), AnswerColumn("m", "decimal", True, True)),
+                          (("a", Decimal("7")), ("b", None)), ((False, False), (False, True)),
+                          ((None, Decimal("3.9")), (None, None)), ((None, ends), (None, None)))  # fmt: skip
+    assert table_of(content_of(located)) == located
+    rendered = render_table(located, "release-1", SOURCE)
+    assert rendered.shown["intervals"] == [[None, ["0", "15.5"]], [None, None]]
+    assert content(rendered, "csv").decode().splitlines()[2:] == [
+        "k,m,m (se),m (from),m (to)",
+        "a,7,3.9,0,15.5",
+        "b,*,,,",
+    ]
+    arrow = pa.ipc.open_file(content(rendered, "arrow")).read_all()
+    assert arrow.column("m (to)").to_pylist() == [Decimal("15.5"), None]
+    assert json.loads(arrow.schema.metadata[b"suppressed"]) == [[1, 1]]
 
 
 def test_an_exact_table_has_no_columns_of_errors() -> None:
