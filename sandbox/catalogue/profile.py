@@ -106,4 +106,6 @@ def inexact(values: pa.Array, decimals: int) -> pa.Array:
         values = values.cast(pa.float32())
     if pa.types.is_floating(values.type):
         values = pc.if_else(pc.less(pc.abs(values), _WHOLE), values, pa.scalar(None, values.type))
+    if pa.types.is_decimal(values.type):  # 9.9 rounded has a digit more
+        values = values.cast(pa.decimal256(76, values.type.scale))
     return pc.fill_null(pc.not_equal(pc.round(values, decimals), values), False)
