@@ -52,6 +52,12 @@ def read_as(dataset: Dataset, spec: SourceSpec, reading: Reading) -> SourceSpec:
     return SourceSpec.model_validate(spec.model_dump() | made)
 
 
+def headers_of(dataset: Dataset, reading: Reading) -> list[str]:
+    """The declared columns as the source calls them."""
+    given = {name: how.column for name, how in reading.columns.items()}
+    return [given.get(column.name) or column.name for column in dataset.columns]
+
+
 def _column(column: Column, reading: ColumnReading, spec: SourceSpec) -> ReadColumn | None:
     """``None`` for one that is read as it stands. Of typed files texts become dates only where formats say so."""
     if reading.formats and column.type not in (ColumnType.DATE, ColumnType.TIMESTAMP):

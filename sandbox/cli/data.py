@@ -149,6 +149,7 @@ def register(
 ) -> None:
     """Check the data against the file, commit to the version, sign the record, announce it."""
     from sandbox.catalogue.copies import kept_copy
+    from sandbox.catalogue.reading import headers_of
     from sandbox.catalogue.register import register as register_version
     from sandbox.keys import Trust
     from sandbox.node.config import load_config
@@ -166,7 +167,7 @@ def register(
     with ExitStack() as stack:
         stack.callback(state.close)
         database = database_of(file, kind)
-        columns = [column.name for column in declared.columns]
+        columns = headers_of(declared, reading)
         held, checked = register_version(
             state,
             declared,

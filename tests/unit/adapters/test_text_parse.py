@@ -26,11 +26,13 @@ D = Decimal
 
 
 def values(type_: TextType, texts: list[str | None], *formats: str) -> list[Any]:
-    return parse(pa.array(texts, pa.string()), type_, formats).values.to_pylist()
+    found: list[Any] = parse(pa.array(texts, pa.string()), type_, formats).values.to_pylist()
+    return found
 
 
 def bad(type_: TextType, texts: list[str | None], *formats: str) -> list[bool]:
-    return parse(pa.array(texts, pa.string()), type_, formats).bad.to_pylist()
+    found: list[bool] = parse(pa.array(texts, pa.string()), type_, formats).bad.to_pylist()
+    return found
 
 
 CASES: dict[str, tuple[TextType, list[str | None], list[Any]]] = {
