@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 import typer
 import yaml
 from pydantic import ValidationError
-from rich.console import Console
 
 from jobs.documents import Roster, SigningKey
 from sandbox.cli.context import (
@@ -109,7 +108,7 @@ def describe(
     )
     if to is None:
         say_exactly(text)
-        _say_notes(found.notes, to=err)
+        _say_notes(found.notes, beside=True)
         return
     to.write_text(text, encoding="utf-8")
     say(
@@ -249,7 +248,9 @@ def show(
         )
 
 
-def _say_notes(notes: Sequence[str], to: Console = out) -> None:
+def _say_notes(notes: Sequence[str], beside: bool = False) -> None:
+    """``beside``: not on the standard output, which holds the draft itself."""
+    to = err if beside else out
     if notes:
         say("Look at these columns:", to=to)
     for note in notes:
