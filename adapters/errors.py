@@ -10,7 +10,14 @@ class SourceNotFound(AdapterError):
 
 
 class BadSource(AdapterError):
-    """A description or file that cannot be read as declared: wrong kind, unreadable, unknown column, mixed schemas."""
+    """A description or file that cannot be read as declared: wrong kind, unreadable, unknown column, mixed schemas.
+
+    ``examples`` hold values: they are shown to the owner at its own terminal, and are in no text, log or message.
+    """
+
+    def __init__(self, text: str, examples: tuple[str, ...] = ()) -> None:
+        super().__init__(text)
+        self.examples = examples
 
 
 class SourceChanged(AdapterError):

@@ -1,4 +1,4 @@
-"""Parquet, CSV and Arrow files, alone or as a (hive-partitioned) folder, through pyarrow datasets."""
+"""Parquet and Arrow files, alone or as a (hive-partitioned) folder, through pyarrow datasets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final, Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from adapters.errors import BadSource, SourceNotFound
@@ -15,10 +14,10 @@ from adapters.errors import BadSource, SourceNotFound
 FileKind = Literal["parquet", "csv", "arrow"]
 _SUFFIXES: Final[dict[str, tuple[str, ...]]] = {
     "parquet": (".parquet", ".pq"),
-    "csv": (".csv", ".csv.gz"),
+    "csv": (".csv", ".csv.gz", ".tsv"),
     "arrow": (".arrow", ".feather", ".ipc"),
 }
-_BATCH_ROWS: Final = 131_072
+BATCH_ROWS: Final = 131_072
 
 
 class FileSource:
@@ -29,19 +28,12 @@ class FileSource:
 
     def __init__(
         self,
-        kind: FileKind,
+        kind: Literal["parquet", "arrow"],
         path: str,
         partitioning: Literal["hive"] | None = None,
         only: frozenset[str] | None = None,
     ) -> None:
-        place = Path(path)
-        self._blanks = kind == "csv"
-        self._files = _find(place, kind)
-        self._folder = self._files[0].parent if place.is_file() else base_folder(place).resolve()
-        if only is not None:
-            self._files = tuple(file for file in self._files if file.relative_to(self._folder).as_posix() in only)
-            if not self._files:
-                raise SourceNotFound("none of the named files is there")
+        self._files, self._folder = found_files(Path(path), kind, only)
         base = str(self._folder) if partitioning else None
         files = [str(file) for file in self._files]
         try:
@@ -64,17 +56,13 @@ class FileSource:
         """Stream batches of at most 131,072 rows; a few are read ahead, so memory stays bounded.
 
         Text of Parquet files stays dictionary-coded as it is stored: who counts groups and units counts small numbers.
-        CSV has one way to write a text that is empty and one that is missing: a blank is a missing value, of any type.
         """
         if missing := sorted(set(columns) - set(self.schema.names)):
             raise BadSource(f"the data has no column {missing[0]!r}")
         scanner = self._read_from.scanner(
-            columns=list(columns), batch_size=_BATCH_ROWS, batch_readahead=4, fragment_readahead=1
+            columns=list(columns), batch_size=BATCH_ROWS, batch_readahead=4, fragment_readahead=1
         )
-        batches = _typed(scanner.to_reader())
-        return pa.RecordBatchReader.from_batches(
-            scanner.projected_schema, map(_without_blanks, batches) if self._blanks else batches
-        )
+        return pa.RecordBatchReader.from_batches(scanner.projected_schema, _typed(scanner.to_reader()))
 
     @property
     def folder(self) -> Path:
@@ -93,21 +81,22 @@ class FileSource:
             first = physical
 
 
+def found_files(path: Path, kind: FileKind, only: frozenset[str] | None) -> tuple[tuple[Path, ...], Path]:
+    """The files, sorted, and the folder that their names are relative to; raises ``SourceNotFound``, ``BadSource``."""
+    files = _find(path, kind)
+    folder = files[0].parent if path.is_file() else base_folder(path).resolve()
+    if only is not None:
+        files = tuple(file for file in files if file.relative_to(folder).as_posix() in only)
+        if not files:
+            raise SourceNotFound("none of the named files is there")
+    return files, folder
+
+
 def base_folder(path: Path) -> Path:
     """The folder itself, or of a pattern (``sales/2024-*/*.parquet``) the longest part without a wildcard."""
     while any(set("*?[") & set(part) for part in path.parts):
         path = path.parent
     return path
-
-
-def _without_blanks(batch: pa.RecordBatch) -> pa.RecordBatch:
-    columns = [
-        pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
-        if pa.types.is_string(column.type)
-        else column
-        for column in batch.columns
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
 def _typed(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

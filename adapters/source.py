@@ -9,22 +9,50 @@ from pathlib import Path
 from typing import Annotated, Literal, Protocol
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from adapters.errors import SourceChanged, SourceNotFound
 from adapters.snapshot.ref import SnapshotRef
+from adapters.text.dates import Format, check_unambiguous
+from adapters.text.encoding import Encoding
+from adapters.text.parse import TextType
 
 _CHUNK = 1 << 20
 
 
+class ReadColumn(BaseModel):
+    """One column as it is read: its name in the source, and what its texts stand for.
+
+    ``fold``: texts that differ in case and edge spaces only are one. ``formats``: of dates in texts; ISO without.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    column: str
+    type: TextType | None = None
+    formats: Annotated[tuple[Format, ...], Field(max_length=8)] = ()
+    fold: bool = False
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> ReadColumn:
+        check_unambiguous(self.formats)
+        return self
+
+
 class SourceSpec(BaseModel):
-    """Where one table is: kind and path (a file or a folder of files), plus the table's name in a database file."""
+    """Where one table is: kind and path (a file or a folder of files), plus the table's name in a database file.
+
+    ``columns``: how they are read; of a CSV all that are, of other kinds those that are not read as they stand.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: Literal["parquet", "csv", "arrow", "duckdb"]
     path: str
     table: Annotated[str, Field(max_length=128)] | None = None
     partitioning: Literal["hive"] | None = None
+    encoding: Encoding = "utf-8"
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    columns: tuple[ReadColumn, ...] = ()
 
 
 class Source(Protocol):

@@ -118,6 +118,7 @@ class Column(Model):
     bounds: Bounds | None = None  # needed to aggregate or bucket it
     cut_points: Annotated[tuple[DecimalText | DateText, ...], Field(max_length=64)] = ()
     """Of a column without a domain: the only values that a condition may compare it with, and a range may begin at."""
+    fold: bool = False  # of a text: values that differ in letter case and edge spaces only are one
     unit_domain: Name | None = None  # which kind of individual: needed for role unit
     said_of: Annotated[tuple[Name, ...], Field(max_length=32)] = ()
     """Unit columns in all of whose rows a secret value is the same, as a diagnosis is on every visit of one person."""
@@ -138,6 +139,10 @@ class Column(Model):
             if self.bounds.temporal != (self.type in (ColumnType.DATE, ColumnType.TIMESTAMP)):
                 raise ValueError(f"column {self.name}: bounds of another kind than its type")
         self._check_cut_points()
+        if self.fold and self.type is not ColumnType.STRING:
+            raise ValueError(f"column {self.name}: only a text is folded")
+        if self.fold and any(isinstance(value, str) and value != value.strip().upper() for value in self.domain or ()):
+            raise ValueError(f"column {self.name}: a folded column's domain is in upper case without edge spaces")
         if self.decimals and self.type is not ColumnType.DECIMAL:
             raise ValueError(f"column {self.name}: only a decimal has decimals")
         return self

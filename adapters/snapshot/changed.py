@@ -1,4 +1,4 @@
-"""How many rows an exclusion takes out of a snapshot: counted from the units' own entries, no column is read."""
+"""How many rows an exclusion takes out of a snapshot, and whose: told by the units' own entries, no column is read."""
 
 from __future__ import annotations
 
@@ -19,3 +19,16 @@ def changed_rows(ref: SnapshotRef, left_out: Exclusions) -> int:
         found += int(part.merged.rows[gone].sum())
         part.check()
     return found
+
+
+def units_here(ref: SnapshotRef, named: Exclusions) -> frozenset[bytes]:
+    """Which of these units have rows in the snapshot, excluded or not, by their hashes. Raises ``SnapshotDamaged``."""
+    snapshot, found = Snapshot(ref), []
+    if not named:
+        return frozenset()
+    high, low = named.arrays()
+    for number in range(snapshot.index.parts):
+        merged = snapshot.part(number).merged
+        same = isin(merged.high, merged.low, high, low)
+        found += [a.tobytes() + b.tobytes() for a, b in zip(merged.high[same], merged.low[same], strict=True)]
+    return frozenset(found)

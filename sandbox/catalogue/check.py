@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
@@ -15,13 +15,14 @@ import pyarrow.compute as pc
 from adapters.source import Source
 from jobs.disclosure.profile import load_profile
 from jobs.errors import InvalidRequest
-from jobs.schema import Column, ColumnType, Dataset, Grade, Role
+from jobs.schema import Column, ColumnType, Dataset, Grade, Role, Scalar
 from sandbox.catalogue.describe import column_type, domain_value
 from sandbox.catalogue.profile import comparable, inexact, plain
 from sandbox.catalogue.sameness import Sameness, sameness
 from sandbox.errors import InvalidSpec
 
 _NO_UNIT: Final = "has no unit"
+_EXAMPLES: Final = 3
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,11 @@ class DataRefused(InvalidSpec):
     code = "data-refused"
     advice = "Correct the data or the dataset file; every violation is listed."
 
-    def __init__(self, violations: tuple[str, ...]) -> None:
+    def __init__(self, violations: tuple[str, ...], examples: tuple[str, ...] = ()) -> None:
+        """``examples``: rows with their values, for the owner's own terminal and nothing else."""
         super().__init__(f"{len(violations)} violation(s): " + "; ".join(violations))
         self.violations = violations
+        self.examples = examples
 
 
 def check_data(dataset: Dataset, source: Source, fresh: Source | None = None) -> CheckedData:
@@ -53,16 +56,21 @@ def check_data(dataset: Dataset, source: Source, fresh: Source | None = None) ->
     if violations:
         raise DataRefused(tuple(violations))
     counts: dict[tuple[str, str], int] = {}
+    examples: dict[tuple[str, str], list[str]] = {}
     rows = 0
     names = [column.name for column in dataset.columns]
     for batch in (fresh or source).read(names):
-        rows += batch.num_rows
         for column, array in zip(dataset.columns, batch.columns, strict=True):
-            for rule, number in _faults(column, array):
-                counts[column.name, rule] = counts.get((column.name, rule), 0) + number
+            for rule, bad in _faults(column, plain(array)):
+                at = column.name, rule
+                counts[at] = counts.get(at, 0) + _true(bad)
+                shown = examples.setdefault(at, [])
+                shown += _examples(array, bad, rows, _EXAMPLES - len(shown))
+        rows += batch.num_rows
     units = [column.name for column in dataset.unit_columns]
     missing = {name: counts.pop((name, _NO_UNIT), 0) for name in units}
     violations = [f"{name} {rule} in {number} row(s)" for (name, rule), number in counts.items() if number]
+    where = [f"{name} {rule}: {'; '.join(examples[name, rule])}" for (name, rule), number in counts.items() if number]
     if dataset.null_units == "refuse":
         violations += [f"{name} is a privacy unit and is null in {n} row(s)" for name, n in missing.items() if n]
     violations += [
@@ -73,7 +81,7 @@ def check_data(dataset: Dataset, source: Source, fresh: Source | None = None) ->
         violations.append(f"{dataset.unit}: some individual has more rows than rows_per_unit, which is {limit}")
     violations += _mistaken(dataset, source)
     if violations:
-        raise DataRefused(tuple(violations))
+        raise DataRefused(tuple(violations), tuple(where))
     return CheckedData(rows, missing[dataset.unit])
 
 
@@ -142,47 +150,67 @@ def _undeclared(column: str, unit: str, found: Sameness) -> str:
     )
 
 
-def _faults(column: Column, array: pa.Array) -> Iterator[tuple[str, int]]:
-    array = plain(array)
-    if array.null_count and column.role is Role.UNIT:
-        yield _NO_UNIT, array.null_count
-    elif array.null_count and not column.nullable:
-        yield "is null although declared not nullable", array.null_count
-    values = array.drop_null()
-    if pa.types.is_floating(values.type):
-        finite = pc.is_finite(values)
-        yield "is not finite", len(values) - _true(finite)
-        values = values.filter(finite)
+def _faults(column: Column, array: pa.Array) -> Iterator[tuple[str, pa.Array]]:
+    """Each rule with the rows that break it."""
+    null = array.is_null()
+    if column.role is Role.UNIT:
+        yield _NO_UNIT, null
+    elif not column.nullable:
+        yield "is null although declared not nullable", null
+    finer = f"has more than {column.decimals} decimals"
+    if pa.types.is_floating(array.type):
+        finite = pc.fill_null(pc.is_finite(array), True)
+        yield "is not finite", pc.invert(finite)
+        array = pc.if_else(finite, array, pa.scalar(None, array.type))
         if not column.rounded:
-            yield f"has more than {column.decimals} decimals", inexact(values, column.decimals)
-    elif pa.types.is_decimal(values.type) and values.type.scale > column.decimals and not column.rounded:
-        yield f"has more than {column.decimals} decimals", inexact(values, column.decimals)
+            yield finer, inexact(array, column.decimals)
+    elif pa.types.is_decimal(array.type) and array.type.scale > column.decimals and not column.rounded:
+        yield finer, inexact(array, column.decimals)
+    if column.type in (ColumnType.INT, ColumnType.DECIMAL):
+        most = (Decimal(2**63) - 1).scaleb(-column.decimals)
+        yield "has more than 18 digits with its decimals", _outside(array, -most, most)
     if column.bounds is not None:
-        yield "is outside its bounds", _outside(values, column)
+        low, high = _bound(column.bounds.low, column), _bound(column.bounds.high, column, last=True)
+        yield "is outside its bounds", _outside(array, low, high)
     if column.domain is not None:
-        yield "is outside its domain", _foreign(values, column)
+        yield "is outside its domain", _foreign(array, column)
 
 
-def _outside(values: pa.Array, column: Column) -> int:
-    if column.bounds is None or len(values) == 0:
-        return 0
-    ends = pc.min_max(values).as_py()
-    low, high = _bound(column.bounds.low, column), _bound(column.bounds.high, column)
-    if comparable(ends["min"]) >= low and comparable(ends["max"]) <= high:
-        return 0
-    return sum(not low <= comparable(value) <= high for value in values.to_pylist())
+def _outside(array: pa.Array, low: Any, high: Any) -> pa.Array:
+    ends = pc.min_max(array).as_py()
+    if ends["min"] is None or (comparable(ends["min"]) >= low and comparable(ends["max"]) <= high):
+        return pa.repeat(False, len(array))
+    return pa.array([value is not None and not low <= comparable(value) <= high for value in array.to_pylist()])
 
 
-def _bound(text: str, column: Column) -> Decimal | datetime:
-    if column.bounds is not None and column.bounds.temporal:
-        return datetime.fromisoformat(text).replace(tzinfo=None)
-    return Decimal(text)
+def _bound(text: str, column: Column, last: bool = False) -> Decimal | datetime:
+    """A day as the ``last`` end of times means all of that day."""
+    if column.bounds is None or not column.bounds.temporal:
+        return Decimal(text)
+    end = timedelta(days=1, microseconds=-1) if last and "T" not in text else timedelta(0)
+    return datetime.fromisoformat(text).replace(tzinfo=None) + end
 
 
-def _foreign(values: pa.Array, column: Column) -> int:
-    domain = set(map(repr, column.domain or ()))
-    counts = pc.value_counts(values).to_pylist()
-    return sum(item["counts"] for item in counts if repr(domain_value(item["values"])) not in domain)
+def _foreign(array: pa.Array, column: Column) -> pa.Array:
+    domain = {_spelled(value, column) for value in column.domain or ()}
+    values = pc.unique(array.drop_null())
+    foreign = [value for value in values.to_pylist() if _spelled(domain_value(value), column) not in domain]
+    return pc.and_(pc.is_in(array, pa.array(foreign, array.type)), array.is_valid())
+
+
+def _spelled(value: Scalar, column: Column) -> tuple[type, Any]:
+    """One form for one value: a number may be written as a text, so that integers beyond 2^53 can be declared."""
+    if column.type in (ColumnType.INT, ColumnType.DECIMAL) and not isinstance(value, bool):
+        try:
+            return Decimal, Decimal(value)
+        except ArithmeticError:
+            return str, value
+    return type(value), value
+
+
+def _examples(array: pa.Array, bad: pa.Array, before: int, most: int) -> list[str]:
+    rows = pc.indices_nonzero(bad)[:most].to_pylist() if most > 0 else []
+    return [f"row {before + row + 1}: {array[row].as_py()!r}" for row in rows]
 
 
 def _true(mask: pa.Array) -> int:

@@ -25,7 +25,11 @@ class ColumnFacts:
     low: Any = None
     high: Any = None
     distinct: set[Any] | None = field(default_factory=set)
+    sample: set[Any] = field(default_factory=set)
+    """Up to ``MAX_DISTINCT`` different values, of whatever there are."""
     decimals: int = 0
+    edges: int = 0
+    """Texts with white space at an edge."""
     not_finite: int = 0
 
     def __repr__(self) -> str:
@@ -77,6 +81,10 @@ def _take(facts: ColumnFacts, array: pa.Array) -> None:
     ends = pc.min_max(values).as_py()
     facts.low = ends["min"] if facts.low is None else min(facts.low, ends["min"])
     facts.high = ends["max"] if facts.high is None else max(facts.high, ends["max"])
+    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        facts.edges += int(pc.sum(pc.not_equal(pc.utf8_trim_whitespace(values), values)).as_py() or 0)
+    if len(facts.sample) < MAX_DISTINCT:
+        facts.sample.update(pc.unique(values)[:MAX_DISTINCT].to_pylist())
     if facts.distinct is not None:
         facts.distinct.update(pc.unique(values).to_pylist())
         if len(facts.distinct) > MAX_DISTINCT:
@@ -85,18 +93,19 @@ def _take(facts: ColumnFacts, array: pa.Array) -> None:
 
 def _take_decimals(facts: ColumnFacts, values: pa.Array) -> None:
     """The fewest decimals (up to 9) that give every value back exactly; 10 if more would be needed."""
-    while facts.decimals < 10 and inexact(values, facts.decimals):
+    while facts.decimals < 10 and pc.any(inexact(values, facts.decimals)).as_py():
         facts.decimals += 1
 
 
-def inexact(values: pa.Array, decimals: int) -> int:
-    """How many of these finite values are not the number of that many decimals nearest to them.
+def inexact(values: pa.Array, decimals: int) -> pa.Array:
+    """Which of these finite values are not the number of that many decimals nearest to them.
 
     From 10^15 on every float is whole, and rounding it would overflow; half precision is too narrow to round in.
     """
     if pa.types.is_float16(values.type):
         values = values.cast(pa.float32())
     if pa.types.is_floating(values.type):
-        values = values.filter(pc.less(pc.abs(values), _WHOLE))
-    same = pc.equal(pc.round(values, decimals), values)
-    return len(values) - int(pc.sum(same).as_py() or 0)
+        values = pc.if_else(pc.less(pc.abs(values), _WHOLE), values, pa.scalar(None, values.type))
+    if pa.types.is_decimal(values.type):  # 9.9 rounded has a digit more
+        values = values.cast(pa.decimal256(76, values.type.scale))
+    return pc.fill_null(pc.not_equal(pc.round(values, decimals), values), False)

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from adapters.errors import SnapshotDamaged
 from adapters.open import open_source
 from adapters.snapshot.build import Layout, build, exclude
-from adapters.snapshot.changed import changed_rows
+from adapters.snapshot.changed import changed_rows, units_here
 from adapters.snapshot.exclusions import Exclusions
 from adapters.snapshot.index import read_index
 from adapters.snapshot.present import check_present
@@ -35,6 +35,7 @@ from jobs.documents import (
 from jobs.schema import Dataset, Digest
 from mpc.party import RandomBytes
 from sandbox.catalogue.check import CheckedData, check_data
+from sandbox.catalogue.reading import Reading, read_as
 from sandbox.errors import InvalidSpec, Unavailable
 from sandbox.node.snapshots import SnapshotPlace
 from sandbox.node.state import Held, NodeState
@@ -54,17 +55,20 @@ def register(
     rows_at_most: int,
     label: str,
     data_until: datetime,
+    reading: Reading | None = None,
     budgets: Mapping[str, int] = {"cells": 1_000_000},
     place: SnapshotPlace = SnapshotPlace(),
     rng: RandomBytes = secrets.token_bytes,
 ) -> tuple[Held, CheckedData]:
     """Make this the active version of the dataset at this node; earlier grants over one version are void then.
 
+    ``reading``: how the files are read (encoding, headers, dates); without it as the source says, headers being names.
     Files that only add to those of the version before add sorted runs to its snapshot; nothing else is written again.
     Raises ``DataRefused`` with every violation, ``SourceChanged`` if the files change meanwhile, ``OutOfDisk``,
     ``InvalidSpec`` if there are more rows than ``rows_at_most``, and
     ``AdapterError``. The manifest and the salt stay here; the signed record holds a commitment only.
     """
+    spec = read_as(dataset, spec, reading or Reading(encoding=spec.encoding, delimiter=spec.delimiter))
     source = open_source(spec)
     with state.write() as connection:
         before = state.held(connection).get(dataset.name)
@@ -77,6 +81,8 @@ def register(
     check_unchanged(source, manifest)
     if base:
         checked = CheckedData(checked.rows + base.rows, checked.null_units + base.unitless)
+    if not checked.rows:
+        raise InvalidSpec("the data has no row: nothing was registered; is it the right file?")
     if checked.rows > rows_at_most:
         raise InvalidSpec("the data has more rows than the declared bound: raise it, range proofs rest on it")
     salt, digest = rng(SALT_BYTES), data_digest(manifest, left_out)
@@ -100,6 +106,14 @@ def register(
     return held, checked
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """The versions to announce, and how many of the named individuals have rows here: told to the owner alone."""
+
+    held: list[Held]
+    here: int
+
+
 def leave_out(
     state: NodeState,
     domain: str,
@@ -110,7 +124,7 @@ def leave_out(
     now: datetime,
     place: SnapshotPlace = SnapshotPlace(),
     rng: RandomBytes = secrets.token_bytes,
-) -> list[Held]:
+) -> LeftOut:
     """No scan sees these individuals any more: a new version of every dataset of the unit domain, without new files.
 
     The set only grows, and grows with all its versions in one transaction: a node never has one without the others.
@@ -126,12 +140,13 @@ def leave_out(
             )
         layouts = [layout_of(state, connection, h.dataset, encrypt=place.encrypt, rng=rng) for h in held]
         known = known_exclusions(connection, domain)
-    found = hashed(layouts[0], units)
-    for layout in layouts[1:]:
-        found |= hashed(layout, units)
+    found = Exclusions()
+    for item, layout in zip(held, layouts, strict=True):
+        found |= hashed(layout, units, item.dataset.column(item.dataset.unit).fold)
+    here = len(frozenset[bytes]().union(*(units_here(_ref(item), found) for item in held)))
     left_out = known | found
     if all(item.excluded == len(left_out.hashes) for item in held):
-        return held
+        return LeftOut(held, here)
     with ExitStack() as stack:
         made = []
         for item in held:
@@ -147,7 +162,7 @@ def leave_out(
             for new, salt in made:
                 state.add_dataset(connection, new, salt)
     _tidy(state, place)
-    return [new for new, _ in made]
+    return LeftOut([new for new, _ in made], here)
 
 
 def _excluded(

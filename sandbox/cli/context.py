@@ -177,6 +177,10 @@ def explain_and_exit(error: Exception, arguments: list[str]) -> NoReturn:
         say("[bold red]refused[/] [red]({code})[/] {detail}", to=err, **known)
         if known["advice"]:
             say("[dim]{advice}[/]", to=err, advice=known["advice"])
+        if examples := getattr(error, "examples", ()):
+            say("[dim]on this machine only, never sent:[/]", to=err)
+            for example in examples:
+                say("  {example}", to=err, example=example)
         if known["code"] in ("invalid-transition", "still-running", "not-yet"):
             for job in [word for word in arguments if word.startswith("job-")][:1]:
                 say("[dim]next:[/] unseen job show {job}", to=err, job=job)

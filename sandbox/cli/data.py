@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
 import typer
 import yaml
@@ -26,19 +26,24 @@ from sandbox.cli.context import (
     now,
 )
 from sandbox.cli.render import command, show_next
-from sandbox.cli.terminal import framed, out, row, say, say_exactly, say_json
+from sandbox.cli.terminal import err, framed, out, row, say, say_exactly, say_json
 from sandbox.cli.terminal import show as show_grid
 from sandbox.errors import InvalidSpec
 from sandbox.keys import load_key
 
 if TYPE_CHECKING:
     from adapters.postgresql import PostgresTable
+    from adapters.text.encoding import Encoding
+    from jobs.schema import Dataset
+    from sandbox.catalogue.reading import Reading
 
 app = typer.Typer(help="Describe, register and list datasets.", no_args_is_help=True)
 Kind = Literal["parquet", "csv", "arrow", "duckdb"]
 _SUFFIX: dict[str, Kind] = {
     ".parquet": "parquet",
     ".csv": "csv",
+    ".gz": "csv",
+    ".tsv": "csv",
     ".arrow": "arrow",
     ".feather": "arrow",
     ".duckdb": "duckdb",
@@ -68,6 +73,10 @@ FileOrFolder = Annotated[
 ]
 KindOption = Annotated[str | None, typer.Option("--kind", help="parquet, csv, arrow or duckdb; guessed from the name.")]
 TableOption = Annotated[str | None, typer.Option("--table", help="Table of a DuckDB file.")]
+EncodingOption = Annotated[
+    str | None, typer.Option("--encoding", help="Of a CSV: utf-8, gb18030, latin-1, ...; found out otherwise.")
+]
+DelimiterOption = Annotated[str | None, typer.Option("--delimiter", help="Of a CSV; found out otherwise.")]
 HiveOption = Annotated[bool, typer.Option("--hive", help="The folder is partitioned as key=value.")]
 
 
@@ -79,31 +88,37 @@ def describe(
     kind: KindOption = None,
     table: TableOption = None,
     hive: HiveOption = False,
+    encoding: EncodingOption = None,
+    delimiter: DelimiterOption = None,
     to: Annotated[Path | None, typer.Option("--out", help="Write the draft here.")] = None,
 ) -> None:
     """Draft the dataset file: types, candidate roles, domains, bounds and unit. Read and correct it before signing."""
-    from adapters.open import open_source
     from sandbox.catalogue.copies import passing_copy
-    from sandbox.catalogue.describe import describe as describe_source
+    from sandbox.catalogue.draft import draft as draft_of
 
     with ExitStack() as stack:
         database = database_of(file, kind)
         spec = stack.enter_context(passing_copy(database)) if database else source_of(file, kind, table, hive)
-        draft = describe_source(open_source(spec), name, unit)
+        found = draft_of(spec, name, unit, _encoding(encoding), delimiter)
+    draft = found.dataset
     value = draft.model_dump(mode="json", exclude_defaults=True)
+    if how := found.reading.model_dump(mode="json", exclude_defaults=True):
+        value["source"] = how
     text = yaml.safe_dump(
         value, sort_keys=False, allow_unicode=True, default_flow_style=None, width=min(out.width, 100)
     )
     if to is None:
         say_exactly(text)
+        _say_notes(found.notes, beside=True)
         return
-    to.write_text(text)
+    to.write_text(text, encoding="utf-8")
     say(
         "draft of {count} columns written to {file}; the privacy unit is {unit}",
         count=len(draft.columns),
         file=to,
         unit=draft.unit,
     )
+    _say_notes(found.notes)
     say("Read every line before you sign it:")
     for line in _TO_CORRECT:
         say("  - {line}", line=line)
@@ -134,13 +149,14 @@ def register(
 ) -> None:
     """Check the data against the file, commit to the version, sign the record, announce it."""
     from sandbox.catalogue.copies import kept_copy
+    from sandbox.catalogue.reading import headers_of
     from sandbox.catalogue.register import register as register_version
     from sandbox.keys import Trust
     from sandbox.node.config import load_config
     from sandbox.node.snapshots import SnapshotPlace
     from sandbox.node.state import NodeState
 
-    declared = read_dataset(dataset)
+    declared, reading = read_dataset_file(dataset)
     check_edited(declared, dataset)
     settings = load_config(config)
     keys = [load_key(file) for file in (key, *(cosign_key or ()))]
@@ -151,7 +167,7 @@ def register(
     with ExitStack() as stack:
         stack.callback(state.close)
         database = database_of(file, kind)
-        columns = [column.name for column in declared.columns]
+        columns = headers_of(declared, reading)
         held, checked = register_version(
             state,
             declared,
@@ -164,6 +180,7 @@ def register(
             now(),
             rows_at_most=rows_at_most,
             place=place,
+            reading=reading,
             label=label,
             data_until=day(data_until),
             budgets={"cells": cell_budget},
@@ -232,6 +249,23 @@ def show(
         )
 
 
+def _say_notes(notes: Sequence[str], beside: bool = False) -> None:
+    """``beside``: not on the standard output, which holds the draft itself."""
+    to = err if beside else out
+    if notes:
+        say("Look at these columns:", to=to)
+    for note in notes:
+        say("  - {note}", to=to, note=note)
+
+
+def _encoding(text: str | None) -> Encoding | None:
+    from adapters.text.encoding import Encoding
+
+    if text is not None and text not in get_args(Encoding):
+        raise typer.BadParameter(f"encodings are {', '.join(get_args(Encoding))}", param_hint="--encoding")
+    return cast("Encoding | None", text)
+
+
 def check_edited(dataset: Any, file: Path) -> None:
     """Raise ``InvalidSpec`` for a draft that nobody has corrected: its owner would sign what a program guessed."""
     from sandbox.catalogue.describe import UNSTATED
@@ -255,15 +289,21 @@ class WrongKey(InvalidSpec):
     )
 
 
-def read_dataset(file: Path) -> Any:
-    """Read a dataset file; raises ``InvalidSpec`` with the place of each fault."""
+def read_dataset_file(file: Path) -> tuple[Dataset, Reading]:
+    """Read a dataset file: what all holders sign, and its ``source:``, how this owner's files are read.
+
+    Raises ``InvalidSpec`` with the place of each fault.
+    """
     from jobs.documents.base import faults
     from jobs.schema import Dataset
+    from sandbox.catalogue.reading import Reading
 
     try:
-        return Dataset.model_validate(yaml.safe_load(file.read_text()))
-    except yaml.YAMLError:
-        raise InvalidSpec(f"{file.name} is not YAML") from None
+        value = yaml.safe_load(file.read_text(encoding="utf-8"))
+        own = value.pop("source", None) if isinstance(value, dict) else None
+        return Dataset.model_validate(value), Reading.model_validate(own or {})
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise InvalidSpec(f"{file.name} is not YAML in UTF-8") from None
     except ValidationError as error:
         raise InvalidSpec(f"{file.name}: {faults(error)}") from None
 

@@ -48,18 +48,25 @@ def exclude(
         state = NodeState(settings.state_dir, Trust.load(settings.trust))
         try:
             place = SnapshotPlace(settings.snapshots.folder, settings.snapshots.encrypt)
-            made = leave_out(state, domain, named, settings.owner, settings.node, keys, now(), place)
+            left_out = leave_out(state, domain, named, settings.owner, settings.node, keys, now(), place)
         finally:
             state.close()
-        for held in made:
+        for held in left_out.held:
             client.register(held.dataset.model_dump(mode="json"), held.record)
     if as_json:
-        say_json([{"dataset": h.dataset.name, "version": h.version, "sequence": h.sequence} for h in made])
+        made = [{"dataset": h.dataset.name, "version": h.version, "sequence": h.sequence} for h in left_out.held]
+        say_json({"named": len(set(named)), "here": left_out.here, "registered": made})
         return
-    for held in made:
+    for held in left_out.held:
         say("[green]registered[/] {name} version {n} without them", name=held.dataset.name, n=held.sequence)
-    say("{count:,} line(s) read; a unit that no row has is left out as well, if it ever comes", count=len(named))
-    show_next(command("unseen data show", made[0].dataset.name))
+    say(
+        "{here:,} of the {count:,} named have rows here (the hub is not told)",
+        here=left_out.here,
+        count=len(set(named)),
+    )
+    if left_out.here < len(set(named)):
+        say("one that no row has is left out as well, if it ever comes; is it written as the unit column writes it?")
+    show_next(command("unseen data show", left_out.held[0].dataset.name))
 
 
 def read_units(file: Path) -> list[str]:

@@ -92,13 +92,13 @@ class Federation:
         state = NodeState(config.state_dir, self.trust)
         place = SnapshotPlace(config.snapshots.folder, config.snapshots.encrypt)
         try:
-            made = leave_out(state, domain, units, config.owner, config.node, self.keys(owner), _now(), place)
+            left = leave_out(state, domain, units, config.owner, config.node, self.keys(owner), _now(), place)
         finally:
             state.close()
         with self.owner(owner) as client:
-            for held in made:
+            for held in left.held:
                 client.register(held.dataset.model_dump(mode="json"), held.record)
-        return made
+        return left.held
 
     def commitment(self, job: Mapping[str, Any], operator: str | None = None) -> Envelope:
         """The operator's signed use commitment for a job file, good for thirty days."""

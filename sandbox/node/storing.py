@@ -22,6 +22,7 @@ from adapters.snapshot.exclusions import Exclusions
 from adapters.snapshot.ref import SnapshotRef
 from adapters.snapshot.units import KEY_BYTES
 from adapters.source import Manifest, check_unchanged
+from adapters.text.fold import folded
 from jobs.documents import json_digest
 from jobs.schema import Dataset, Digest
 from jobs.stored import stored_columns
@@ -94,10 +95,15 @@ def add_exclusions(connection: Connection, domain: str, found: Exclusions, at: s
     return known | found
 
 
-def hashed(layout: Layout, units: Iterable[str]) -> Exclusions:
-    """Units as an owner writes them; raises ``BadSource`` for one that the column's type cannot hold."""
+def hashed(layout: Layout, units: Iterable[str], fold: bool) -> Exclusions:
+    """Units as an owner writes them; raises ``BadSource`` for one that the column's type cannot hold.
+
+    ``fold``: as the unit column declares it.
+    """
     column = next(column for column in layout.columns if column.name == layout.unit)
     texts = pa.array(list(units), pa.utf8())
+    if fold:
+        texts = folded(texts).drop_null()
     return Exclusions.of(
         column.store(texts if column.kind == "string" else _parsed(column.type, texts)), layout.unit_key
     )

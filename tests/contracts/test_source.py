@@ -19,7 +19,7 @@ import pytest
 from adapters.errors import AdapterError, BadSource, SourceChanged, SourceNotFound
 from adapters.open import open_source
 from adapters.postgresql import PostgresTable, copy_table
-from adapters.source import SourceSpec, check_unchanged, take_manifest
+from adapters.source import ReadColumn, SourceSpec, check_unchanged, take_manifest
 from sandbox.local.postgres import Server
 
 CANARY = "canary-4711"
@@ -298,9 +298,9 @@ MIXED = {
 @pytest.mark.parametrize("kind", ["parquet", "csv", "arrow"])
 @pytest.mark.parametrize("how", MIXED)
 def test_mixed_schemas_are_refused(tmp_path: Path, kind: Literal["parquet", "csv", "arrow"], how: str) -> None:
-    other = MIXED[how]
     if (kind, how) == ("csv", "another type"):
-        other = TABLE.set_column(1, "delay", TABLE["carrier"])  # a CSV has no float that looks like an integer
+        return  # a CSV has texts only; that one is no number is told with its row
+    other = MIXED[how]
     for name, table in (("a", TABLE), ("b", other)):
         file = str(tmp_path / f"{name}.{kind}")
         if kind == "parquet":
@@ -309,15 +309,16 @@ def test_mixed_schemas_are_refused(tmp_path: Path, kind: Literal["parquet", "csv
             pa.csv.write_csv(table, file)
         else:
             pa.feather.write_feather(table, file)
-    with pytest.raises(BadSource, match=r"differ in their columns or types: b\."):
+    with pytest.raises(BadSource, match=r"differ in their columns( or types)?: b\."):
         open_source(SourceSpec(kind=kind, path=str(tmp_path)))
 
 
 def test_a_value_that_does_not_fit_late_in_a_csv_is_a_typed_error_without_the_value(tmp_path: Path) -> None:
     lines = ["delay", *("1" for _ in range(2_000_000)), CANARY]
     (tmp_path / "t.csv").write_text("\n".join(lines))
-    source = open_source(SourceSpec(kind="csv", path=str(tmp_path / "t.csv")))
-    with pytest.raises(AdapterError) as error:
+    columns = (ReadColumn(name="delay", column="delay", type="int"),)
+    source = open_source(SourceSpec(kind="csv", path=str(tmp_path / "t.csv"), columns=columns))
+    with pytest.raises(AdapterError, match=r"column delay: row 2000001 is no whole number") as error:
         source.read(["delay"]).read_all()
     assert CANARY not in str(error.value)
 

@@ -96,6 +96,11 @@ def _shifted(sql: str, digits: int) -> str:
     return sql if digits == 0 else f"({sql} * {10**digits})"
 
 
+def whole(number: int) -> str:
+    """An integer in 64 bits: of two small ones DuckDB would make a product in 32, and stop where it does not fit."""
+    return f"CAST({number} AS {'BIGINT' if abs(number) < 1 << 63 else 'HUGEINT'})"
+
+
 def literal(lit: Lit) -> str:
     """A literal of another type than number."""
     match lit.type:
@@ -116,7 +121,7 @@ def scaled(expr: RowExpr, columns: Columns) -> tuple[str, int]:
             if expr.type != "number":
                 return literal(expr), 0
             scale = len(expr.value.partition(".")[2])
-            return str(int(Fraction(expr.value) * 10**scale)), scale
+            return whole(int(Fraction(expr.value) * 10**scale)), scale
         case Col():
             planned = columns[expr]
             return staged(expr), planned.decimals if planned.type is ColumnType.DECIMAL else 0
@@ -157,7 +162,7 @@ def _case(expr: Case, columns: Columns) -> tuple[str, int]:
     def result(lit: Lit | None) -> str:
         if lit is None:
             return "NULL"
-        return str(int(Fraction(lit.value) * 10**scale)) if lit.type == "number" else literal(lit)
+        return whole(int(Fraction(lit.value) * 10**scale)) if lit.type == "number" else literal(lit)
 
     whens = "".join(f" WHEN {condition(b.when, columns)} THEN {result(b.then)}" for b in expr.branches)
     return f"(CASE{whens} ELSE {result(expr.otherwise)} END)", scale

@@ -68,7 +68,7 @@ KINDS = {
 
 @st.composite
 def tables(draw: Callable[..., Any]) -> pa.Table | None:
-    rows = draw(st.integers(0, 30))
+    rows = draw(st.integers(1, 30))
     columns = {"unit_id": pa.array([f"u{n % 11}" for n in range(rows)], pa.string())}
     for index, kind in enumerate(draw(st.lists(st.sampled_from(sorted(KINDS)), max_size=4))):
         type_, values = KINDS[kind]

@@ -181,7 +181,7 @@ def test_a_lost_snapshot_is_written_anew_from_the_registered_files(
 def test_excluded_units_make_a_version_that_leaves_them_out_for_good(state: NodeState, folder: Path) -> None:
     write(folder, "a", 0)
     first = registered(state, folder)
-    (second,) = leave_out(state, "person", ["p3", "nobody"], *OWNER)
+    (second,) = leave_out(state, "person", ["p3", "nobody"], *OWNER).held
     assert (second.version != first.version, second.sequence) == (True, 2)
     assert second.manifest == first.manifest
     assert index_of(second).runs == index_of(first).runs
@@ -215,9 +215,9 @@ def test_an_exclusion_keeps_the_lineage_and_tells_a_class_of_numbers_only(state:
     write(folder, "a", 0)
     first = record_of(registered(state, folder))
     assert (first.lineage, first.changed_below) == (first.version, None)
-    (second,) = leave_out(state, "person", ["p3"], *OWNER)
-    (third,) = leave_out(state, "person", ["p3", "p4"], *OWNER)
-    (nobody,) = leave_out(state, "person", ["not here"], *OWNER)
+    (second,) = leave_out(state, "person", ["p3"], *OWNER).held
+    (third,) = leave_out(state, "person", ["p3", "p4"], *OWNER).held
+    (nobody,) = leave_out(state, "person", ["not here"], *OWNER).held
     rows = {who: sum(n % 10 != 9 and n % 7 == who for n in range(100)) for who in (3, 4)}
     assert (second.changed_rows, third.changed_rows, nobody.changed_rows) == (rows[3], rows[4], 0)
     for held, bound in ((second, 100), (third, 100), (nobody, 10)):
@@ -234,8 +234,8 @@ def test_an_exclusion_keeps_the_lineage_and_tells_a_class_of_numbers_only(state:
 def test_whoever_was_left_out_before_changes_nothing(state: NodeState, folder: Path) -> None:
     write(folder, "a", 0)
     registered(state, folder)
-    (second,) = leave_out(state, "person", ["p3"], *OWNER)
-    (same,) = leave_out(state, "person", ["p3"], *OWNER)
+    (second,) = leave_out(state, "person", ["p3"], *OWNER).held
+    (same,) = leave_out(state, "person", ["p3"], *OWNER).held
     assert (same.version, same.record) == (second.version, second.record)
 
 
@@ -261,7 +261,7 @@ def test_the_set_grows_with_all_its_versions_or_not_at_all(state: NodeState, fol
     names = {path.name for path in (state.folder / "snapshots").iterdir()}
     assert names == {held.version.removeprefix("sha256:") for held in (before, visits)}
     index.write_bytes(whole)
-    assert len(leave_out(state, "person", ["p3"], *OWNER)) == 2  # the control
+    assert len(leave_out(state, "person", ["p3"], *OWNER).held) == 2  # the control
 
 
 EXCLUSIONS: dict[str, dict[str, Any]] = {
@@ -278,7 +278,7 @@ def test_what_calls_itself_an_exclusion_and_is_more_is_refused(state: NodeState,
     """It would keep grants for data that their owner never agreed to, or carry another bound into range proofs."""
     write(folder, "a", 0)
     first = record_of(registered(state, folder))
-    (second,) = leave_out(state, "person", ["p3"], *OWNER)
+    (second,) = leave_out(state, "person", ["p3"], *OWNER).held
     check_follows(record_of(second), first)  # the control
     bent = DatasetRecord.model_validate(record_of(second).model_dump() | EXCLUSIONS[name])
     with pytest.raises(OutOfScope):

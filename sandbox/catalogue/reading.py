@@ -1,0 +1,81 @@
+"""How one owner's files are read: the ``source:`` section of its dataset file. It stays at the node; nobody signs it.
+
+The declaration that all holders sign says what columns mean; in which encoding, under which headers and with which
+dates they lie in one owner's files is that owner's own.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Annotated, Final
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from adapters.source import ReadColumn, SourceSpec
+from adapters.text.dates import Format
+from adapters.text.encoding import Encoding
+from jobs.schema import Column, ColumnType, Dataset, Name
+from sandbox.errors import InvalidSpec
+
+_DELIMITERS: Final = (",", ";", "\t", "|")
+_HEADER_BYTES: Final = 1 << 16
+
+
+class ColumnReading(BaseModel):
+    """``column``: the header in the file, where it is not the column's name. ``formats``: of its dates."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    column: Annotated[str, Field(min_length=1, max_length=400)] | None = None
+    formats: Annotated[tuple[Format, ...], Field(max_length=8)] = ()
+
+
+class Reading(BaseModel):
+    """The section ``source:``; what it leaves out is UTF-8, commas, headers that are names, ISO dates."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    encoding: Encoding = "utf-8"
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    columns: dict[Name, ColumnReading] = {}
+
+
+def read_as(dataset: Dataset, spec: SourceSpec, reading: Reading) -> SourceSpec:
+    """The source under the names and types that the dataset declares; raises ``InvalidSpec`` for other columns."""
+    known = {column.name for column in dataset.columns}
+    if foreign := sorted(set(reading.columns) - known):
+        raise InvalidSpec(f"source: columns: {foreign[0]} is no column of {dataset.name}")
+    made = {"encoding": reading.encoding, "delimiter": reading.delimiter}
+    columns = [_column(column, reading.columns.get(column.name, ColumnReading()), spec) for column in dataset.columns]
+    made["columns"] = [column.model_dump() for column in columns if column is not None]  # type: ignore[assignment]
+    return SourceSpec.model_validate(spec.model_dump() | made)
+
+
+def headers_of(dataset: Dataset, reading: Reading) -> list[str]:
+    """The declared columns as the source calls them."""
+    given = {name: how.column for name, how in reading.columns.items()}
+    return [given.get(column.name) or column.name for column in dataset.columns]
+
+
+def _column(column: Column, reading: ColumnReading, spec: SourceSpec) -> ReadColumn | None:
+    """``None`` for one that is read as it stands. Of typed files texts become dates only where formats say so."""
+    if reading.formats and column.type not in (ColumnType.DATE, ColumnType.TIMESTAMP):
+        raise InvalidSpec(f"source: columns: {column.name} is a {column.type.value}, which has no formats")
+    header = reading.column or column.name
+    if spec.kind != "csv" and header == column.name and not reading.formats and not column.fold:
+        return None
+    return ReadColumn(
+        name=column.name,
+        column=header,
+        type=column.type.value if spec.kind == "csv" or reading.formats else None,
+        formats=reading.formats,
+        fold=column.fold,
+    )
+
+
+def delimiter_of(file: Path, encoding: Encoding) -> str:
+    """The usual delimiter that cuts the row of headers into most columns."""
+    with pa.input_stream(str(file), compression="detect") as stream:
+        head = bytes(stream.read(_HEADER_BYTES)).decode(encoding, errors="replace").removeprefix("\ufeff")
+    return max(_DELIMITERS, key=lambda sign: len(next(csv.reader(io.StringIO(head), delimiter=sign), [])))
