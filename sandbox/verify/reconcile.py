@@ -33,7 +33,7 @@ class Reconciliation:
     """Other messages that the hub refused, as it does when a job has ended meanwhile."""
 
     since: tuple[LogEntry, ...]
-    """In the log after the record was exported, by the hub's clock: not judged."""
+    """In the log from the second of the record's export on, by the hub's clock: not judged."""
 
     @property
     def agrees(self) -> bool:
@@ -55,8 +55,8 @@ def reconcile(record: OutboxRecord, entries: Iterable[LogEntry]) -> Reconciliati
     return Reconciliation(
         matched=len(sent.keys() & taken.keys()),
         not_logged=tuple(item for name, item in sent.items() if name not in known and not item.refused),
-        not_sent=tuple(entry for entry in unsent if entry.at <= record.issued),
-        since=tuple(entry for entry in unsent if entry.at > record.issued),
+        not_sent=tuple(entry for entry in unsent if entry.at < record.issued),
+        since=tuple(entry for entry in unsent if entry.at >= record.issued),
         refused=tuple(item for item in refused if item.binding),
         late=tuple(item for item in refused if not item.binding),
     )
@@ -96,7 +96,7 @@ class RunCount:
     permits: int
     """Permits under the grant in the log for which the node sent anything."""
     since: int = 0
-    """Permits under the grant that the log dates after the node's export: they may count, and cannot be judged."""
+    """Permits under the grant that the log dates from the node's export on: they may count, and cannot be judged."""
 
     @property
     def agrees(self) -> bool:
@@ -119,7 +119,7 @@ def count_runs(
         if entry.digests[0] in sent:
             for grant in entry.digests[1:]:
                 under.setdefault(grant, []).append(entry.digests[0])
-        elif entry.at > record.issued:
+        elif entry.at >= record.issued:
             since.update(entry.digests[1:])
     own = [item for item in grants if item["owner"] == record.owner]
     return tuple(

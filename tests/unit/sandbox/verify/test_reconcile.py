@@ -13,6 +13,7 @@ from sandbox.audit import MESSAGE_RECEIVED, MESSAGE_REFUSED, LogEntry
 from sandbox.verify import compare_transcripts, count_runs, reconcile
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+EXPORTED = NOW + timedelta(minutes=1)
 PERMIT, GRANT = digest(b"permit"), digest(b"grant")
 
 
@@ -32,7 +33,7 @@ def item(at: int, number: int, **changed: Any) -> OutboxEntry:
 
 def record(items: Iterable[OutboxEntry], node: str = "node-ewr", owner: str = "ewr") -> OutboxRecord:
     entries = tuple(items)
-    return OutboxRecord(node=node, owner=owner, issued=NOW, first=1, last=len(entries), entries=entries)
+    return OutboxRecord(node=node, owner=owner, issued=EXPORTED, first=1, last=len(entries), entries=entries)
 
 
 def sent(*numbers: int, **changed: Any) -> OutboxRecord:
@@ -51,7 +52,7 @@ def test_records_that_agree_and_that_do_not() -> None:
 
 def test_a_record_is_judged_up_to_its_export() -> None:
     """Later messages are for the next export; one that the log dates before it and the node never sent is no later one."""
-    later = logged(9).model_copy(update={"at": NOW + timedelta(seconds=1)})
+    later = logged(9).model_copy(update={"at": EXPORTED})
     found = reconcile(sent(0, 1), [logged(0), logged(1), later])
     assert found.agrees
     assert found.since == (later,)
