@@ -78,7 +78,8 @@ def _rewritten(node: exp.AggFunc, filter_: exp.Expr | None, rows: Rows) -> exp.E
     )
     if isinstance(node, exp.Count):
         return counted
-    terms = [term for branch in valued if (term := _total(branch, filter_, choice.whole, rows)) is not None]
+    plain = choice.whole or len(valued) > 1 or isinstance(node, exp.Avg)  # divided by no rows, a mean is NULL anyway
+    terms = [term for branch in valued if (term := _total(branch, filter_, plain, rows)) is not None]
     total = _sum(terms) if terms else exp.Mul(this=exp.Literal.number(0), expression=counted.copy())
     if isinstance(node, exp.Avg):
         return exp.Div(this=exp.Paren(this=total), expression=exp.Paren(this=counted))
@@ -183,7 +184,7 @@ def _never_null(value: exp.Expr | None, rows: Rows) -> bool:
     return isinstance(found, Col) and not rows.scope.nullable(found)
 
 
-def _total(branch: _Branch, filter_: exp.Expr | None, whole: bool, rows: Rows) -> exp.Expr | None:
+def _total(branch: _Branch, filter_: exp.Expr | None, plain: bool, rows: Rows) -> exp.Expr | None:
     """What a branch adds to the sum; ``None`` for nothing."""
     if branch.value is None:
         return None
@@ -199,7 +200,7 @@ def _total(branch: _Branch, filter_: exp.Expr | None, whole: bool, rows: Rows) -
     if factor == 0:
         return None
     counted = _count(_and(filter_, branch.when))
-    if not whole:  # SUM of nothing is NULL
+    if not plain:  # SUM of nothing is NULL
         counted = exp.Nullif(this=counted, expression=exp.Literal.number(0))
     if factor == 1:
         return counted
