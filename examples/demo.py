@@ -42,7 +42,7 @@ ROOT: Final = Path(".demo-story")
 WITHHELD: Final = {
     "owner-rule": "an owner's rule: too few aircraft in its part, or one of them would show; nobody learns which owner",
     "too-few": "the noisy count is too small, as that of an empty group is",
-    "within-noise": "a spread no larger than its own error",
+    "within-noise": "a spread no larger than twice its error",
 }
 
 

@@ -25,6 +25,7 @@ from adapters.text.encoding import Encoding
 from jobs.kinds.base import Limits
 from jobs.kinds.statistics import scan
 from jobs.kinds.statistics.plan.compile import compile_sql
+from jobs.kinds.statistics.plan.expr import Col
 from jobs.schema import CatalogueView, Dataset, Holding
 from jobs.stored import stored_columns
 from sandbox.catalogue.check import check_data
@@ -108,8 +109,8 @@ def check_answers(dataset: Dataset, given_: Input, where: str, rows: list[dict[s
     with duckdb.connect() as connection:
         connection.register("t", table)
         for channel, values in zip(plan.channels, result.values, strict=True):
-            name = channel.column.name if channel.column else "*"
-            unit = 10 ** dataset.column(name).decimals if channel.column else 1
+            name = channel.column.name if isinstance(channel.column, Col) else "*"
+            unit = 1 if name == "*" else 10 ** dataset.column(name).decimals
             sql = f"count({name})" if channel.kind == "rows" else f"coalesce(sum({name}) * {unit}, 0)"
             assert values == [int(connection.execute(f"SELECT {sql} FROM t WHERE {where}").fetchall()[0][0])]
 

@@ -19,7 +19,7 @@ from jobs.kinds.statistics.relation import related
 COUNTS: Final = frozenset({"count_rows", "count", "count_distinct_unit"})
 SPREADS: Final = frozenset({"var_samp", "var_pop", "stddev_samp", "stddev_pop"})
 UNSHOWN: Final = SPREADS | {"regr_r2"}
-"""Never negative: not above its own error, such a number may be none at all."""
+"""Never negative: not above twice its error, such a number may be none at all."""
 
 MAY_BE_NOISE: Final = UNSHOWN | {"corr", "regr_slope", "regr_intercept"}
 """What is withheld where it says no more than noise does."""

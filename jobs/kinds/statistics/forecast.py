@@ -140,7 +140,7 @@ def _reasons(plan: Plan, profile: Profile) -> dict[str, str]:
         )
     if not profile.exact and any(a.function in MAY_BE_NOISE for a in plan.aggregates):
         found[NOISE] = (
-            "a variance, deviation or R2 is not above its own standard error, or the spread that a slope or a "
+            "a variance, deviation or R2 is not above twice its standard error, or the spread that a slope or a "
             "correlation is divided by is below four of them"
         )
     return found

@@ -141,8 +141,11 @@ def least_count(plan: Plan, profile: Profile, aggregate: Aggregate) -> int:
 
 
 def _within_noise(found: Estimate) -> bool:
-    """A variance not above its standard error may be none at all; its root then says no more."""
-    return found.value <= 0 or found.value**2 <= found.square
+    """A variance not above twice its standard error may be none at all; its root then says no more.
+
+    At once the error those were shown that noise had enlarged, and the smaller ones withheld: half were far too large.
+    """
+    return found.value <= 0 or found.value**2 <= 4 * found.square
 
 
 def assemble(plan: Plan, parameters: Mapping[str, Scalar], profile: Profile, shown: Shown) -> ReleasedTable:

@@ -90,7 +90,7 @@ ATTACKS: Final = (
            "each count behind a median is noisy and audited", works=0.8),
     # edges
     Attack("full-cells", "houses where all or none are ill", "exact", o.full_cells, False, "full and empty cells are withheld", works=0.45),
-    Attack("no-spread", "a deviation of zero and the mean", "exact", o.no_spread, False, "a deviation within its error is withheld"),
+    Attack("no-spread", "a deviation of zero and the mean", "exact", o.no_spread, False, "a deviation within twice its error is withheld"),
     Attack("swept-thresholds", "a pair at each of 63 cut points", "exact", o.swept_thresholds, False, "noise; one system for each column",
            residual="1 of 64 intervals is hit by chance"),
     Attack("bucket-offsets", "thresholds between cut points, by bent buckets", "exact", o.bucket_offsets, False, "only declared cut points"),

@@ -146,7 +146,7 @@ def error_words(aggregate: Aggregate, plan: Plan) -> str:
         case _:
             return (
                 f"from a noisy number of rows ({_short(errors[0])}), sum ({_short(errors[1])}) and sum of "
-                f"squares ({_short(errors[2])}); withheld where it is within its own error"
+                f"squares ({_short(errors[2])}); withheld where it is within twice its error"
             )
 
 
