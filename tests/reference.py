@@ -140,7 +140,9 @@ def kind_of(field: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
         name = field["$ref"].rpartition("/")[2]
         return f"[{name}](#{_ANCHORS[name]})"
     if "anyOf" in field:
-        return " or ".join(dict.fromkeys(kind_of(part, schema) for part in field["anyOf"] if part.get("type") != "null"))
+        return " or ".join(
+            dict.fromkeys(kind_of(part, schema) for part in field["anyOf"] if part.get("type") != "null")
+        )
     if "enum" in field:
         return ", ".join(f"`{value}`" for value in field["enum"])
     match field["type"]:
@@ -197,7 +199,9 @@ def _shown(name: str, given: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _yaml(value: Any) -> str:
-    return yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, sort_keys=False, width=10_000).strip()[1:-1]
+    return yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, sort_keys=False, width=10_000).strip()[
+        1:-1
+    ]
 
 
 if __name__ == "__main__":

@@ -183,7 +183,7 @@ def test_a_refusal_names_rows_and_keeps_their_values_apart(state: NodeState, tmp
     assert "4711" not in str(refused.value)
     assert refused.value.examples == ("x is outside its bounds: row 2: 4711",)
     late = written(tmp_path, "who,x\n" + "a,1\n" * 9 + "a,canary\n")
-    with pytest.raises(BadSource, match="column x: row 10 is no whole number") as unread:
+    with pytest.raises(DataRefused, match="column x: row 10 is no whole number") as unread:
         held(state, late, declared)
     assert "canary" not in str(unread.value)
     assert unread.value.examples == ("x, row 10: 'canary'",)
