@@ -16,8 +16,8 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel, TypeAdapter
 
-from jobs.documents.base import Label
-from jobs.schema import Bounds, Column, ColumnType, Dataset, DateText, DecimalText, Grade, Name, ProfileId, Role
+from jobs.schema import Bounds, Column, ColumnType, DateText, DecimalText, Grade, Name, ProfileId, Role
+from sandbox.catalogue.reading import ColumnReading, DatasetFile, Reading
 from sandbox.client.job_file import JobFile
 
 ROOT: Final = Path(__file__).parents[1]
@@ -31,14 +31,13 @@ _WORDS: Final = {
         (ProfileId, "name@version"),
     )
 }
-_LABEL: Final = TypeAdapter(Label).json_schema()["maxLength"]
 _PLACES: Final = re.compile(r"(?<![\w@])(Plan|Gate|Audit|Gate and audit): ")
 _EXAMPLE_WIDTH: Final = 90
 
 
 @dataclass(frozen=True)
 class Section:
-    """One model, or one enumeration, and where examples of it stand in a file: keys, of lists the items."""
+    """One model, or one enumeration, and where examples of it stand in a file: keys, ``*`` for all, of lists the items."""
 
     title: str
     model: type[BaseModel] | type[StrEnum]
@@ -82,9 +81,11 @@ of domains, and of everything else the more careful choice where there is one; w
 """,
     ("visits.yaml", "residents.yaml"),
     (
-        Section("The dataset", Dataset),
+        Section("The dataset", DatasetFile),
         Section("A column", Column, ("columns",)),
         Section("Bounds", Bounds, ("columns", "bounds")),
+        Section("Source", Reading, ("source",)),
+        Section("A column in the files", ColumnReading, ("source", "columns", "*")),
         Section("Types", ColumnType),
         Section("Roles", Role),
         Section("Grades", Grade),
@@ -152,6 +153,8 @@ def kind_of(field: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
             return f"mapping of names to {kind_of(field['additionalProperties'], schema)}"
         case "string" if "pattern" in field:
             return _WORDS[field["pattern"]]
+        case "string" if field.get("maxLength") == 1:
+            return "one character"
         case "string":
             return f"text of at most {field['maxLength']:,}" if "maxLength" in field else "text"
         case "integer":
@@ -186,7 +189,7 @@ def _at(document: Any, place: Sequence[str]) -> list[dict[str, Any]]:
     """Every mapping at this place of a file."""
     found = [document]
     for key in place:
-        below = [item[key] for item in found if key in item]
+        below = [value for item in found for name, value in item.items() if key in (name, "*")]
         found = [part for item in below for part in (item if isinstance(item, list) else [item])]
     return found
 

@@ -1,8 +1,8 @@
 """Two owners' declarations of one dataset: where they differ, and one that both can sign.
 
-Registration wants the same text from all holders, and drafts of different data differ. What follows from data is widened
-to hold at both; where one choice is the more careful one, it is proposed; the rest people have to agree on, and the
-proposal keeps what stands here. Every owner checks its data against the proposal again.
+Registration wants the same text from all holders, and drafts of different data differ. What follows from data is
+widened to hold at both; where one choice is the more careful one, it is proposed; the rest people have to agree on, and
+the proposal keeps what stands here. Every owner checks its data against the proposal again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from sandbox.errors import InvalidSpec
 class Difference:
     """``place``: ``rows_per_unit``, ``cost.bounds``, or a column's name where only one side has it.
 
-    ``settled``: the proposal follows from both; else people decide, and it is what stands ``here``. ``None``: not there.
+    ``settled``: the proposal follows from both; else people decide, and it is what stands ``here``. ``None``: it is
+    not there.
     """
 
     place: str
@@ -203,6 +204,7 @@ _COLUMN: Final[Mapping[str, Rule]] = {
     "nullable": _either,
     "decimals": max,
     "rounded": _either,
+    "fold": _either,
     "domain": _domain,
     "bounds": _bounds,
     "cut_points": _points,

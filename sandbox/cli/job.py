@@ -25,6 +25,7 @@ from sandbox.cli.context import (
 )
 from sandbox.cli.render import (
     command,
+    json_schema,
     progress_text,
     show_cost,
     show_job,
@@ -248,6 +249,14 @@ def receipt(
     to.write_bytes(found)
     say("written to {file} ({size:,} bytes)", file=to, size=len(found))
     show_next(command("unseen verify", to) + "  (--trust trust.json, unless UNSEEN_TRUST names it)")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a job file, for editors (docs/job-file.md says how)."""
+    from sandbox.client.job_file import JobFile
+
+    say_json(json_schema(JobFile))
 
 
 def follow(client: Any, job_id: str, timeout: float, quiet: bool = False) -> Job:

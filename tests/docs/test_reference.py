@@ -9,7 +9,8 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from jobs.schema import Dataset, Role
+from jobs.schema import Role
+from sandbox.catalogue.reading import DatasetFile
 from sandbox.client.job_file import JobFile
 from tests.reference import DATASET, JOB, PAGES, VECTORS, Page, Section, text
 
@@ -24,7 +25,7 @@ def test_the_page_is_what_the_models_say(page: Page) -> None:
 
 @pytest.mark.parametrize(
     ("name", "model"),
-    [*((name, Dataset) for name in DATASET.examples), *((name, JobFile) for name in JOB.examples)],
+    [*((name, DatasetFile) for name in DATASET.examples), *((name, JobFile) for name in JOB.examples)],
 )
 def test_an_example_is_read(name: str, model: type[BaseModel]) -> None:
     assert model.model_validate(yaml.safe_load((VECTORS / name).read_text())).model_fields_set
