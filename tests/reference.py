@@ -149,7 +149,7 @@ def kind_of(field: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     match field["type"]:
         case "array":
             return f"list of {kind_of(field['items'], schema)}"
-        case "object" if isinstance(field["additionalProperties"], Mapping):
+        case "object" if isinstance(field.get("additionalProperties"), Mapping):
             return f"mapping of names to {kind_of(field['additionalProperties'], schema)}"
         case "string" if "pattern" in field:
             return _WORDS[field["pattern"]]

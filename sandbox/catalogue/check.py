@@ -36,7 +36,7 @@ class CheckedData:
 
 @dataclass(frozen=True)
 class Fault:
-    """``text``: the rule that is broken, of which ``column`` (if it is one column's) and in how many ``rows`` (if counted).
+    """``text``: the broken rule; of which ``column`` (if of one) and in how many ``rows`` (if counted).
 
     ``examples``: a few of the rows with their values, for the owner's own terminal and nothing else.
     """

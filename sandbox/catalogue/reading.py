@@ -45,14 +45,14 @@ class Reading(Model):
     """Of a CSV."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     """What stands between the values of a CSV."""
-    columns: Annotated[dict[Name, ColumnReading], Field(default_factory=dict)]
+    columns: dict[Name, ColumnReading] = Field(default_factory=dict)
     """Columns whose header or dates are others, under their names."""
 
 
 class DatasetFile(Dataset):
     """What all holders of one table declare and sign, and under ``source`` what is this owner's own."""
 
-    source: Annotated[Reading, Field(default_factory=Reading)]
+    source: Reading = Field(default_factory=Reading)
     """How this owner's files are read: it stays at the node, nobody signs it, and it may differ between holders."""
 
     @property

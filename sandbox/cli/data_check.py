@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 import yaml
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sandbox.catalogue.check import Fault
     from sandbox.catalogue.reading import Reading
 
-_SHOWN: int = 60
+_SHOWN: Final = 60
 """Characters of a value in the table of differences."""
 DatasetFileArgument = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The dataset file (YAML).")]
 
@@ -97,7 +97,7 @@ def _end(as_json: bool, value: dict[str, Any], lines: Sequence[str]) -> None:
     else:
         say("[bold red]would be refused[/]; values are shown on this machine only, never sent:")
         for line in lines:
-            say("  - {line}" if not line.startswith(" ") else "{line}", line=line)
+            say("  {line}", line=line)
     raise typer.Exit(1)
 
 
@@ -145,8 +145,11 @@ def _compare(declared: Dataset, reading: Reading, file: Path, against: Path, to:
     found = agree(declared, read_dataset_file(against)[0])
     text = dataset_yaml(found.proposal, reading, out.width)
     if as_json:
-        told = [{"place": d.place, "settled": d.settled, **dict(zip(("here", "there", "proposed"), _sides(d), strict=True))}
-                for d in found.differences]  # fmt: skip
+        names = ("here", "there", "proposed")
+        told = [
+            {"place": d.place, "settled": d.settled, **dict(zip(names, _sides(d), strict=True))}
+            for d in found.differences
+        ]
         say_json({"differences": told, "proposal": found.proposal.model_dump(mode="json", exclude_defaults=True)})
     elif not found.differences:
         say("[green]the same declaration[/]: both can register it")

@@ -16,8 +16,9 @@ class JobFile(Model):
     sql: Annotated[str, Field(min_length=1, max_length=100_000)] | None = None
     """One SELECT over datasets of the catalogue.
 
-    Plan: all of it follows from this text and the owners' declarations. Asked again, also in another spelling, it is the same question to the audit."""
-    parameters: Annotated[dict[Label, Scalar], Field(default_factory=dict)]
+    Plan: all of it follows from this text and the owners' declarations. Audit: asked again, also in another spelling,
+    it is the same question."""
+    parameters: dict[Label, Scalar] = Field(default_factory=dict)
     """Values of the :names in the statement, under its names; --param NAME=VALUE on the command line goes before them.
 
     Plan: not part of it, so one grant can cover several values. Audit: another value is another question."""

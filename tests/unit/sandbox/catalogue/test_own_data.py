@@ -187,7 +187,7 @@ def test_a_refusal_names_rows_and_keeps_their_values_apart(state: NodeState, tmp
     with pytest.raises(DataRefused, match="column x: row 10 is no whole number") as unread:
         held(state, late, declared)
     assert "canary" not in str(unread.value)
-    assert unread.value.examples == ("column x: row 10 is no whole number: x, row 10: 'canary'",)
+    assert unread.value.examples == ("column x: row 10 is no whole number (of at most 18 digits): x, row 10: 'canary'",)
 
 
 def test_headers_and_dates_of_one_owner_are_mapped_and_signed_by_nobody(state: NodeState, tmp_path: Path) -> None:
