@@ -39,19 +39,32 @@ DomainValue = Annotated[str, StringConstraints(max_length=400), AfterValidator(l
 
 
 class Model(BaseModel):
-    """Base of all documents: frozen, no unknown fields, no silent type changes."""
+    """Base of all documents: frozen, no unknown fields, no silent type changes.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+    What stands below a field is its description: in the JSON Schema, and on the reference page (its second paragraph:
+    what the field changes).
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=False, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class Role(StrEnum):
-    """What a column is to the person behind the row; decides what a plan may do with it."""
+    """What a column is to the person behind the row; decides what a plan may do with it.
 
-    IDENTIFIER = "identifier"  # names an individual: never grouped by, never aggregated, may be a join key
-    UNIT = "unit"  # the privacy unit: counted distinct, never shown
-    KNOWN = "known"  # an outsider may know it: free to group and filter by
-    SENSITIVE = "sensitive"  # an outsider must not learn it: grouped and filtered only as an approved plan says
-    MEASURE = "measure"  # aggregated; its values are never shown
+    - identifier: names an individual; never grouped by, never aggregated, may be a join key
+    - unit: the privacy unit; counted distinct, never shown
+    - known: an outsider may know it; free to group and filter by
+    - sensitive: an outsider must not learn it; grouped and filtered only as an approved plan says
+    - measure: aggregated; its values are never shown
+    """
+
+    IDENTIFIER = "identifier"
+    UNIT = "unit"
+    KNOWN = "known"
+    SENSITIVE = "sensitive"
+    MEASURE = "measure"
 
 
 class Grade(StrEnum):
@@ -64,8 +77,10 @@ class Grade(StrEnum):
 
 
 class ColumnType(StrEnum):
+    """``decimal``: exact numbers, or floats that equal their ``decimals``-digit decimal."""
+
     INT = "int"
-    DECIMAL = "decimal"  # exact, or floats that equal their ``decimals``-digit decimal
+    DECIMAL = "decimal"
     STRING = "string"
     BOOL = "bool"
     DATE = "date"
@@ -79,7 +94,11 @@ class Bounds(Model):
     """
 
     low: DecimalText | DateText
+    """The least value that may occur, at any holder."""
     high: DecimalText | DateText
+    """The greatest value that may occur, at any holder.
+
+    Gate: the noise of sums and means is measured in the largest value that the bounds allow."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Bounds:
@@ -107,25 +126,72 @@ def _decimals(text: str) -> int:
 
 
 class Column(Model):
+    """One column: what it is to people, and what it may hold."""
+
     name: Name
+    """What statements call it: lower case letters, digits and _."""
     type: ColumnType
+    """What its values are; the data must have this type (a whole number is a decimal too).
+
+    Plan: which functions and comparisons are possible, and the arithmetic that they run in."""
     role: Role
+    """What it is to the person behind the row.
+
+    Plan: what may be grouped, filtered, aggregated or joined by it. Gate: conditions on known columns make the base that
+    is judged. Audit: sensitive and measure columns are the secrets that it counts answers about."""
     grade: Grade = Grade.GENERAL
+    """Classification (分类分级).
+
+    Plan: the words that owners sign name the highest grade that is touched. Core is never registered."""
     nullable: bool = True
-    decimals: Annotated[int, Field(ge=0, le=9)] = 0  # fixed-point scale of a DECIMAL
-    rounded: bool = False  # finer values are rounded to ``decimals`` on reading, by declaration; else they are refused
-    domain: tuple[DomainValue, ...] | None = None  # every value that may occur, in display order; needed to group by it
-    bounds: Bounds | None = None  # needed to aggregate or bucket it
+    """Whether a value may be missing; a unit column follows null_units instead.
+
+    Plan: NULL is a group of its own, and COUNT(column) is not COUNT(*). Registration refuses a missing value where it is
+    false."""
+    decimals: Annotated[int, Field(ge=0, le=9)] = 0
+    """Digits behind the point of a decimal; only a decimal has any.
+
+    Plan: the fixed-point scale, so also the size of numbers in range proofs. Registration refuses finer values, unless
+    rounded."""
+    rounded: bool = False
+    """Finer values are rounded to decimals on reading, by declaration; else they are refused."""
+    domain: tuple[DomainValue, ...] | None = None
+    """Every value that may occur at any holder, in display order. Everybody can read it: no value of a person in it.
+
+    Plan: needed to group by the column; its length is the number of cells. Registration refuses other values."""
+    bounds: Bounds | None = None
+    """The least and greatest value that may occur at any holder; not of texts and booleans.
+
+    Plan: needed to aggregate the column or to cut it into ranges; range proofs start here. Gate: noise is measured in the
+    largest value that is allowed, so narrow bounds give smaller errors. Registration refuses values outside."""
     cut_points: Annotated[tuple[DecimalText | DateText, ...], Field(max_length=64)] = ()
-    """Of a column without a domain: the only values that a condition may compare it with, and a range may begin at."""
-    fold: bool = False  # of a text: values that differ in letter case and edge spaces only are one
-    unit_domain: Name | None = None  # which kind of individual: needed for role unit
+    """Of a column without a domain: the only values that a condition may compare it with, and a range may begin at.
+
+    Plan: a secret column without them is aggregated and tested for NULL only. Audit: each is a question of its own, so few
+    of them let more be answered."""
+    fold: bool = False
+    """Of a text: values that differ in letter case and edge spaces only are one, in upper case; for unit ids and keys.
+
+    Gate and audit: they are one individual. It is part of what all holders sign."""
+    unit_domain: Name | None = None
+    """Which kind of individual the column names, in the same word in every dataset about them; needed for role unit.
+
+    Audit: answers over all datasets of one unit domain are judged together; budgets and exclusions belong to it."""
     said_of: Annotated[tuple[Name, ...], Field(max_length=32)] = ()
-    """Unit columns in all of whose rows a secret value is the same, as a diagnosis is on every visit of one person."""
+    """Unit columns in all of whose rows a secret value is the same, as a diagnosis is on every visit of one person.
+
+    Audit: it is one secret of the individual, not one of each record. Registration verifies it, and refuses data in which
+    it is true and not declared."""
     identifier_kind: Literal["person_id", "social_credit_code", "geocode", "other"] | None = None
+    """What kind of identifier it is, for people who read the catalogue. Nothing follows from it."""
     title: Title = ""
+    """What people call it, on one line.
+
+    Plan: stands in the words that owners sign."""
     masked: bool = False
+    """Values are masked at the source (脱敏), for people who read the catalogue. Nothing follows from it."""
     encrypted: bool = False
+    """Values are encrypted at the source, for people who read the catalogue. Nothing follows from it."""
 
     @model_validator(mode="after")
     def _complete(self) -> Column:
@@ -179,31 +245,66 @@ class Dataset(Model):
     """One logical table. All holders sign the same ``Dataset``; a plan binds its digest."""
 
     name: Name
+    """What statements call the table: lower case letters, digits and _."""
     title: Title = ""
+    """What people call it, on one line; stands in the catalogue."""
     description: Text = ""
+    """What the rows are and where they come from; stands in the catalogue."""
     columns: Annotated[tuple[Column, ...], Field(min_length=1, max_length=512)]
-    unit: Name  # the column that is the privacy unit
-    null_units: Literal["exclude", "refuse"] = "refuse"  # rows without a unit: left out by rule, or not registrable
-    units_disjoint: bool = False  # owners declare that no individual is held by two of them
+    """The columns that jobs may read; others of the data are never copied."""
+    unit: Name
+    """The column that is the privacy unit: whose privacy is at stake. It has role unit.
+
+    Gate: groups are judged by distinct units. Audit: answers are counted against these individuals."""
+    null_units: Literal["exclude", "refuse"] = "refuse"
+    """Rows without a unit: left out by rule, or not registrable."""
+    units_disjoint: bool = False
+    """Owners declare that no individual is held by two of them.
+
+    Plan: COUNT(DISTINCT unit) over several owners is possible. Audit: the cap is not divided among owners."""
     records_disjoint: bool = False
-    """Owners declare that no record is held by two of them, though an individual may have records at several."""
+    """Owners declare that no record is held by two of them, though an individual may have records at several.
+
+    Audit: the cap is not divided among owners, but for columns that are said of an individual."""
     joint_minimum: bool = False
-    """Owners agree that the minimum group is judged on all parts together (联合最小分组); needs ``units_disjoint``."""
+    """Owners agree that the minimum group is judged on all parts together (联合最小分组); needs units_disjoint.
+
+    Gate: an owner's part may be small, if the noisy total of all is not."""
     colluding_owners: Annotated[int, Field(ge=0, le=10_000)] | None = None
     """Owners agree that noise suffices for all parts together, as long as at most so many of them pool what they know
-    with the hub; ``None``: the noise of each part suffices alone."""
+    with the hub; null: the noise of each part suffices alone.
+
+    Gate: each part carries less noise. Audit: the cap is divided among owners, unless units_disjoint."""
     rows_per_unit: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    """No individual has more rows at one owner; verified at registration. Differential privacy needs it."""
-    unique_keys: tuple[tuple[Name, ...], ...] = ()  # verified at registration; what a many-to-one join may use
+    """No individual has more rows at one owner; verified at registration. Differential privacy (dp@1) needs it.
+
+    Gate: under dp@1 noise is sized for that many rows."""
+    unique_keys: tuple[tuple[Name, ...], ...] = ()
+    """Lists of columns that no two rows share; verified at registration.
+
+    Plan: a many-to-one join needs one. Audit: where the unit alone is a key, every secret is said of the individual."""
     grade: Grade = Grade.GENERAL
+    """Classification of the whole (分类分级).
+
+    Plan: the words that owners sign name the highest grade that is touched. Core is never registered."""
     security_level: Annotated[int, Field(ge=1, le=5)] = 1
+    """Security level (1 to 5), for people who read the catalogue. Nothing follows from it."""
     open_attribute: Literal["unconditional", "conditional", "not_open"] = "conditional"
+    """Whether it is open to authorised operation. Every job over a dataset that is not_open is denied."""
     legal_basis: Title
-    authoritative_source: Title = ""  # 一数一源
+    """By which law or agreement statistics may be shared. A draft's own words are refused at registration."""
+    authoritative_source: Title = ""
+    """The one source of these data (一数一源), for people who read the catalogue."""
     collecting_body: Title = ""
+    """Who collects them, for people who read the catalogue."""
     update_frequency: Literal["real_time", "weekly", "monthly", "quarterly", "yearly", "other"] = "other"
+    """How often a new version is registered; a grant over a series of versions binds it."""
     scenarios: tuple[Title, ...] = ()
+    """What it is meant to be used for, for people who read the catalogue."""
     profile: ProfileId = "standard@2"
+    """The disclosure profile: standard@2, dp@1 (differential privacy), or open@1 (nothing is hidden).
+
+    Gate and audit: their rules, noise and caps. Of joined tables the strictest decides."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Dataset:

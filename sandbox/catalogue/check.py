@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from adapters.errors import BadSource
 from adapters.source import Source
 from jobs.disclosure.profile import load_profile
 from jobs.errors import InvalidRequest
@@ -33,17 +34,34 @@ class CheckedData:
     null_units: int
 
 
+@dataclass(frozen=True)
+class Fault:
+    """``text``: the broken rule; of which ``column`` (if of one) and in how many ``rows`` (if counted).
+
+    ``examples``: a few of the rows with their values, for the owner's own terminal and nothing else.
+    """
+
+    text: str
+    column: str | None = None
+    rows: int | None = None
+    examples: tuple[str, ...] = field(default=(), repr=False)
+
+
 class DataRefused(InvalidSpec):
     """The data is not what the dataset file says; ``violations`` names each column, rule and number of rows."""
 
     code = "data-refused"
     advice = "Correct the data or the dataset file; every violation is listed."
 
-    def __init__(self, violations: tuple[str, ...], examples: tuple[str, ...] = ()) -> None:
-        """``examples``: rows with their values, for the owner's own terminal and nothing else."""
-        super().__init__(f"{len(violations)} violation(s): " + "; ".join(violations))
-        self.violations = violations
-        self.examples = examples
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        self.violations = tuple(fault.text for fault in faults)
+        super().__init__(f"{len(faults)} violation(s): " + "; ".join(self.violations))
+
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """For the owner's own terminal and nothing else: they are in no text of this error."""
+        return tuple(f"{fault.text}: {'; '.join(fault.examples)}" for fault in self.faults if fault.examples)
 
 
 def check_data(dataset: Dataset, source: Source, fresh: Source | None = None) -> CheckedData:
@@ -52,56 +70,118 @@ def check_data(dataset: Dataset, source: Source, fresh: Source | None = None) ->
     ``fresh``: the part of the source that no earlier registration checked; only its rows are looked at and counted,
     but keys are unique, and the rows of one individual bounded, in the whole.
     """
-    violations = list(_declaration(dataset, source.schema))
-    if violations:
-        raise DataRefused(tuple(violations))
-    counts: dict[tuple[str, str], int] = {}
-    examples: dict[tuple[str, str], list[str]] = {}
-    rows = 0
-    names = [column.name for column in dataset.columns]
-    for batch in (fresh or source).read(names):
-        for column, array in zip(dataset.columns, batch.columns, strict=True):
-            for rule, bad in _faults(column, plain(array)):
-                at = column.name, rule
-                counts[at] = counts.get(at, 0) + _true(bad)
-                shown = examples.setdefault(at, [])
-                shown += _examples(array, bad, rows, _EXAMPLES - len(shown))
-        rows += batch.num_rows
-    units = [column.name for column in dataset.unit_columns]
-    missing = {name: counts.pop((name, _NO_UNIT), 0) for name in units}
-    violations = [f"{name} {rule} in {number} row(s)" for (name, rule), number in counts.items() if number]
-    where = [f"{name} {rule}: {'; '.join(examples[name, rule])}" for (name, rule), number in counts.items() if number]
-    if dataset.null_units == "refuse":
-        violations += [f"{name} is a privacy unit and is null in {n} row(s)" for name, n in missing.items() if n]
-    violations += [
-        f"key ({', '.join(key)}) is declared unique and is not" for key in dataset.unique_keys if _repeats(source, key)
-    ]
-    limit = dataset.rows_per_unit
-    if limit is not None and _crowded(source, dataset.unit, limit):
-        violations.append(f"{dataset.unit}: some individual has more rows than rows_per_unit, which is {limit}")
-    violations += _mistaken(dataset, source)
-    if violations:
-        raise DataRefused(tuple(violations), tuple(where))
+    faults = [*check_declaration(dataset), *_schema(dataset, source.schema)]
+    unread = {fault.column for fault in faults}
+    rows, missing = 0, dict.fromkeys((column.name for column in dataset.unit_columns), 0)
+    for group in _readable([column for column in dataset.columns if column.name not in unread], fresh or source):
+        if isinstance(group, Fault):
+            faults.append(group)
+            unread.add(group.column)
+            continue
+        rows = group.rows
+        for (name, rule), found in group.found.items():
+            if rule == _NO_UNIT:
+                missing[name] = found.rows
+                if dataset.null_units == "exclude":
+                    continue
+                rule = "is a privacy unit and is null"
+            faults.append(Fault(f"{name} {rule} in {found.rows} row(s)", name, found.rows, tuple(found.examples)))
+    whole = dataset.model_copy(update={"columns": tuple(c for c in dataset.columns if c.name not in unread)})
+    faults += _kept_apart(whole, source)
+    if dataset.unit not in unread:
+        faults += _mistaken(whole, source)
+    if faults:
+        raise DataRefused(faults)
     return CheckedData(rows, missing[dataset.unit])
 
 
-def _declaration(dataset: Dataset, schema: pa.Schema) -> Iterator[str]:
-    """What can be refused without reading a row."""
+def check_declaration(dataset: Dataset) -> Iterator[Fault]:
+    """What is wrong with a declaration whatever the data are."""
     if dataset.grade is Grade.CORE or any(column.grade is Grade.CORE for column in dataset.columns):
-        yield "core data (核心数据) is never registered"
-    yield from _rules(dataset)
+        yield Fault("core data (核心数据) is never registered")
+    for rule in _rules(dataset):
+        yield Fault(rule)
+
+
+def _schema(dataset: Dataset, schema: pa.Schema) -> Iterator[Fault]:
+    """What can be refused without reading a row."""
     for column in dataset.columns:
         if schema.get_field_index(column.name) < 0:
-            yield f"the data has no column {column.name}"
+            yield Fault(f"the data has no column {column.name}", column.name)
             continue
         try:
             found = column_type(schema.field(column.name).type, column.name)
         except InvalidSpec as refused:
-            yield str(refused)
+            yield Fault(str(refused), column.name)
             continue
         widened = column.type is ColumnType.DECIMAL and found is ColumnType.INT
         if found is not column.type and not widened:
-            yield f"{column.name} is declared {column.type}, the data has {found}"
+            yield Fault(f"{column.name} is declared {column.type}, the data has {found}", column.name)
+
+
+@dataclass
+class _Found:
+    rows: int = 0
+    examples: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Read:
+    """One pass over some columns: how many rows, and what broke which rule."""
+
+    rows: int
+    found: dict[tuple[str, str], _Found]
+
+
+def _readable(columns: Sequence[Column], source: Source) -> Iterator[_Read | Fault]:
+    """All columns in one pass; each on its own where something cannot be read, so that one hides no other's faults.
+
+    Raises ``BadSource`` if none can be read.
+    """
+    if not columns:
+        return
+    try:
+        yield _read(columns, source)
+        return
+    except BadSource as refused:
+        unread = refused
+    each = [_one(column, source) for column in columns]
+    if all(isinstance(item, Fault) for item in each):
+        raise unread
+    yield from each
+
+
+def _one(column: Column, source: Source) -> _Read | Fault:
+    try:
+        return _read([column], source)
+    except BadSource as refused:
+        return Fault(str(refused), column.name, examples=refused.examples)
+
+
+def _read(columns: Sequence[Column], source: Source) -> _Read:
+    done = _Read(0, {})
+    for batch in source.read([column.name for column in columns]):
+        for column, array in zip(columns, batch.columns, strict=True):
+            array = plain(array)
+            for rule, bad in _faults(column, array):
+                if count := _true(bad):
+                    found = done.found.setdefault((column.name, rule), _Found())
+                    found.rows += count
+                    found.examples += _examples(array, bad, done.rows, _EXAMPLES - len(found.examples))
+        done.rows += batch.num_rows
+    return done
+
+
+def _kept_apart(dataset: Dataset, source: Source) -> Iterator[Fault]:
+    """Keys that repeat, and individuals with too many rows; of the columns that could be read."""
+    names = {column.name for column in dataset.columns}
+    for key in dataset.unique_keys:
+        if names.issuperset(key) and (shared := _shared(source, key, 1)):
+            yield Fault(f"key ({', '.join(key)}) is declared unique and is not", examples=shared)
+    limit = dataset.rows_per_unit
+    if limit is not None and dataset.unit in names and (shared := _shared(source, (dataset.unit,), limit)):
+        text = f"{dataset.unit}: some individual has more rows than rows_per_unit, which is {limit}"
+        yield Fault(text, dataset.unit, examples=shared)
 
 
 def _rules(dataset: Dataset) -> Iterator[str]:
@@ -119,9 +199,12 @@ def _rules(dataset: Dataset) -> Iterator[str]:
         yield f"under profile {profile.id} noise suffices at each owner alone: leave colluding_owners out"
 
 
-def _mistaken(dataset: Dataset, source: Source) -> Iterator[str]:
+def _mistaken(dataset: Dataset, source: Source) -> Iterator[Fault]:
     """Secrets declared to be said of somebody that are not; where answers are audited, also those not declared."""
-    audited = load_profile(dataset.profile).judged
+    try:
+        audited = load_profile(dataset.profile).judged
+    except InvalidRequest:  # listed already
+        return
     for unit in dataset.unit_columns:
         secret = [c for c in dataset.columns if c.secret and (unit.name in c.said_of or audited)]
         if (unit.name,) in dataset.unique_keys:
@@ -129,12 +212,13 @@ def _mistaken(dataset: Dataset, source: Source) -> Iterator[str]:
         for name, found in sameness(source, unit.name, secret).items():
             if unit.name in dataset.column(name).said_of:
                 if found.differing:
-                    yield (
+                    text = (
                         f"{name} is declared to be said of {unit.name}, and is not the same in all rows of "
                         f"{found.differing} of {found.several} individual(s) with several rows"
                     )
+                    yield Fault(text, name)
             elif found.said:
-                yield _undeclared(name, unit.name, found)
+                yield Fault(_undeclared(name, unit.name, found), name)
 
 
 def _undeclared(column: str, unit: str, found: Sameness) -> str:
@@ -217,25 +301,19 @@ def _true(mask: pa.Array) -> int:
     return int(pc.sum(mask).as_py() or 0)
 
 
-def _repeats(source: Source, key: tuple[str, ...]) -> bool:
-    """Whether two rows share a key without nulls (as in SQL, a null equals nothing)."""
-    return _shared(source, key, 1)
-
-
-def _crowded(source: Source, unit: str, limit: int) -> bool:
-    """Whether some individual has more rows than ``limit``; a row without a unit is nobody's."""
-    return _shared(source, (unit,), limit)
-
-
-def _shared(source: Source, key: tuple[str, ...], limit: int) -> bool:
-    """Whether more than ``limit`` rows share a key without nulls."""
+def _shared(source: Source, key: tuple[str, ...], limit: int) -> tuple[str, ...]:
+    """Examples of keys without nulls that more than ``limit`` rows share (as in SQL, a null equals nothing)."""
     connection = duckdb.connect(config={"python_enable_replacements": "false"})
     try:
         connection.register("keys", source.read(list(key)))
         names = ", ".join('"' + name.replace('"', '""') + '"' for name in key)
         present = " AND ".join('"' + name.replace('"', '""') + '" IS NOT NULL' for name in key)
         # column names are quoted by us and were checked against the declared dataset
-        query = f"SELECT 1 FROM keys WHERE {present} GROUP BY {names} HAVING COUNT(*) > {limit:d} LIMIT 1"  # noqa: S608
-        return connection.sql(query).fetchall() != []
+        query = (
+            f"SELECT COUNT(*), {names} FROM keys WHERE {present} GROUP BY {names} "  # noqa: S608
+            f"HAVING COUNT(*) > {limit:d} LIMIT {_EXAMPLES:d}"
+        )
+        found = connection.sql(query).fetchall()
     finally:
         connection.close()
+    return tuple(f"{', '.join(map(repr, values))}: {rows:,} rows" for rows, *values in found)

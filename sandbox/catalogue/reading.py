@@ -12,33 +12,53 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, model_validator
 
 from adapters.source import ReadColumn, SourceSpec
-from adapters.text.dates import Format
+from adapters.text.dates import Format, check_unambiguous
 from adapters.text.encoding import Encoding
-from jobs.schema import Column, ColumnType, Dataset, Name
+from jobs.schema import Column, ColumnType, Dataset, Model, Name
 from sandbox.errors import InvalidSpec
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _HEADER_BYTES: Final = 1 << 16
 
 
-class ColumnReading(BaseModel):
-    """``column``: the header in the file, where it is not the column's name. ``formats``: of its dates."""
+class ColumnReading(Model):
+    """How one column lies in this owner's files, where that is not what its name and type say."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     column: Annotated[str, Field(min_length=1, max_length=400)] | None = None
+    """The header in the file, where it is not the column's name; a header may be any text."""
     formats: Annotated[tuple[Format, ...], Field(max_length=8)] = ()
+    """Of dates and times in texts: %Y %m %d %H %M %S, all else stands for itself; tried in order. Without it, ISO."""
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> ColumnReading:
+        check_unambiguous(self.formats)
+        return self
 
 
-class Reading(BaseModel):
-    """The section ``source:``; what it leaves out is UTF-8, commas, headers that are names, ISO dates."""
+class Reading(Model):
+    """How this owner's files are read. What it leaves out is UTF-8, commas, headers that are names, ISO dates."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     encoding: Encoding = "utf-8"
+    """Of a CSV."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    columns: dict[Name, ColumnReading] = {}
+    """What stands between the values of a CSV."""
+    columns: dict[Name, ColumnReading] = Field(default_factory=dict)
+    """Columns whose header or dates are others, under their names."""
+
+
+class DatasetFile(Dataset):
+    """What all holders of one table declare and sign, and under ``source`` what is this owner's own."""
+
+    source: Reading = Field(default_factory=Reading)
+    """How this owner's files are read: it stays at the node, nobody signs it, and it may differ between holders."""
+
+    @property
+    def signed(self) -> Dataset:
+        """What all holders sign."""
+        return Dataset.model_validate({name: getattr(self, name) for name in Dataset.model_fields})
 
 
 def read_as(dataset: Dataset, spec: SourceSpec, reading: Reading) -> SourceSpec:

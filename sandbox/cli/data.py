@@ -6,11 +6,9 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
-import yaml
-from pydantic import ValidationError
 
 from jobs.documents import Roster, SigningKey
 from sandbox.cli.context import (
@@ -25,6 +23,18 @@ from sandbox.cli.context import (
     day,
     now,
 )
+from sandbox.cli.data_check import check, schema
+from sandbox.cli.dataset_file import (
+    FileOrFolder,
+    HiveOption,
+    KindOption,
+    TableOption,
+    check_edited,
+    database_of,
+    dataset_yaml,
+    read_dataset_file,
+    source_of,
+)
 from sandbox.cli.render import command, show_next
 from sandbox.cli.terminal import err, framed, out, row, say, say_exactly, say_json
 from sandbox.cli.terminal import show as show_grid
@@ -32,22 +42,11 @@ from sandbox.errors import InvalidSpec
 from sandbox.keys import load_key
 
 if TYPE_CHECKING:
-    from adapters.postgresql import PostgresTable
     from adapters.text.encoding import Encoding
-    from jobs.schema import Dataset
-    from sandbox.catalogue.reading import Reading
 
-app = typer.Typer(help="Describe, register and list datasets.", no_args_is_help=True)
-Kind = Literal["parquet", "csv", "arrow", "duckdb"]
-_SUFFIX: dict[str, Kind] = {
-    ".parquet": "parquet",
-    ".csv": "csv",
-    ".gz": "csv",
-    ".tsv": "csv",
-    ".arrow": "arrow",
-    ".feather": "arrow",
-    ".duckdb": "duckdb",
-}
+app = typer.Typer(help="Describe, check, register and list datasets.", no_args_is_help=True)
+app.command()(check)
+app.command()(schema)
 _TO_CORRECT = (
     "legal_basis: by which law or agreement you may share statistics; title",
     "role: sensitive and measure are guesses; known is what an outsider may know anyway",
@@ -57,27 +56,10 @@ _TO_CORRECT = (
 )
 
 
-def _existing(path: Path) -> Path:
-    """A pattern is looked at when it is opened."""
-    if not path.exists() and not set("*?[") & set(str(path)):
-        raise typer.BadParameter(f"there is no file or folder {path}")
-    return path
-
-
-FileOrFolder = Annotated[
-    Path,
-    typer.Argument(
-        callback=_existing,
-        help="A file, a folder, a quoted pattern (sales/2024-*.parquet), or a YAML file naming a PostgreSQL table.",
-    ),
-]
-KindOption = Annotated[str | None, typer.Option("--kind", help="parquet, csv, arrow or duckdb; guessed from the name.")]
-TableOption = Annotated[str | None, typer.Option("--table", help="Table of a DuckDB file.")]
 EncodingOption = Annotated[
     str | None, typer.Option("--encoding", help="Of a CSV: utf-8, gb18030, latin-1, ...; found out otherwise.")
 ]
 DelimiterOption = Annotated[str | None, typer.Option("--delimiter", help="Of a CSV; found out otherwise.")]
-HiveOption = Annotated[bool, typer.Option("--hive", help="The folder is partitioned as key=value.")]
 
 
 @app.command()
@@ -101,12 +83,7 @@ def describe(
         spec = stack.enter_context(passing_copy(database)) if database else source_of(file, kind, table, hive)
         found = draft_of(spec, name, unit, _encoding(encoding), delimiter)
     draft = found.dataset
-    value = draft.model_dump(mode="json", exclude_defaults=True)
-    if how := found.reading.model_dump(mode="json", exclude_defaults=True):
-        value["source"] = how
-    text = yaml.safe_dump(
-        value, sort_keys=False, allow_unicode=True, default_flow_style=None, width=min(out.width, 100)
-    )
+    text = dataset_yaml(draft, found.reading, out.width)
     if to is None:
         say_exactly(text)
         _say_notes(found.notes, beside=True)
@@ -266,14 +243,6 @@ def _encoding(text: str | None) -> Encoding | None:
     return cast("Encoding | None", text)
 
 
-def check_edited(dataset: Any, file: Path) -> None:
-    """Raise ``InvalidSpec`` for a draft that nobody has corrected: its owner would sign what a program guessed."""
-    from sandbox.catalogue.describe import UNSTATED
-
-    if dataset.legal_basis == UNSTATED:
-        raise InvalidSpec(f"{file.name} is still the draft: write the law or agreement it rests on into legal_basis")
-
-
 def check_signers(roster: Roster, owner: str, keys: Sequence[SigningKey]) -> None:
     """Raise ``WrongKey`` unless these keys may sign for the owner: a version only its node knows stops its jobs."""
     entry = roster.owner(owner)
@@ -286,51 +255,6 @@ class WrongKey(InvalidSpec):
     code = "wrong-key"
     advice = (
         "Name the owner's own key with --key, further signers with --cosign-key, and this owner's node with --config."
-    )
-
-
-def read_dataset_file(file: Path) -> tuple[Dataset, Reading]:
-    """Read a dataset file: what all holders sign, and its ``source:``, how this owner's files are read.
-
-    Raises ``InvalidSpec`` with the place of each fault.
-    """
-    from jobs.documents.base import faults
-    from jobs.schema import Dataset
-    from sandbox.catalogue.reading import Reading
-
-    try:
-        value = yaml.safe_load(file.read_text(encoding="utf-8"))
-        own = value.pop("source", None) if isinstance(value, dict) else None
-        return Dataset.model_validate(value), Reading.model_validate(own or {})
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise InvalidSpec(f"{file.name} is not YAML in UTF-8") from None
-    except ValidationError as error:
-        raise InvalidSpec(f"{file.name}: {faults(error)}") from None
-
-
-def database_of(file: Path, kind: str | None) -> PostgresTable | None:
-    """The database table that a YAML file describes, None for any other file; raises ``BadSource``."""
-    if kind != "postgresql" and (kind is not None or file.suffix not in (".yaml", ".yml")):
-        return None
-    from adapters.postgresql import load_table
-
-    return load_table(file)
-
-
-def source_of(file: Path, kind: str | None, table: str | None, hive: bool) -> Any:
-    """Describe where the data is; the kind is guessed from the name if it is not given."""
-    from adapters.files import base_folder
-    from adapters.source import SourceSpec
-
-    guess = (
-        kind
-        or _SUFFIX.get(file.suffix)
-        or next((_SUFFIX[f.suffix] for f in base_folder(file).rglob("*") if f.suffix in _SUFFIX), None)
-    )
-    if guess is None:
-        raise InvalidSpec("name the kind of data: --kind parquet, csv, arrow or duckdb; a database is a YAML file")
-    return SourceSpec.model_validate(
-        {"kind": guess, "path": str(file.resolve()), "table": table, "partitioning": "hive" if hive else None}
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+from pydantic import ValidationError
 
 from jobs.documents import Envelope
 from sandbox.cli.context import (
@@ -24,6 +25,7 @@ from sandbox.cli.context import (
 )
 from sandbox.cli.render import (
     command,
+    json_schema,
     progress_text,
     show_cost,
     show_job,
@@ -249,6 +251,14 @@ def receipt(
     show_next(command("unseen verify", to) + "  (--trust trust.json, unless UNSEEN_TRUST names it)")
 
 
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a job file, for editors (docs/job-file.md says how)."""
+    from sandbox.client.job_file import JobFile
+
+    say_json(json_schema(JobFile))
+
+
 def follow(client: Any, job_id: str, timeout: float, quiet: bool = False) -> Job:
     """Wait with a progress line; returns the final job."""
     with progress("submitted", quiet) as line:
@@ -258,23 +268,16 @@ def follow(client: Any, job_id: str, timeout: float, quiet: bool = False) -> Job
 
 
 def read_job(file: Path) -> dict[str, Any]:
-    """Read a job file; raises ``InvalidSpec`` naming what is missing."""
+    """Read a job file; raises ``InvalidSpec`` naming each fault."""
+    from jobs.documents.base import faults
+    from sandbox.client.job_file import JobFile
+
     try:
-        value = yaml.safe_load(file.read_text())
-    except yaml.YAMLError:
+        return JobFile.model_validate(yaml.safe_load(file.read_text())).model_dump(mode="json", exclude_none=True)
+    except (yaml.YAMLError, UnicodeDecodeError):
         raise InvalidSpec(f"{file.name} is not YAML") from None
-    known = {"sql", "parameters", "kind", "request", "scenario", "purpose", "datasets"}
-    if not isinstance(value, dict):
-        raise InvalidSpec(f"{file.name} does not name {', '.join(sorted(known))}")
-    if foreign := sorted(map(str, set(value) - known)):
-        raise InvalidSpec(f"{file.name}: {', '.join(foreign)} is not known; a job file has {', '.join(sorted(known))}")
-    asked = ("kind", "request") if "request" in value else ("sql",)
-    for name in (*asked, "scenario", "purpose", "datasets"):
-        if not value.get(name):
-            raise InvalidSpec(f"{file.name} lacks {name!r}")
-    if "request" in value and not isinstance(value["request"], dict):
-        raise InvalidSpec(f"{file.name}: request is an object in the shape of its kind")
-    return dict(value)
+    except ValidationError as error:
+        raise InvalidSpec(f"{file.name}: {faults(error)}") from None
 
 
 def asked_of(spec: dict[str, Any], param: list[str] | None) -> tuple[str, dict[str, Any]]:

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+
 from sandbox.cli.terminal import framed, page, row, say, show, styled
 from sandbox.client import Job, Table
 from sandbox.client.table import SUPPRESSED
@@ -22,6 +25,11 @@ STATE_STYLE: Final = {
     "cancelled": "dim",
     "expired": "dim",
 }
+
+
+def json_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """What an editor checks a file of this model by."""
+    return {"$schema": GenerateJsonSchema.schema_dialect, **model.model_json_schema()}
 
 
 def show_job(job: Job) -> None:

@@ -24,7 +24,8 @@ from sandbox.catalogue.check import DataRefused
 from sandbox.catalogue.draft import Draft, draft
 from sandbox.catalogue.reading import ColumnReading, Reading
 from sandbox.catalogue.register import leave_out, register
-from sandbox.cli.data import app, read_dataset_file
+from sandbox.cli.data import app
+from sandbox.cli.dataset_file import read_dataset_file
 from sandbox.errors import InvalidSpec
 from sandbox.keys import Trust
 from sandbox.node.state import Held, NodeState
@@ -181,12 +182,12 @@ def test_a_refusal_names_rows_and_keeps_their_values_apart(state: NodeState, tmp
     with pytest.raises(DataRefused) as refused:
         held(state, spec, declared)
     assert "4711" not in str(refused.value)
-    assert refused.value.examples == ("x is outside its bounds: row 2: 4711",)
+    assert refused.value.examples == ("x is outside its bounds in 1 row(s): row 2: 4711",)
     late = written(tmp_path, "who,x\n" + "a,1\n" * 9 + "a,canary\n")
-    with pytest.raises(BadSource, match="column x: row 10 is no whole number") as unread:
+    with pytest.raises(DataRefused, match="column x: row 10 is no whole number") as unread:
         held(state, late, declared)
     assert "canary" not in str(unread.value)
-    assert unread.value.examples == ("x, row 10: 'canary'",)
+    assert unread.value.examples == ("column x: row 10 is no whole number (of at most 18 digits): x, row 10: 'canary'",)
 
 
 def test_headers_and_dates_of_one_owner_are_mapped_and_signed_by_nobody(state: NodeState, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from jobs.documents.roster import HubEntry, OwnerEntry, WitnessEntry
 from jobs.errors import JobError
 from jobs.schema import Dataset
 from sandbox.catalogue.describe import UNSTATED
-from sandbox.cli.data import WrongKey, check_edited, check_signers
+from sandbox.cli.data import WrongKey, check_signers
+from sandbox.cli.dataset_file import check_edited
 from sandbox.errors import InvalidSpec
 from sandbox.keys import create_key
 
