@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import ceil, floor
 
 from adapters.snapshot.columns import StoredColumn
-from jobs.schema import Column, ColumnType, Dataset, Scalar
+from jobs.schema import Column, ColumnType, Dataset, Role, Scalar
 
 _EPOCH = datetime(1970, 1, 1)
 _DAY = timedelta(days=1)
@@ -17,6 +17,13 @@ _MICRO = timedelta(microseconds=1)
 def stored_columns(dataset: Dataset) -> tuple[StoredColumn, ...]:
     """In declared order. A column's integers lie within its declared domain, or else its bounds."""
     return tuple(stored_column(column, unit=column.name == dataset.unit) for column in dataset.columns)
+
+
+def printed_columns(dataset: Dataset) -> tuple[str, ...]:
+    """What a row is known by beside its unit: all that may put it into a base, itself or as the key of a join. No secret
+    does, and with a secret in it a row whose secret changes would be another record."""
+    secret = (Role.SENSITIVE, Role.MEASURE)
+    return tuple(c.name for c in dataset.columns if c.role not in secret and c.name != dataset.unit)
 
 
 def stored_column(column: Column, unit: bool = False) -> StoredColumn:

@@ -25,13 +25,15 @@ from adapters.snapshot.exclusions import Exclusions
 from adapters.snapshot.files import ArrowFileWriter
 from adapters.snapshot.index import MAX_RUNS, Index, Run, StoredFile, read_index, write_index
 from adapters.snapshot.present import EXCLUSIONS
+from adapters.snapshot.prints import PRINT
 from adapters.snapshot.ref import SnapshotRef
 from adapters.snapshot.write import MEMORY, PartitionedWriter, parts_for
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What is stored of a table, and under which keys. ``seal_key``: encrypt at rest."""
+    """What is stored of a table, and under which keys. ``seal_key``: encrypt at rest. ``printed``: columns that are no
+    secret, by which its rows are known (``prints``)."""
 
     dataset: str
     dataset_digest: str
@@ -40,6 +42,7 @@ class Layout:
     columns: tuple[StoredColumn, ...]
     unit_key: bytes = field(repr=False)
     seal_key: bytes | None = field(default=None, repr=False)
+    printed: tuple[str, ...] = ()
 
 
 def build(
@@ -61,7 +64,9 @@ def build(
     base = read_index(Path(earlier.folder), earlier.digest) if earlier is not None else None
     parts = base.parts if base is not None else parts or parts_for(rows)
     with _making(folder) as making:
-        writer = PartitionedWriter(making, layout.columns, layout.unit, parts, layout.unit_key, layout.seal_key, memory)
+        writer = PartitionedWriter(
+            making, layout.columns, layout.unit, parts, layout.unit_key, layout.seal_key, memory, layout.printed
+        )
         fresh = writer.add_all(batches)
         index = Index(
             dataset=layout.dataset,
@@ -69,7 +74,7 @@ def build(
             data_digest=data_digest,
             unit=layout.unit,
             unit_domain=layout.unit_domain,
-            columns=layout.columns,
+            columns=(*layout.columns, PRINT),
             parts=parts,
             rows=writer.rows + (base.rows if base else 0),
             unitless=writer.unitless + (base.unitless if base else 0),
@@ -133,7 +138,7 @@ def _compacted(folder: Path, index: Index, key: bytes | None, most: int) -> Inde
 
 
 def _sorted(runs: Sequence[Run]) -> tuple[Run, ...]:
-    """By part; of one part as they came, so that a row keeps its place among its unit's when others are appended."""
+    """By part; of one part as they came, so that equal rows of a unit keep their order when others are appended."""
     return tuple(sorted(runs, key=lambda run: run.part))
 
 

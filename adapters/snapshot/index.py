@@ -46,10 +46,11 @@ class Index(_Model):
     """A version's snapshot. ``parts`` is a power of two; a part's units have its number as leading bits of their hash.
 
     ``rows``: kept rows; ``unitless``: rows without a unit, which are left out by the dataset's rule.
-    ``runs``: of one part in the order in which they came: a record is known by its place among its unit's rows.
+    ``columns``: the declared ones and ``prints.PRINT``, by which a record is known. ``runs``: of one part in the order in
+    which they came.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     dataset: str
     dataset_digest: str
     """Of the declared ``Dataset``: another declaration is another snapshot."""

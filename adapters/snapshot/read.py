@@ -14,8 +14,9 @@ from adapters.snapshot.exclusions import excluded
 from adapters.snapshot.files import ArrowFile
 from adapters.snapshot.index import Index, Run, read_index
 from adapters.snapshot.merge import Block, Merged
-from adapters.snapshot.order import Int64
+from adapters.snapshot.order import Int64, UInt64
 from adapters.snapshot.present import EXCLUSIONS
+from adapters.snapshot.prints import PRINT
 from adapters.snapshot.ref import SnapshotRef
 from adapters.snapshot.runs import OpenRun
 
@@ -61,6 +62,10 @@ class Part:
         """A block's rows of one column as stored, piece after piece."""
         pieces = [self._piece(piece.run, name, piece.first, piece.last) for piece in block.pieces]
         return pieces[0] if len(pieces) == 1 else pa.concat_arrays(pieces)
+
+    def prints(self, block: Block) -> UInt64:
+        """Of a block's rows, piece after piece."""
+        return np.asarray(self.column(block, PRINT.name).to_numpy()).view(np.uint64)
 
     def units(self, block: Block) -> Int64:
         """Per row of a block the rank of its unit within the part, piece after piece."""

@@ -19,6 +19,7 @@ import pyarrow as pa
 from adapters.snapshot.columns import StoredColumn
 from adapters.snapshot.index import Run
 from adapters.snapshot.order import Int64, by_rank, ranks
+from adapters.snapshot.prints import PRINT, prints_of
 from adapters.snapshot.runs import RunWriter, Units
 from adapters.snapshot.units import hash_units
 
@@ -55,8 +56,10 @@ class PartitionedWriter:
         unit_key: bytes,
         seal_key: bytes | None = None,
         memory: int = MEMORY,
+        printed: Sequence[str] = (),
     ) -> None:
         self._folder, self._columns, self._parts = folder, tuple(columns), parts
+        self._printed = [column for column in columns if column.name in printed and column.name != unit]
         self._unit = next(column for column in columns if column.name == unit)
         self._unit_key, self._seal_key, self._memory = unit_key, seal_key, memory
         self._buffers = [_Buffer() for _ in range(parts)]
@@ -88,11 +91,13 @@ class PartitionedWriter:
             for column in self._columns
             if column.name != self._unit.name
         }
-        self._held += sum(array.nbytes for array in stored.values()) + 8 * batch.num_rows
+        self._held += sum(array.nbytes for array in stored.values()) + 16 * batch.num_rows
         self._held += 24 * len(entries.high) + entries.value.nbytes
         row_cuts = _cuts(part[number], self._parts)
         unit_cuts = _cuts(part, self._parts)
         number = number[order]
+        prints = entries.high[number] + prints_of(stored, self._printed, batch.num_rows, self._unit_key)
+        stored[PRINT.name] = pa.array(prints.view(np.int64))
         for at, buffer in enumerate(self._buffers):
             first, last = row_cuts[at], row_cuts[at + 1]
             if first == last:
@@ -130,7 +135,7 @@ class PartitionedWriter:
             self.runs += pool.map(lambda item: self._run(*item), waiting)
 
     def _run(self, part: int, buffer: _Buffer) -> Run:
-        writer = RunWriter(self._folder, part, self._columns, self._unit.name, self._seal_key)
+        writer = RunWriter(self._folder, part, (*self._columns, PRINT), self._unit.name, self._seal_key)
         entries = joined(buffer.entries)
         append_sorted(writer, buffer.columns, np.concatenate(buffer.unit), entries)
         buffer.columns.clear()

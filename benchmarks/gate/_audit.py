@@ -60,7 +60,7 @@ class Desk:
     def ask(self, labels: Labels, cells: int) -> Bits:
         """A release of so many cells, all about one secret column."""
         about = Inquiry(SUBJECT, 0, np.arange(cells, dtype=np.int32), [secrets.token_bytes(16) for _ in range(cells)])
-        question = Question(DOMAIN, Records(self._hashes, self._rows, (labels,)), (about,))
+        question = Question(DOMAIN, Records(self._hashes, self._rows, self._hashes[:, 1], (labels,)), (about,))
         with self.audit as audit:
             with writing(self._engine) as connection:
                 audit.ready(connection, [DOMAIN])
@@ -79,7 +79,7 @@ def states(rng: np.random.Generator, units: int, cells: int, wanted: tuple[int, 
     computed of that; the leverages that stand are set to the sum over a unit's bases of ``1 / (size + lambda)``.
     """
     places, atoms, partitions = Places(), Atoms(), Partitions()
-    places = places.grown(places.growth(hashes(units), np.ones(units, np.int32)))
+    places = places.grown(places.growth(hashes(units), np.ones(units, np.int32), hashes(units)[:, 1])[0])
     atoms, partitions = atoms.grown(units), partitions.grown(units)
     kept: dict[int, tuple[Partitions, Atoms]] = {}
     sizes = []

@@ -24,15 +24,19 @@ UInt64 = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True, repr=False)
 class Records:
-    """The records of one part, put together by unit; a record is known by its unit and its place among the unit's.
+    """The records of one part, put together by unit; a record is known by its unit and its print.
 
     ``units``: each unit once. Either its two keyed hashes as the snapshot holds them, shape (units, 2), or the values
     themselves, which the node hashes under the unit domain's key. ``rows``: how many records each unit has, in the
-    same order. ``labels``: per partition of the known, for every record the base that it lies in, or -1 for none.
+    same order. ``prints``: for every record 64 bits of what is no secret of it (``adapters.snapshot.prints``), so that it
+    is the same one in another order and beside other rows; records of one unit whose prints are equal are told apart
+    by their order. All 0 where rows have none: then by their order alone. ``labels``: per partition of the known, for
+    every record the base that it lies in, or -1 for none.
     """
 
     units: UInt64 | pa.Array = field(repr=False)
     rows: Int32
+    prints: UInt64
     labels: tuple[Int32, ...]
 
     @property

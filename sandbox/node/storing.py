@@ -25,7 +25,7 @@ from adapters.source import Manifest, check_unchanged
 from adapters.text.fold import folded
 from jobs.documents import json_digest
 from jobs.schema import Dataset, Digest
-from jobs.stored import stored_columns
+from jobs.stored import printed_columns, stored_columns
 from mpc.party import RandomBytes
 from sandbox.node.state import Held, NodeState
 from sandbox.node.tables import exclusions
@@ -70,6 +70,7 @@ def layout_of(
         columns=stored_columns(dataset),
         unit_key=_key(state, connection, f"unit_key {domain}", rng),
         seal_key=_key(state, connection, _SEAL, rng) if encrypt else None,
+        printed=printed_columns(dataset),
     )
 
 

@@ -31,6 +31,11 @@ def hashes(units: Array | int) -> npt.NDArray[np.uint64]:
     return np.ascontiguousarray(np.stack([high, high ^ np.uint64(0x5555)], axis=1))
 
 
+def prints_of(rows: Array, prints: Array | None = None) -> npt.NDArray[np.uint64]:
+    """Of records of so many rows a unit: none but their order, if ``prints`` are not given."""
+    return np.zeros(int(rows.sum()), np.uint64) if prints is None else np.asarray(prints).astype(np.uint64)
+
+
 class Ids:
     """A new id for every answer."""
 
@@ -66,6 +71,7 @@ class Desk:
         subject: tuple[str, str] | None = INCOME,
         rows: Array | None = None,
         units: Array | None = None,
+        prints: Array | None = None,
         answers: int = 1,
         holders: int = 1,
         of_unit: bool = False,
@@ -78,7 +84,7 @@ class Desk:
             bases = np.arange(int(part.max(initial=-1)) + 1, dtype=np.int32)
             inquiries.append(Inquiry(subject, number, bases, self.ids(len(bases)), answers, holders, of_unit))
         known = hashes(len(counts)) if units is None else hashes(units)
-        return Question("person", Records(known, counts, parts), tuple(inquiries))
+        return Question("person", Records(known, counts, prints_of(counts, prints), parts), tuple(inquiries))
 
     def judge(self, *questions: Question, job: str | None = None) -> Judgement:
         with writing(self.engine) as connection:

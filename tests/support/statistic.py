@@ -135,6 +135,7 @@ def part_of(plan: Plan, people: Sequence[Person]) -> LocalResult:
     records = Records(
         pa.array([str(group[0].unit) for group in groups], pa.string()),
         np.array([len(group) for group in groups], np.int32),
+        np.zeros(len(labels), np.uint64),
         (labels,) * len(partitions(plan)),
     )
     cells = [[person for person in ordered if person.cell == cell] for cell in range(plan.cells)]
@@ -170,7 +171,8 @@ def part(plan: Plan, fail: Any, values: Sequence[Sequence[int]]) -> LocalResult:
     sizes = np.where(np.broadcast_to(fail, base_count(plan)), 3, 50)
     labels = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
     names = pa.array([str(number) for number in range(len(labels))], pa.string())
-    records = Records(names, np.ones(len(labels), np.int32), (labels,) * len(partitions(plan)))
+    prints = np.zeros(len(labels), np.uint64)
+    records = Records(names, np.ones(len(labels), np.int32), prints, (labels,) * len(partitions(plan)))
     units = sizes[bases_of_cells(plan)].astype(np.int64)
     one = [1] * plan.cells
     evidence = tuple(

@@ -102,7 +102,12 @@ def merge_records(parts: Sequence[Records]) -> Records:
     else:
         units = pa.concat_arrays([part.units for part in parts])
     labels = zip(*(part.labels for part in parts), strict=True)
-    return Records(units, np.concatenate([part.rows for part in parts]), tuple(np.concatenate(each) for each in labels))
+    return Records(
+        units,
+        np.concatenate([part.rows for part in parts]),
+        np.concatenate([part.prints for part in parts]),
+        tuple(np.concatenate(each) for each in labels),
+    )
 
 
 def _both_of(a: Contributions, b: Contributions) -> Contributions:

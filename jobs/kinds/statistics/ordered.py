@@ -89,14 +89,16 @@ def scan_parts(plan: Plan, evaluation: Evaluation, parts: Iterator[Part]) -> tup
     for part in parts:
         for block in part.blocks(evaluation.block_rows):
             found = evaluation.rows(part, block)
+            order: Int64 | slice = slice(None)
             if not block.in_order:  # several runs; a block has few units, so this is cheap
-                found = found.take(by_rank(found.unit - block.first, block.last - block.first)[0])
+                order = by_rank(found.unit - block.first, block.last - block.first)[0]
+                found = found.take(order)
             excluded = None if part.excluded is None else part.excluded[found.unit]
             if excluded is not None:
                 found.cell[excluded] = OUTSIDE
             sums.add(found.unit, found.cell, found.flags, found.values)
             if recorder is not None:
-                recorder.add_block(found.labels, excluded)
+                recorder.add_block(found.labels, part.prints(block)[order], excluded)
         sums.next_part()
         if recorder is not None:
             recorder.add_part(part)

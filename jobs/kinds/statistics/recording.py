@@ -1,8 +1,8 @@
 """The records of one part for the node's gate: per unit column all rows of each unit, each labelled with its base.
 
 A label rests on known columns alone (``plan.bases``), so it tells nothing that an outsider could not know. All rows of
-a unit are records, in their stored order, whatever the condition: a record is known by its unit and its place among
-the unit's rows, which is the same in every query of one version. A row that an inner join drops, or for which WHERE's
+a unit are records, in their stored order, whatever the condition: a record is known by its unit and its print, which
+are the same in every query and in every version. A row that an inner join drops, or for which WHERE's
 known conjuncts are not true, is labelled -1.
 
 Under an exact profile, and under differential privacy, nothing is audited and nothing recorded: one empty ``Records``
@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from adapters.snapshot.order import by_rank
+from adapters.snapshot.prints import PRINT
 from adapters.snapshot.read import Part
 from jobs.disclosure.gate import Int32, Records, UInt64
 from jobs.disclosure.profile import load_profile
@@ -47,7 +48,7 @@ def no_records(plan: Plan) -> tuple[Records, ...]:
 
 def _nobody(count: int) -> Records:
     nothing = np.zeros(0, dtype=np.int32)
-    return Records(np.zeros((0, 2), dtype=np.uint64), nothing, (nothing,) * count)
+    return Records(np.zeros((0, 2), np.uint64), nothing, np.zeros(0, np.uint64), (nothing,) * count)
 
 
 # --- labels ------------------------------------------------------------------------------------------------------
@@ -92,10 +93,12 @@ class Recorder:
     def __init__(self, plan: Plan) -> None:
         self._units: list[UInt64] = []
         self._rows: list[Int32] = []
+        self._prints: list[UInt64] = []
         self._labels: list[list[Int32]] = [[] for _ in partitions(plan)]
 
-    def add_block(self, labels: Sequence[Int32], excluded: Bools | None) -> None:
+    def add_block(self, labels: Sequence[Int32], prints: UInt64, excluded: Bools | None) -> None:
         """``excluded``: per row of the block whether its unit is left out."""
+        self._prints.append(prints if excluded is None else prints[~excluded])
         for kept, label in zip(self._labels, labels, strict=True):
             kept.append(label if excluded is None else label[~excluded])
 
@@ -113,6 +116,7 @@ class Recorder:
         return Records(
             np.concatenate([nobody.units, *self._units]),
             np.concatenate([nobody.rows, *self._rows]),
+            np.concatenate([nobody.prints, *self._prints]),
             tuple(np.concatenate([nobody.rows, *each]) for each in self._labels),
         )
 
@@ -122,19 +126,25 @@ class Recorder:
 
 def record_query(
     plan: Plan, values: Mapping[str, Lit], declared: Columns, units: Sequence[str], joined: tuple[str, Sequence[str]],
-    counted: Sequence[str],
+    counted: Sequence[str], printed: bool,
 ) -> str:  # fmt: skip
-    """SQL over the staged tables: per record its place ``row``, its ``units`` (u0, ...), ``base`` and k0, k1, ...
+    """SQL over the staged tables: per record its place ``row``, ``print``, ``units`` (u0, ...), ``base``, k0, k1, ...
 
     ``joined``: the tables with every join as a left one, and what is true where an inner one would have kept the row.
-    ``counted``: what is true of a row that the datasets do not leave out for want of a unit.
+    ``counted``: what is true of a row that the datasets do not leave out for want of a unit. ``printed``: whether t0 has
+    its rows' prints.
     """
     source, matched = joined
     kept = [*matched, *(condition(bind(conjunct, values), declared) for conjunct in plan.where.known)]
     base = base_code(plan, values, declared)
     if kept:
         base = f"(CASE WHEN {' AND '.join(kept)} THEN {base} ELSE {NO_BASE} END)"
-    columns = [f't0."{ROW}" AS "row"', *(f"{unit} AS u{number}" for number, unit in enumerate(units))]
+    print_ = f't0."{PRINT.name}"' if printed else "CAST(0 AS BIGINT)"
+    columns = [
+        f't0."{ROW}" AS "row"',
+        f'{print_} AS "print"',
+        *(f"{unit} AS u{number}" for number, unit in enumerate(units)),
+    ]
     columns += [f"{base} AS base", *condition_columns(plan, values, declared)]
     return f"SELECT {', '.join(columns)} FROM {source} WHERE {' AND '.join(counted) or 'TRUE'}"  # noqa: S608
 
@@ -144,10 +154,11 @@ def grouped(plan: Plan, table: pa.Table) -> tuple[Records, ...]:
     order = np.argsort(table["row"].to_numpy(), kind="stable")
     base = table["base"].to_numpy().astype(np.int32, copy=False)
     labels = [label[order] for label in labels_of(plan, table, base)]
-    return tuple(_by_unit(table[f"u{number}"], order, labels) for number in range(len(plan.unit_columns)))
+    prints = table["print"].to_numpy().view(np.uint64)[order]
+    return tuple(_by_unit(table[f"u{number}"], order, prints, labels) for number in range(len(plan.unit_columns)))
 
 
-def _by_unit(column: pa.ChunkedArray, order: npt.NDArray[np.int64], labels: Sequence[Int32]) -> Records:
+def _by_unit(column: pa.ChunkedArray, order: npt.NDArray[np.int64], prints: UInt64, labels: Sequence[Int32]) -> Records:
     """Units in the order in which they come first; a row without one is no record."""
     encoded = column.dictionary_encode().combine_chunks()
     unit: Any = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)[order]
@@ -162,5 +173,6 @@ def _by_unit(column: pa.ChunkedArray, order: npt.NDArray[np.int64], labels: Sequ
     return Records(
         encoded.dictionary.take(pa.array(values)),
         rows.astype(np.int32),
+        prints[known][place],
         tuple(np.ascontiguousarray(label[known][place]) for label in labels),
     )

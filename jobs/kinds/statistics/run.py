@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from adapters.snapshot.prints import PRINT
 from jobs.disclosure.gate import Records
 from jobs.kinds.base import Limits
 from jobs.kinds.statistics.columnar import LARGE, suits, tallies
@@ -36,10 +37,15 @@ MAX_PARTITIONS = 64
 
 
 def run_local(
-    plan: Plan, parameters: Mapping[str, Scalar], tables: Mapping[str, OpenTable], limits: Limits | None = None
+    plan: Plan,
+    parameters: Mapping[str, Scalar],
+    tables: Mapping[str, OpenTable],
+    limits: Limits | None = None,
+    printed: bool = False,
 ) -> LocalResult:
     """Compute every channel and its evidence over one part. ``tables``: dataset name to a function that opens a fresh
-    reader with only the named columns; a table may be opened several times.
+    reader with only the named columns; a table may be opened several times. ``printed``: whether the plan's first table
+    has a column ``PRINT``, as a snapshot has; without it the records of a unit are known by their order.
     """
     values = parameter_literals(plan, parameters)
     step = Step(plan, values, tables, limits or Limits())
@@ -47,7 +53,7 @@ def run_local(
     if step.rows_scanned > plan.rows_bound:
         raise ArithmeticOverflow("the part has more rows than all holders declare together: correct max_rows")
     rows = step.rows_scanned
-    return local_result(plan, found, rows, step.records() if recorded(plan) else no_records(plan))
+    return local_result(plan, found, rows, step.records(printed) if recorded(plan) else no_records(plan))
 
 
 def local_result(
@@ -156,7 +162,7 @@ class Step:
         for number, tally in enumerate(tallies):
             tally.add(cell, *row[width + 4 * number : width + 4 * number + 4])
 
-    def records(self) -> tuple[Records, ...]:
+    def records(self, printed: bool) -> tuple[Records, ...]:
         """One pass of its own: every row that has a unit, whatever the conditions, numbered as the reader yields it.
 
         Several unit columns protect a row each: it is a record of all of them. Raises ``OutOfLocalMemory``.
@@ -165,8 +171,10 @@ class Step:
         joined, counted = lenient_source(self.plan), counted_units(self.plan)
         batches, size = [], 0
         with Engine(self.limits) as engine:
-            self.stage(engine, _numbered_rows(self._open(0)), carried=[ROW])
-            for batch in engine.stream(record_query(self.plan, self.values, self.columns, units, joined, counted)):
+            beside = [PRINT.name] if printed else []
+            self.stage(engine, _numbered_rows(self._open(0, beside)), carried=[ROW, *beside])
+            query = record_query(self.plan, self.values, self.columns, units, joined, counted, printed)
+            for batch in engine.stream(query):
                 size += batch.nbytes
                 if 3 * size > self.limits.memory_bytes:  # as they come, in their order, and by unit
                     raise OutOfLocalMemory("the records need more memory than the limit: raise memory_bytes")
@@ -215,14 +223,14 @@ class Step:
     def _wanted(self, number: int) -> list[PlannedColumn]:
         return [planned for planned in self.plan.columns if planned.column.table == number]
 
-    def _read(self, number: int) -> pa.RecordBatchReader:
+    def _read(self, number: int, beside: Sequence[str] = ()) -> pa.RecordBatchReader:
         dataset = self.plan.dataset_of(number)
         if dataset not in self.tables:
             raise SourceMismatch(f"this node has no dataset {dataset}")
-        return self.tables[dataset]([planned.column.name for planned in self._wanted(number)])
+        return self.tables[dataset]([*(planned.column.name for planned in self._wanted(number)), *beside])
 
-    def _open(self, number: int) -> pa.RecordBatchReader:
-        reader = self._read(number)
+    def _open(self, number: int, beside: Sequence[str] = ()) -> pa.RecordBatchReader:
+        reader = self._read(number, beside)
         if number:
             return reader
         self.rows_scanned = 0

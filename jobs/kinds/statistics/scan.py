@@ -63,8 +63,8 @@ def _index(plan: Plan, inputs: Mapping[str, Input]) -> Index | None:
 
 def _rows(plan: Plan, parameters: Mapping[str, Scalar], inputs: Mapping[str, Input], limits: Limits) -> LocalResult:
     with _tables(inputs) as tables:
-        result = run_local(plan, parameters, tables, limits)
-    ref = inputs[plan.dataset].snapshot
+        ref = inputs[plan.dataset].snapshot
+        result = run_local(plan, parameters, tables, limits, printed=ref is not None)
     if ref is None:
         return result
     index = Snapshot(ref).index

@@ -2,7 +2,7 @@
 
 ``audit``      what a job calls: ready, judge, store, adopt; one lock around the four
 ``domain``     all that is known of one unit domain, as a value: judging makes the next one
-``places``     units and their records get a place for ever; a record is (unit, ordinal), never its value
+``places``     units and their records get a place for ever; a record is (unit, print), never a secret value
 ``partitions`` which base each record lies in, for every partition that was asked about
 ``system``     one system of rows: a Cholesky factor that only grows, leverages of records and units
 ``greedy``     which new cells have to stay out so that no unit is beyond its limit

@@ -47,7 +47,8 @@ class Addition:
     added: tuple[Added, ...] = field(default=())
 
     def encode(self) -> bytes:
-        arrays: list[npt.NDArray[Any]] = [self.growth.hashes, self.growth.units, self.growth.more]
+        growth = self.growth
+        arrays: list[npt.NDArray[Any]] = [growth.hashes, growth.units, growth.more, growth.names, growth.named]
         arrays += [_shortest(labels + 1, bases) for labels, bases in self.partitions]
         for system in self.added:
             arrays += [*system.rows.arrays, np.frombuffer(b"".join(system.ids), np.uint8)]
@@ -71,7 +72,7 @@ class Addition:
         header = parse_canonical(data[_LENGTH:end])
         raw = pa.decompress(data[end:], decompressed_size=header["size"], codec="zstd", asbytes=True)
         arrays = iter(_arrays(raw, header["arrays"]))
-        growth = Growth(next(arrays), next(arrays), next(arrays))
+        growth = Growth(next(arrays), next(arrays), next(arrays), next(arrays), next(arrays))
         partitions = tuple((next(arrays).astype(np.int32) - 1, bases) for bases in header["bases"])
         added = []
         for subject, of_unit in zip(header["systems"], header["of_unit"], strict=True):

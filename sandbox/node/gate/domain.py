@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from jobs.disclosure.gate import Bits, Question
+from jobs.disclosure.gate import Bits, Question, Records
 from sandbox.node.gate.addition import Added, Addition, Subject
 from sandbox.node.gate.asked import Asked, rows_asked, sizes_of, verdict_of
 from sandbox.node.gate.bounds import bounds
@@ -31,10 +31,12 @@ class Seen:
 
     hashes: UInt64
     rows: Int32
+    prints: UInt64
     where: Int32
 
-    def same(self, hashes: UInt64, rows: Int32) -> bool:
-        return np.array_equal(self.rows, rows) and np.array_equal(self.hashes, hashes)
+    def same(self, hashes: UInt64, rows: Int32, prints: UInt64) -> bool:
+        pairs = ((self.rows, rows), (self.prints, prints), (self.hashes, hashes))
+        return all(np.array_equal(old, new) for old, new in pairs)
 
 
 @dataclass(frozen=True, repr=False)
@@ -65,7 +67,7 @@ class Domain:
             _check_rows(len(self.systems.get(name, System()).rows) + len(wanted.answers), limits)
         if not asked:
             return Outcome([verdict_of(rows, None) for rows in cells], None, self)
-        growth, seen, grown = self._with_records(hashes, question.records.rows, limits)
+        growth, seen, grown = self._with_records(hashes, question.records, limits)
         needed, numbers, fresh = grown._needed(question, asked, seen.where)
         trial = grown._with_partitions(fresh)
         holders, of_units = question.holders, question.of_units
@@ -94,7 +96,7 @@ class Domain:
         after = grown._with_partitions(list(addition.partitions), trial.atoms)
         renamed = {one.subject: one.rows for one in addition.added}
         systems = {name: _renamed(system, renamed.get(name), kept.get(name)) for name, system in systems.items()}
-        recent = (seen, *(old for old in self.recent if not old.same(seen.hashes, seen.rows)))[:_RECENT]
+        recent = (seen, *(old for old in self.recent if not old.same(seen.hashes, seen.rows, seen.prints)))[:_RECENT]
         return Outcome(verdict, addition, replace(after, systems=systems, recent=recent))
 
     def replayed(self, addition: Addition, sequence: int) -> Domain:
@@ -134,17 +136,18 @@ class Domain:
         counted = counts or self._counts(system.rows.used | rows.used)
         return Extension(system, rows, self.partitions, self.atoms, self.places, lambda n: counted(n, system.of_units))
 
-    def _with_records(self, hashes: UInt64, rows: Int32, limits: Limits) -> tuple[Growth, Seen, Domain]:
+    def _with_records(self, hashes: UInt64, records: Records, limits: Limits) -> tuple[Growth, Seen, Domain]:
+        rows, prints = records.rows, records.prints
         for old in self.recent:
-            if old.same(hashes, rows):
-                return _no_growth(), old, self
+            if old.same(hashes, rows, prints):
+                return Growth(), old, self
         if int(rows.sum(dtype=np.int64)) > limits.records:
             raise _too_many(limits)
-        growth = self.places.growth(hashes, rows)
+        growth, where = self.places.growth(hashes, rows, prints)
         if self.places.records + int(growth.more.sum(dtype=np.int64)) > limits.records:
             raise _too_many(limits)
         places = self.places.grown(growth)
-        return growth, Seen(hashes, rows, places.where(hashes, rows)), self._grown(places)
+        return growth, Seen(hashes, rows, prints, where), self._grown(places)
 
     def _grown(self, places: Places) -> Domain:
         if places.records == self.places.records:
@@ -241,10 +244,6 @@ def _renamed(system: System, rows: Rows | None, kept: Bits | None) -> System:
 
 def _whole(labels: Int32, records: int) -> Int32:
     return np.concatenate([labels, np.full(records - len(labels), -1, np.int32)])
-
-
-def _no_growth() -> Growth:
-    return Growth(np.zeros((0, 2), np.uint64), np.zeros(0, np.int32), np.zeros(0, np.int32))
 
 
 def _check_rows(count: int, limits: Limits) -> None:

@@ -30,6 +30,7 @@ BENCHES: Final[dict[str, Callable[[], Simulated]]] = {
     "ranges without noise": lambda: Simulated(STANDARD, "standard@2", tight=True),
     "with dominance": lambda: Simulated(changed(dominance_k_percent=75, secret_vetoes=10**6), "standard@2"),
     "records as unknowns": lambda: Simulated(STANDARD, "standard@2", by_records=True),
+    "records by place": lambda: Simulated(STANDARD, "standard@2", by_place=True),
     "insiders": lambda: Simulated(STANDARD, "standard@2", sight="insiders"),
     "insiders, open": lambda: Simulated(load_profile("open@1"), "open@1", sight="insiders"),
 }
@@ -37,6 +38,7 @@ BENCHES: Final[dict[str, Callable[[], Simulated]]] = {
 FILTERS: Final = "a condition is known AND secret, and a small base is closed"
 NOISE: Final = "keyed noise"
 AUDIT: Final = "audit"
+PRINTS: Final = "the audit knows a record by all in it that is no secret"
 AVERAGE: Final = "noise without audit"
 
 ATTACKS: Final = (
@@ -105,8 +107,11 @@ ATTACKS: Final = (
     Attack("change", "a value turns round", "attribute", r.changed, False, NOISE),
     Attack("many-versions", "in and out six times", "attribute", r.many_versions, False, AUDIT),
     Attack("newest-first", "4 pairs about the oldest row of a person in each of 18 versions, which put a row before it", "attribute", p.newest_first,
-           False, "none: the audit knows a record by its place among the person's", admitted=True,
-           residual="a version of a file keeps the order of rows and adds new ones at the end"),
+           False, PRINTS, "records by place", works=0.8),
+    Attack("oldest-gone", "the same, where each version takes away one of the rows before it", "attribute", p.oldest_gone,
+           False, PRINTS, "records by place", works=0.8),
+    Attack("shuffled", "the same, where the row stands at another place among 18 in each version", "attribute", p.shuffled,
+           False, PRINTS, "records by place", works=0.8),
     Attack("two-names", "one file under five names", "attribute", r.two_names, False, "the audit is of the unit domain and of content"),
     Attack("sole-and-joint", "one owner's part alone, and within three", "attribute", r.sole_and_joint, False, "the audit is of the unit domain"),
     Attack("two-operators", "each asks half", "attribute", r.two_operators, True, "the audit is of the unit domain"),

@@ -1,16 +1,22 @@
-"""Attacks of somebody who knows nobody's value, but what values of that kind are mostly like; and one on records' places.
+"""Attacks of somebody who knows nobody's value, but what values of that kind are mostly like; and three on what a
+record is known by.
 
 The audit takes everybody's value to be as uncertain as it can be. Where others' values hardly differ they hide nobody.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from tests.attacks.disclosure.bench import Bench, Outcome, grouped, guessed, over
 from tests.attacks.disclosure.differences import apart, paired, pairs
 from tests.attacks.disclosure.people import AGES, HIGH, HOUSES, People, crowd
 
+Numbers = npt.NDArray[Any]
 VERSIONS = 18
 NARROW = (100, 200)
 """What others earn, of bounds to ``HIGH``."""
@@ -30,17 +36,46 @@ def outlier(bench: Bench) -> Outcome:
 
 def newest_first(bench: Bench) -> Outcome:
     """Each version puts one more row of every target before its others; four pairs about the oldest in each of 18,
-    other ones each time.
+    other ones each time."""
 
-    To the audit a record is its place among the rows of its unit: in each version another one.
-    """
-    who, targets = crowd(84)
-    data, answers = apart(bench, who), []
-    for version in range(VERSIONS):
-        file = who
+    def file(who: People, targets: Numbers, version: int) -> People:
         for number in range(1, version + 1):
-            file = _later(who.chosen(targets), number).plus(file)
-        data.change(file)
+            who = _later(who.chosen(targets), number).plus(who)
+        return who
+
+    return _in_versions(bench, 84, file)
+
+
+def oldest_gone(bench: Bench) -> Outcome:
+    """The same where every target has 18 rows at first, and each version lacks one more of those before the one that is
+    asked about."""
+
+    def file(who: People, targets: Numbers, version: int) -> People:
+        for number in range(1, VERSIONS - version):
+            who = _later(who.chosen(targets), number).plus(who)
+        return who
+
+    return _in_versions(bench, 85, file)
+
+
+def shuffled(bench: Bench) -> Outcome:
+    """The same where every target has 18 rows in all versions, the one that is asked about at another place in each."""
+
+    def file(who: People, targets: Numbers, version: int) -> People:
+        for number in range(1, VERSIONS):
+            other = _later(who.chosen(targets), number)
+            who = other.plus(who) if number <= version else who.plus(other)
+        return who
+
+    return _in_versions(bench, 86, file)
+
+
+def _in_versions(bench: Bench, seed: int, file: Callable[[People, Numbers, int], People]) -> Outcome:
+    who, targets = crowd(seed)
+    data, answers = apart(bench, file(who, targets, 0)), []
+    for version in range(VERSIONS):
+        if version:
+            data.change(file(who, targets, version))
         answers.append(paired(data, pairs(4 * VERSIONS)[version::VERSIONS])[1])
     found = np.concatenate(answers, axis=1)
     return guessed(over(found[..., 1] - found[..., 0]), who["ill"][targets], found)

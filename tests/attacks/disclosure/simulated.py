@@ -16,6 +16,8 @@ from typing import Any, Final, Literal
 import numpy as np
 import pyarrow as pa
 
+from adapters.snapshot.prints import PRINT, prints_of
+from adapters.snapshot.units import KEY_BYTES
 from jobs.disclosure.gate import Bits, Question
 from jobs.disclosure.profile import Profile
 from jobs.errors import JobError
@@ -28,6 +30,7 @@ from jobs.kinds.statistics.plan.types import Plan
 from jobs.kinds.statistics.referee import REFEREE
 from jobs.kinds.statistics.run import run_local
 from jobs.schema import CatalogueView, Dataset, Digest, Holding
+from jobs.stored import printed_columns, stored_columns
 from mpc.ring import Ring
 from sandbox.client import Table
 from sandbox.node.gate.domain import Domain
@@ -107,6 +110,8 @@ class Simulated:
     rows_are_units: bool = False
     by_records: bool = False
     """Every record an unknown of its own, whatever is said of a person: the audit as it was."""
+    by_place: bool = False
+    """A record is its place among the rows of its person, whatever is known of it: the audit as it was."""
     _number: Any = field(default_factory=lambda: itertools.count(1))
     _nodes: dict[str, Node] = field(
         default_factory=lambda: {name: Node(hashlib.sha256(name.encode()).digest()) for name in NODES}
@@ -172,7 +177,8 @@ class SimulatedData:
             plan = plan.model_copy(update={"channels": channels})
         job = self.bench.job()
         case = Case(_digest(job), hashlib.sha256(job.encode()).hexdigest(), plan, {}, nodes, self.bench.profile)
-        results = [run_local(plan, {}, self._opened(table)) for table in self.tables]
+        printed = not self.bench.by_place
+        results = [run_local(plan, {}, self._opened(table), printed=printed) for table in self.tables]
         return Walk(self, case, job).answer(results)
 
     def rows_digest(self, table: pa.Table) -> bytes:
@@ -195,8 +201,15 @@ class SimulatedData:
         return compile_sql(sql, CatalogueView(datasets=(dataset, *others.values()), holdings=held))
 
     def _opened(self, table: pa.Table) -> dict[str, Callable[[Sequence[str]], pa.RecordBatchReader]]:
-        tables = {self.dataset.name: table} | {name: rows for name, (_, rows) in self.joined.items()}
+        tables = {self.dataset.name: self._printed(table)} | {name: rows for name, (_, rows) in self.joined.items()}
         return {name: _reader_of(rows) for name, rows in tables.items()}
+
+    def _printed(self, table: pa.Table) -> pa.Table:
+        """With the column of prints that a snapshot has."""
+        columns = [column for column in stored_columns(self.dataset) if column.name in printed_columns(self.dataset)]
+        stored = {column.name: column.store(table[column.name].combine_chunks()) for column in columns}
+        prints = prints_of(stored, columns, len(table), bytes(KEY_BYTES))
+        return table.append_column(PRINT.name, pa.array(prints.view(np.int64)))
 
 
 def _reader_of(rows: pa.Table) -> Callable[[Sequence[str]], pa.RecordBatchReader]:

@@ -72,9 +72,10 @@ class ToyParty:
         """One number about one secret column, resting on every record of the part."""
         plan = self._seat.case.plan
         (seed,) = self._seat.gate.seeds([f"sum of {plan.dataset}.{plan.column}".encode()])
-        base = np.zeros(part.rows.sum(), np.int32)
+        base, prints = np.zeros(part.rows.sum(), np.int32), np.zeros(part.rows.sum(), np.uint64)
+        records = Records(part.units, part.rows, prints, (base,))
         about = Inquiry((plan.dataset, plan.column), 0, np.zeros(1, np.int32), [seed[:16]], holders=plan.parts)
-        return Ask((Question(plan.unit_domain, Records(part.units, part.rows, (base,)), (about,)),))
+        return Ask((Question(plan.unit_domain, records, (about,)),))
 
     def _deal(self, round: str, secret: int) -> Sequence[Act]:
         """One random share to everybody else; what is left stays here."""

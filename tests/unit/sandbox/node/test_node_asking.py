@@ -72,7 +72,8 @@ class Job:
 def ask(number: int = 0, units: int = UNITS, vetoes: int = 0) -> Ask:
     """One number about one secret column, over the first ``units`` of all."""
     labels = np.where(np.arange(UNITS) < units, 0, -1).astype(np.int32)
-    records = Records(pa.array([f"v{n}" for n in range(UNITS)]), np.ones(UNITS, np.int32), (labels,))
+    prints = np.zeros(UNITS, np.uint64)
+    records = Records(pa.array([f"v{n}" for n in range(UNITS)]), np.ones(UNITS, np.int32), prints, (labels,))
     about = Inquiry(("trips", "delay"), 0, np.zeros(1, np.int32), [number.to_bytes(16, "little")])
     return Ask((Question("vehicle", records, (about,)),), vetoes)
 

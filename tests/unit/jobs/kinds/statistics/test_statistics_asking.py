@@ -174,7 +174,8 @@ def test_units_of_a_base_are_counted_once_each(rows: list[tuple[int, int]], base
         units = sorted({unit for unit, _ in pairs})
         sizes = np.array([sum(unit == other for other, _ in pairs) for unit in units], np.int32)
         labels = np.array([label for _, label in pairs], np.int32)
-        records = Records(pa.array(list(map(str, units)), pa.string()), sizes, (labels,))
+        prints = np.zeros(len(labels), np.uint64)
+        records = Records(pa.array(list(map(str, units)), pa.string()), sizes, prints, (labels,))
         expected = [len({unit for unit, label in pairs if label == base}) for base in range(count)]
         assert _units_of(records, labels, count).tolist() == expected
 

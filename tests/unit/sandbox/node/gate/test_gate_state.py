@@ -117,16 +117,29 @@ def test_the_same_id_within_one_question_is_one_answer(desk: Desk) -> None:
     labels = np.zeros(50, np.int32)
     ids = desk.ids(1)
     cell = Inquiry(INCOME, 0, np.zeros(1, np.int32), ids)
-    desk.ask(Question("person", Records(hashes(50), np.ones(50, np.int32), (labels,)), (cell, cell)))
+    desk.ask(
+        Question("person", Records(hashes(50), np.ones(50, np.int32), np.zeros(50, np.uint64), (labels,)), (cell, cell))
+    )
     assert desk.domain.systems[INCOME].rows.answers.tolist() == [1]
     two = replace(cell, ids=desk.ids(1))
-    desk.ask(Question("person", Records(hashes(50), np.ones(50, np.int32), (labels,)), (two, replace(cell, answers=3))))
+    desk.ask(
+        Question(
+            "person",
+            Records(hashes(50), np.ones(50, np.int32), np.zeros(50, np.uint64), (labels,)),
+            (two, replace(cell, answers=3)),
+        )
+    )
     assert desk.domain.systems[INCOME].rows.answers.tolist() == [1, 1]
 
 
 def test_cells_that_ask_nothing_and_empty_bases_are_answered_without_a_row(desk: Desk) -> None:
     cells = Inquiry(INCOME, 0, np.array([-1, 5, 0], np.int32), desk.ids(3), answers=60)
-    records = Records(hashes(50), np.ones(50, np.int32), (np.where(np.arange(50) < 10, 0, -1).astype(np.int32),))
+    records = Records(
+        hashes(50),
+        np.ones(50, np.int32),
+        np.zeros(50, np.uint64),
+        (np.where(np.arange(50) < 10, 0, -1).astype(np.int32),),
+    )
     assert desk.ask(Question("person", records, (cells,)))[0][0].tolist() == [True, True, True]
     assert len(desk.domain.systems[INCOME].rows) == 1
 
