@@ -28,7 +28,7 @@ class Table:
     error: in two of three cases less); ``None`` where nothing was added.
     """
 
-    CONTENT: ClassVar[tuple[str, ...]] = ("columns", "rows", "suppressed", "errors")
+    CONTENT: ClassVar[tuple[str, ...]] = ("columns", "rows", "suppressed", "errors", "intervals")
     """The fields of the API's JSON that a release commits to, in canonical form."""
 
     columns: tuple[str, ...]

@@ -85,7 +85,7 @@ def test_who_withdraws_is_left_out_for_good_and_the_hub_hears_of_a_new_version_o
     (before,) = office.versions()
     said = office.exclude(f"{GONE}\nnobody-we-know\n")
     assert "registered visits version 2 without them" in said
-    assert "2 line(s) read" in said
+    assert "1 of the 2 named have rows here" in said
     left = office.seen()
     assert (left[GONE], sum(left.values())) == (0, 19)
     (after,) = office.versions()

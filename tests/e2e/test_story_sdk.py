@@ -133,8 +133,8 @@ def test_small_cells_are_withheld_where_an_owner_has_too_few_or_one_aircraft_too
     assert empty <= 2
 
 
-CAP = 0.25 / 3
-"""Of one aircraft, where three owners may hold its flights."""
+CAP = 0.25  # undivided: the flights' records are apart
+"""Of one aircraft at one owner."""
 
 
 def told(part: list[int]) -> float:
