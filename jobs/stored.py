@@ -20,8 +20,10 @@ def stored_columns(dataset: Dataset) -> tuple[StoredColumn, ...]:
 
 
 def printed_columns(dataset: Dataset) -> tuple[str, ...]:
-    """What a row is known by beside its unit: all that may put it into a base, itself or as the key of a join. No secret
-    does, and with a secret in it a row whose secret changes would be another record."""
+    """What a row is known by beside its unit: all that may put it into a base, itself or as the key of a join.
+
+    No secret does, and with a secret in it a row whose secret changes would be another record.
+    """
     secret = (Role.SENSITIVE, Role.MEASURE)
     return tuple(c.name for c in dataset.columns if c.role not in secret and c.name != dataset.unit)
 

@@ -46,8 +46,8 @@ class Index(_Model):
     """A version's snapshot. ``parts`` is a power of two; a part's units have its number as leading bits of their hash.
 
     ``rows``: kept rows; ``unitless``: rows without a unit, which are left out by the dataset's rule.
-    ``columns``: the declared ones and ``prints.PRINT``, by which a record is known. ``runs``: of one part in the order in
-    which they came.
+    ``columns``: the declared ones and ``prints.PRINT``, by which a record is known. ``runs``: of one part in the order
+    in which they came.
     """
 
     format: Literal[2] = 2

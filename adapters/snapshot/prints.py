@@ -1,9 +1,9 @@
 """The print of a row: 64 bits of all in it that is no secret, by which the node's audit knows it in every version.
 
-The sum over the unit and columns of keyed SipHash-2-4 values (``units``): of the stored integer, of the text itself
-where a code is stored, of the key alone for a null. Each column has its own key, of its name and declaration under the key of
-the unit domain: rows of one individual that are not alike have the same print by chance only (2^-64 a pair), and nobody
-without the key can look for such rows. It depends on no library and on no file's format or order.
+The sum over the unit and these columns of keyed SipHash-2-4 values (``units``): of the stored integer, of the text
+itself where a code is stored, of the key alone for a null. Each column has its own key, of its name and declaration
+under the key of the unit domain: rows of one individual that are not alike have the same print by chance only (2^-64 a
+pair), and nobody without the key can look for such rows. It depends on no library and on no file's format or order.
 """
 
 from __future__ import annotations

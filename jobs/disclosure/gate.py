@@ -28,8 +28,8 @@ class Records:
 
     ``units``: each unit once. Either its two keyed hashes as the snapshot holds them, shape (units, 2), or the values
     themselves, which the node hashes under the unit domain's key. ``rows``: how many records each unit has, in the
-    same order. ``prints``: for every record 64 bits of what is no secret of it (``adapters.snapshot.prints``), so that it
-    is the same one in another order and beside other rows; records of one unit whose prints are equal are told apart
+    same order. ``prints``: for every record 64 bits of what is no secret of it (``adapters.snapshot.prints``), so that
+    it is the same one in another order and beside other rows; records of one unit whose prints are equal are told apart
     by their order. All 0 where rows have none: then by their order alone. ``labels``: per partition of the known, for
     every record the base that it lies in, or -1 for none.
     """

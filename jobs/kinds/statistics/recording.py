@@ -128,11 +128,11 @@ def record_query(
     plan: Plan, values: Mapping[str, Lit], declared: Columns, units: Sequence[str], joined: tuple[str, Sequence[str]],
     counted: Sequence[str], printed: bool,
 ) -> str:  # fmt: skip
-    """SQL over the staged tables: per record its place ``row``, ``print``, ``units`` (u0, ...), ``base``, k0, k1, ...
+    """SQL over the staged tables: per record its place ``row``, ``print``, ``units`` (u0, ...), ``base``, k0, ...
 
     ``joined``: the tables with every join as a left one, and what is true where an inner one would have kept the row.
-    ``counted``: what is true of a row that the datasets do not leave out for want of a unit. ``printed``: whether t0 has
-    its rows' prints.
+    ``counted``: what is true of a row that the datasets do not leave out for want of a unit. ``printed``: whether
+    t0 has its rows' prints.
     """
     source, matched = joined
     kept = [*matched, *(condition(bind(conjunct, values), declared) for conjunct in plan.where.known)]

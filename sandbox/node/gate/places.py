@@ -45,7 +45,8 @@ class Growth:
 class Places:
     """``hashes`` (units, 2), ``counts`` (units,) records of each, ``owner`` (records,) the unit of each record.
 
-    ``names`` (names, 2): unit, print and order among the unit's equal prints, mixed (``_names``); ``named``: whose each is.
+    ``names`` (names, 2): unit, print and order among the unit's equal prints, mixed (``_names``); ``named`` (names,):
+    the record that each is of.
     """
 
     hashes: UInt64 = field(default_factory=lambda: np.zeros((0, 2), np.uint64))
@@ -175,8 +176,11 @@ def _slots_of(keys: UInt64, twice: str) -> Int32:
 
 
 def _names(of: Int32, prints: UInt64, ordinals: Int64) -> UInt64:
-    """(records, 2): the second word is unit and order; the first the print, mixed with it so that the table's places are
-    spread where many units have one print (the finalizer of SplitMix64: Steele, Lea and Flood, 2014)."""
+    """(records, 2): the second word is unit and order, the first the print mixed with it.
+
+    So the table's slots are spread where many units have one print (the finalizer of SplitMix64: Steele, Lea and
+    Flood, 2014).
+    """
     second = (of.astype(np.uint64) << np.uint64(32)) | ordinals.astype(np.uint64)
     mixed = (second ^ (second >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
