@@ -58,3 +58,10 @@ def test_missing_and_unknown_names_are_refused() -> None:
         check_parameters(PLAN, {k: v for k, v in GOOD.items() if k != "carrier"})
     with pytest.raises(InvalidParameter, match=":extra"):
         check_parameters(PLAN, GOOD | {"extra": 1})
+
+
+def test_a_slip_of_the_pen_is_told_by_the_nearest_declared_value() -> None:
+    with pytest.raises(InvalidParameter, match="carrier is not among the declared values, did you mean UA"):
+        check_parameters(PLAN, GOOD | {"carrier": "ua"})
+    with pytest.raises(InvalidParameter, match="; declared: 9E, AA, B6, DL, UA, WN"):
+        check_parameters(PLAN, GOOD | {"carrier": "Delta Air Lines"})

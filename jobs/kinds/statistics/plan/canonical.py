@@ -29,6 +29,7 @@ from jobs.kinds.statistics.plan.expr import (
     RowExpr,
     columns_of,
 )
+from jobs.kinds.statistics.plan.images import possible
 from jobs.kinds.statistics.plan.polynomial import Polynomial, collect, expand
 from jobs.kinds.statistics.plan.scope import Scope
 from jobs.kinds.statistics.plan.values import canonical_literal, literal, number, number_text, truth, value_of
@@ -171,6 +172,8 @@ def _in(arg: RowExpr, values: tuple[Lit | Par, ...], scope: Scope, negated: bool
             days = [_day(arg, int(value), scope) for lit in literals if isinstance(value := value_of(lit), Fraction)]
             if literals and None not in days:
                 arg, literals = arg.arg, {day for day in days if day is not None}
+    if isinstance(arg, Col) and (known := possible(arg, scope)) is not None:
+        literals = {lit for lit in literals if value_of(lit) in known}
     if literals and literals <= {TRUE, FALSE} and not parameters:
         if negated:
             negated, literals = False, {TRUE, FALSE} - literals

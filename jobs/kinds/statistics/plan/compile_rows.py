@@ -16,7 +16,8 @@ from jobs.kinds.statistics.plan.canonical import FALSE, TRUE, condition, normal
 from jobs.kinds.statistics.plan.certain import is_, is_unknown
 from jobs.kinds.statistics.plan.compile_values import Values, monotone, text_literal
 from jobs.kinds.statistics.plan.dates import SHIFTS, constant, days, has_interval
-from jobs.kinds.statistics.plan.errors import MissingDeclaration
+from jobs.kinds.statistics.plan.declared import check_declared, offered
+from jobs.kinds.statistics.plan.errors import MissingDeclaration, UnknownValue
 from jobs.kinds.statistics.plan.expr import And, Col, Compare, In, IsNull, Lit, Mul, Not, Or, Par, RowExpr
 from jobs.kinds.statistics.plan.images import FUNCTIONS, by_value, image
 from jobs.kinds.statistics.plan.monotone import Comparison, compared
@@ -106,7 +107,17 @@ class Rows(Values):
             if ends[0] is None or ends[1] is None:
                 raise self.source.refuse(first, "a date that is moved is compared with a date or a column of dates")
             return self._related(op, ends[0], ends[1])
-        return self._related(op, self.convert(first), self.convert(second))
+        left, right = self.convert(first), self.convert(second)
+        if op == "=":
+            self._declared(left, right, second)
+            self._declared(right, left, first)
+        return self._related(op, left, right)
+
+    def _declared(self, arg: RowExpr, value: RowExpr, node: exp.Expr) -> None:
+        """Raise ``UnknownValue``, at the literal, where ``arg`` never equals it."""
+        with self.source.at(node):
+            if isinstance(value, Lit):
+                check_declared(arg, self._as(value, arg), self.scope)
 
     def _beside(self, op: Comparison, other: exp.Expr, arg: RowExpr) -> RowExpr:
         return self._related(op, arg, self.convert(other))
@@ -199,6 +210,7 @@ class Rows(Values):
             value = self._as(self.constant(item), arg)
             if not isinstance(value, Lit | Par):
                 raise self.source.refuse(item, "IN lists literals and parameters only")
+            self._declared(arg, value, item)
             values.append(value)
         if isinstance(arg, Lit):
             tests = tuple(Compare(op="=", left=arg, right=value) for value in values)
@@ -229,6 +241,8 @@ class Rows(Values):
             same: RowExpr = IsNull(arg=arg)
         else:
             other = self.convert(second)
+            self._declared(arg, other, second)
+            self._declared(other, arg, first)
             same = is_(self._related("=", arg, other), True, self.scope)
             if not isinstance(other, Lit | Par) and self._may_miss(arg) and self._may_miss(other):
                 same = Or(args=(same, And(args=(IsNull(arg=arg), IsNull(arg=other)))))
@@ -240,11 +254,12 @@ class Rows(Values):
         if not isinstance(pattern, exp.Literal) or not pattern.is_string:
             raise self.source.refuse(node, "LIKE needs a pattern written as a literal")
         flags = re.DOTALL | (re.IGNORECASE if isinstance(node, exp.ILike) else re.NOFLAG)
-        parts = [{"%": ".*", "_": "."}.get(c, re.escape(c)) for c in re.sub("%+", "%", str(pattern.this))]
+        text = re.sub("%+", "%", str(pattern.this))
+        parts = [{"%": ".*", "_": "."}.get(c, re.escape(c)) for c in text]
         if parts.count(".*") > 4:
             raise self.source.refuse(node, "a LIKE pattern has at most 4 wildcards %")
         like = re.compile("".join(parts), flags)
-        found = self._chosen(node, node.this, "LIKE", lambda value: like.fullmatch(value) is not None)
+        found = self._chosen(node, node.this, "LIKE", text, lambda value: like.fullmatch(value) is not None)
         return Not(arg=found) if node.args.get("negate") else found
 
     def _holds(self, node: exp.Expr, of: exp.Expr, text: exp.Expr) -> RowExpr:
@@ -253,15 +268,15 @@ class Rows(Values):
             raise self.source.refuse(node, "the text to be found is written as a literal")
         sought, name = str(text.this), type(node).__name__
         if isinstance(node, exp.StartsWith) or (isinstance(node, exp.Anonymous) and str(node.this).lower() == "prefix"):
-            return self._chosen(node, of, "STARTS_WITH", lambda value: value.startswith(sought))
+            return self._chosen(node, of, "STARTS_WITH", sought, lambda value: value.startswith(sought))
         if isinstance(node, exp.Contains):
-            return self._chosen(node, of, "CONTAINS", lambda value: sought in value)
+            return self._chosen(node, of, "CONTAINS", sought, lambda value: sought in value)
         return self._chosen(
-            node, of, "ENDS_WITH" if name == "EndsWith" else "SUFFIX", lambda value: value.endswith(sought)
+            node, of, "ENDS_WITH" if name == "EndsWith" else "SUFFIX", sought, lambda value: value.endswith(sought)
         )
 
-    def _chosen(self, node: exp.Expr, of: exp.Expr, what: str, chosen: Callable[[str], bool]) -> RowExpr:
-        """Decided now, on the declared domain: the pattern never reaches a database."""
+    def _chosen(self, node: exp.Expr, of: exp.Expr, what: str, text: str, chosen: Callable[[str], bool]) -> RowExpr:
+        """Decided now, on the declared domain: the pattern never reaches a database. ``text``: what is looked for."""
         arg = self.convert(of)
         column = self.scope.column(arg) if isinstance(arg, Col) else None
         if column is None or column.domain is None or self.scope.type_of(arg) != "string":
@@ -269,4 +284,7 @@ class Rows(Values):
                 node, f"{what} is possible on text columns with a declared domain", MissingDeclaration
             )
         values = [str(value) for value in column.domain if chosen(str(value))]
+        if not values:
+            said = f"{what} {text[:64]!r} finds no declared value of column {column.name}"
+            raise self.source.refuse(node, said + offered(text.strip("%"), column.domain), UnknownValue)
         return In(arg=arg, values=tuple(Lit(type="string", value=value) for value in values))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from fractions import Fraction
 
+from jobs.kinds.statistics.plan.coarser import coarser
 from jobs.kinds.statistics.plan.errors import MissingDeclaration, RoleForbids, TooLarge, TypeMismatch, UnsupportedSql
 from jobs.kinds.statistics.plan.evaluate import evaluate, truncate
 from jobs.kinds.statistics.plan.expr import (
@@ -75,12 +76,16 @@ def _values(expr: RowExpr, scope: Scope) -> list[Value | None]:
 
 def _column_values(col: Col, scope: Scope) -> list[Value | None]:
     column = scope.column(col)
+    instead = coarser(col, scope)
     if column.role is Role.MEASURE:
-        raise RoleForbids(f"column {col.name} is a measure, its values are never shown: group it in ranges")
+        text = f"column {col.name} is a measure, its values are never shown: group it in ranges"
+        raise RoleForbids(text, instead=instead)
     if column.type is ColumnType.BOOL:
         return _with_null([False, True], col, scope)
     if column.domain is None:
-        raise MissingDeclaration(f"column {col.name} has no declared domain: declare it, or group it in ranges")
+        raise MissingDeclaration(
+            f"column {col.name} has no declared domain; its owners may declare one", instead=instead
+        )
     values = [from_scalar(TYPE_OF[column.type], value) for value in column.domain]
     return _with_null(values, col, scope)
 

@@ -44,6 +44,12 @@ class UnknownName(InvalidSql):
     code = "unknown-name"
 
 
+class UnknownValue(InvalidSql):
+    """A literal that is none of its column's declared values: no row could ever match it."""
+
+    code = "unknown-value"
+
+
 class TypeMismatch(InvalidSql):
     """Two values of different types compared or combined, or a literal that is no value of its type."""
 

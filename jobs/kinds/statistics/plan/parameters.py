@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
+from jobs.kinds.statistics.plan.declared import offered
 from jobs.kinds.statistics.plan.errors import InvalidParameter, TypeMismatch
 from jobs.kinds.statistics.plan.expr import Lit
 from jobs.kinds.statistics.plan.types import Parameter, Plan
@@ -47,7 +48,8 @@ def _value(parameter: Parameter, given: Scalar) -> Value:
             raise InvalidParameter(f"parameter :{name}: {why}")
         if parameter.allowed is not None:
             if value not in [from_scalar(parameter.type, allowed) for allowed in parameter.allowed]:
-                raise InvalidParameter(f"parameter :{name} is not among the declared values")
+                near = offered(str(given), parameter.allowed)
+                raise InvalidParameter(f"parameter :{name} is not among the declared values{near}")
         elif parameter.low is not None and parameter.high is not None:
             low, high = parse(parameter.type, parameter.low), parse(parameter.type, parameter.high)
             if not low <= value <= high:  # type: ignore[operator]

@@ -21,6 +21,11 @@ TYPE_OF: dict[ColumnType, ValueType] = {
     ColumnType.TIMESTAMP: "timestamp",
 }
 
+_WRITTEN: dict[ValueType, str] = {
+    "date": ": it is written 'YYYY-MM-DD'",
+    "timestamp": ": it is written 'YYYY-MM-DD HH:MM:SS'",
+}
+
 
 def number_text(value: Fraction | int) -> str:
     """The shortest decimal text; raises ``TypeMismatch`` for a fraction without one."""
@@ -74,7 +79,7 @@ def parse(type_: ValueType, text: str) -> Value:
                 text.encode()
                 return text
     except (ValueError, KeyError, InvalidOperation):
-        raise TypeMismatch(f"a literal that is no {type_}") from None
+        raise TypeMismatch(f"a literal that is no {type_}{_WRITTEN.get(type_, '')}") from None
 
 
 def literal(type_: ValueType, value: Value) -> Lit:
