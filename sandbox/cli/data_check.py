@@ -13,9 +13,9 @@ import yaml
 from sandbox.cli.context import AsJson
 from sandbox.cli.dataset_file import (
     BadDatasetFile,
-    FileOrFolder,
     HiveOption,
     KindOption,
+    OptionalData,
     TableOption,
     check_edited,
     database_of,
@@ -40,7 +40,7 @@ DatasetFileArgument = Annotated[Path, typer.Argument(exists=True, dir_okay=False
 
 def check(
     dataset: DatasetFileArgument,
-    file: FileOrFolder | None = None,
+    file: OptionalData = None,
     kind: KindOption = None,
     table: TableOption = None,
     hive: HiveOption = False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 import yaml
@@ -30,20 +30,19 @@ _SUFFIX: dict[str, Kind] = {
 }
 
 
-def _existing(path: Path) -> Path:
+def _existing(path: Path | None) -> Path | None:
     """A pattern is looked at when it is opened."""
-    if not path.exists() and not set("*?[") & set(str(path)):
+    if path is not None and not path.exists() and not set("*?[") & set(str(path)):
         raise typer.BadParameter(f"there is no file or folder {path}")
     return path
 
 
-FileOrFolder = Annotated[
-    Path,
-    typer.Argument(
-        callback=_existing,
-        help="A file, a folder, a quoted pattern (sales/2024-*.parquet), or a YAML file naming a PostgreSQL table.",
-    ),
-]
+_WHERE: Final = typer.Argument(
+    callback=_existing,
+    help="A file, a folder, a quoted pattern (sales/2024-*.parquet), or a YAML file naming a PostgreSQL table.",
+)
+FileOrFolder = Annotated[Path, _WHERE]
+OptionalData = Annotated[Path | None, _WHERE]
 KindOption = Annotated[str | None, typer.Option("--kind", help="parquet, csv, arrow or duckdb; guessed from the name.")]
 TableOption = Annotated[str | None, typer.Option("--table", help="Table of a DuckDB file.")]
 HiveOption = Annotated[bool, typer.Option("--hive", help="The folder is partitioned as key=value.")]
