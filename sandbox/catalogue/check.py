@@ -294,7 +294,11 @@ def _spelled(value: Scalar, column: Column) -> tuple[type, Any]:
 
 def _examples(array: pa.Array, bad: pa.Array, before: int, most: int) -> list[str]:
     rows = pc.indices_nonzero(bad)[:most].to_pylist() if most > 0 else []
-    return [f"row {before + row + 1}: {array[row].as_py()!r}" for row in rows]
+    return [f"row {before + row + 1}: {_shown(array[row].as_py())}" for row in rows]
+
+
+def _shown(value: Any) -> str:
+    return format(value.normalize(), "f") if isinstance(value, Decimal) else repr(value)
 
 
 def _true(mask: pa.Array) -> int:
@@ -316,4 +320,4 @@ def _shared(source: Source, key: tuple[str, ...], limit: int) -> tuple[str, ...]
         found = connection.sql(query).fetchall()
     finally:
         connection.close()
-    return tuple(f"{', '.join(map(repr, values))}: {rows:,} rows" for rows, *values in found)
+    return tuple(f"{', '.join(map(_shown, values))}: {rows:,} rows" for rows, *values in found)
