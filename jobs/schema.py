@@ -137,8 +137,8 @@ class Column(Model):
     role: Role
     """What it is to the person behind the row.
 
-    Plan: what may be grouped, filtered, aggregated or joined by it. Gate: conditions on known columns make the base that
-    is judged. Audit: sensitive and measure columns are the secrets that it counts answers about."""
+    Plan: what may be grouped, filtered, aggregated or joined by it. Gate: conditions on known columns make the base
+    that is judged. Audit: sensitive and measure columns are the secrets that it counts answers about."""
     grade: Grade = Grade.GENERAL
     """Classification (分类分级).
 
@@ -146,8 +146,8 @@ class Column(Model):
     nullable: bool = True
     """Whether a value may be missing; a unit column follows null_units instead.
 
-    Plan: NULL is a group of its own, and COUNT(column) is not COUNT(*). Registration refuses a missing value where it is
-    false."""
+    Plan: NULL is a group of its own, and COUNT(column) is not COUNT(*). Registration refuses a missing value where it
+    is false."""
     decimals: Annotated[int, Field(ge=0, le=9)] = 0
     """Digits behind the point of a decimal; only a decimal has any.
 
@@ -162,13 +162,13 @@ class Column(Model):
     bounds: Bounds | None = None
     """The least and greatest value that may occur at any holder; not of texts and booleans.
 
-    Plan: needed to aggregate the column or to cut it into ranges; range proofs start here. Gate: noise is measured in the
-    largest value that is allowed, so narrow bounds give smaller errors. Registration refuses values outside."""
+    Plan: needed to aggregate the column or to cut it into ranges; range proofs start here. Gate: noise is measured in
+    the largest value that is allowed, so narrow bounds give smaller errors. Registration refuses values outside."""
     cut_points: Annotated[tuple[DecimalText | DateText, ...], Field(max_length=64)] = ()
     """Of a column without a domain: the only values that a condition may compare it with, and a range may begin at.
 
-    Plan: a secret column without them is aggregated and tested for NULL only. Audit: each is a question of its own, so few
-    of them let more be answered."""
+    Plan: a secret column without them is aggregated and tested for NULL only. Audit: each is a question of its own, so
+    few of them let more be answered."""
     fold: bool = False
     """Of a text: values that differ in letter case and edge spaces only are one, in upper case; for unit ids and keys.
 
@@ -180,8 +180,8 @@ class Column(Model):
     said_of: Annotated[tuple[Name, ...], Field(max_length=32)] = ()
     """Unit columns in all of whose rows a secret value is the same, as a diagnosis is on every visit of one person.
 
-    Audit: it is one secret of the individual, not one of each record. Registration verifies it, and refuses data in which
-    it is true and not declared."""
+    Audit: it is one secret of the individual, not one of each record. Registration verifies it, and refuses data in
+    which it is true and not declared."""
     identifier_kind: Literal["person_id", "social_credit_code", "geocode", "other"] | None = None
     """What kind of identifier it is, for people who read the catalogue. Nothing follows from it."""
     title: Title = ""
