@@ -39,11 +39,6 @@ from sandbox.verify import verify_receipt
 
 out: Final = Console(highlight=False)
 ROOT: Final = Path(".demo-story")
-WITHHELD: Final = {
-    "owner-rule": "an owner's rule: too few aircraft in its part, or one of them would show; nobody learns which owner",
-    "too-few": "the noisy count is too small, as that of an empty group is",
-    "within-noise": "a spread no larger than twice its error",
-}
 
 
 def main() -> None:
@@ -120,8 +115,6 @@ def run(stage: Stage, job: Job) -> Finished:
         if done.table is None:
             raise RuntimeError(f"the job did not end in a release: {done.job.state} {done.job.failure}")
         show_table(done.table, limit=24)
-        shown: Mapping[str, Any] = client.release(job.id)
-        show_withheld(shown["verdict"])
     out.print("Every node computed this table again from all messages and signed it before anybody could read it.")
     return done
 
@@ -285,13 +278,6 @@ def caught(what: str, attempt: Any) -> None:
 def show_caught(what: str, who: str, why: str) -> None:
     say("[green]caught[/]  {what}: by {who}", what=what, who=who)
     say("        [dim]{why}[/]", why=why)
-
-
-def show_withheld(verdict: Mapping[str, Any]) -> None:
-    """Why numbers are withheld, as far as the operator is told; never whose rule it was."""
-    for code, count in verdict["withheld"].items():
-        if count:
-            say("[dim]  {count}: {why}[/]", count=count, why=WITHHELD[code])
 
 
 def show_refusal(what: str, state: str, why: str) -> None:

@@ -6,6 +6,7 @@ bytes: what was signed is exactly what the reader understood.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Final, Generic, Self, TypeVar
@@ -20,6 +21,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
 )
+from pydantic_core import ErrorDetails
 
 from jobs import legible
 from jobs.documents.canonical import canonical, parse_canonical
@@ -27,6 +29,7 @@ from jobs.documents.ed25519 import PublicKey, SigningKey
 from jobs.documents.envelope import Envelope
 from jobs.documents.x25519 import SealingPublic
 from jobs.errors import BadDocument
+from jobs.near import nearest
 from jobs.schema import Digest, DomainValue
 from jobs.schema import DigestText as DigestText
 
@@ -158,14 +161,19 @@ class Verified(Generic[D_co]):
         return self.envelope.digest
 
 
-def faults(error: ValidationError) -> str:
-    """Say where a model was violated and how, without the offending values."""
-    found = [
-        ".".join(map(str, item["loc"])) + ": " + ("unknown kind" if "tag" in item["type"] else item["msg"])
-        for item in error.errors(include_input=False)
-    ]
+def faults(error: ValidationError, known: Iterable[str] = ()) -> str:
+    """Say where a model was violated and how, without the offending values. ``known``: its fields, to name the nearest
+    of an unknown one."""
+    names = tuple(known)
+    found = [f"{'.'.join(map(str, item['loc']))}: {_said(item, names)}" for item in error.errors(include_input=False)]
     more = f" (and {len(found) - 5} more)" if len(found) > 5 else ""
     return "; ".join(found[:5]) + more
+
+
+def _said(item: ErrorDetails, known: tuple[str, ...]) -> str:
+    if item["type"] == "extra_forbidden":
+        return "is no field" + (nearest(str(item["loc"][-1]), known) if len(item["loc"]) == 1 else "")
+    return "unknown kind" if "tag" in item["type"] else item["msg"]
 
 
 def check_distinct(values: list[str], what: str) -> None:

@@ -10,6 +10,7 @@ import typer
 import yaml
 from pydantic import ValidationError
 
+from jobs.near import nearest
 from sandbox.errors import InvalidSpec
 
 if TYPE_CHECKING:
@@ -109,8 +110,25 @@ def _places(error: ValidationError, value: Any) -> Iterator[str]:
         path = [str(part) for part in item["loc"] if not str(part).startswith(("constrained", "function"))]
         if path[:1] == ["columns"] and len(path) > 1:
             path[:2] = [_named(value["columns"], int(path[1]))]
-        said = "is a text: write it in quotes" if item["type"] == "string_type" else item["msg"]
+        match item["type"]:
+            case "string_type":
+                said = "is a text: write it in quotes"
+            case "extra_forbidden":
+                said = f"is no field{_near(item['loc'])}"
+            case _:
+                said = item["msg"]
         yield ": ".join([*path, said.removeprefix("Value error, ")])
+
+
+def _near(place: tuple[int | str, ...]) -> str:
+    """The known field that an unknown one at the top, or of a column, probably is."""
+    from jobs.schema import Column
+    from sandbox.catalogue.reading import DatasetFile
+
+    known = DatasetFile.model_fields if len(place) == 1 else {}
+    if place[0] == "columns" and len(place) == 3:
+        known = Column.model_fields
+    return nearest(str(place[-1]), known)
 
 
 def _named(columns: Any, number: int) -> str:

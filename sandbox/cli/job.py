@@ -277,7 +277,7 @@ def read_job(file: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError):
         raise InvalidSpec(f"{file.name} is not YAML") from None
     except ValidationError as error:
-        raise InvalidSpec(f"{file.name}: {faults(error)}") from None
+        raise InvalidSpec(f"{file.name}: {faults(error, JobFile.model_fields)}") from None
 
 
 def asked_of(spec: dict[str, Any], param: list[str] | None) -> tuple[str, dict[str, Any]]:

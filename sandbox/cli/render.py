@@ -154,16 +154,19 @@ def show_table(table: Table, limit: int = 40) -> None:
         all(row[place] is None or isinstance(row[place], int | Decimal) for row in table.rows)
         for place in range(len(table.columns))
     )
-    grid = framed(*table.columns, caption=table.source_line, numeric=numeric)
+    grid = framed(*table.columns, numeric=numeric)
     for index in range(min(limit, len(table))):
         row(grid, *[table.cell(index, name) for name in table.columns], dim=SUPPRESSED)
     show(grid)
+    say("[dim]{source}[/]", source=table.source_line)
     say(
         "[dim]{count:,} rows{part}; {hidden:,} cell(s) marked · are withheld by the disclosure rules, or empty[/]",
         count=len(table),
         part=f", {limit} shown" if len(table) > limit else "",
         hidden=sum(len(names) for names in table.suppressed),
     )
+    for count, why in table.reasons():
+        say("[dim]  {count:,} withheld: {why}[/]", count=count, why=why)
     if table.has_errors():
         say(
             "[dim]± one standard error of the noise that protects individuals: two of three numbers are "

@@ -108,13 +108,9 @@ def listing(*columns: str, title: str) -> Grid:
     return grid
 
 
-def framed(*columns: str, title: str = "", caption: str = "", numeric: tuple[bool, ...] = ()) -> Grid:
+def framed(*columns: str, title: str = "", numeric: tuple[bool, ...] = ()) -> Grid:
     """An empty table with lines; columns of numbers stand to the right."""
-    grid = Grid(
-        title=Text(shown(title)) if title else None,
-        caption=Text(shown(caption)) if caption else None,
-        caption_justify="left",
-    )
+    grid = Grid(title=Text(shown(title)) if title else None)
     for place, name in enumerate(columns):
         grid.add_column(Text(shown(name)), justify="right" if numeric and numeric[place] else "left")
     return grid

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -15,6 +15,12 @@ if TYPE_CHECKING:  # a second of imports that most commands never need
 
 SUPPRESSED: Final = "·"
 """How a suppressed cell is shown; a group of nobody and a suppressed one look alike by design."""
+WITHHELD: Final = {
+    "owner-rule": "an owner's rule: too few individuals in its part, or it would tell too much of one; not told whose",
+    "too-few": "the noisy count is too small, as that of an empty group is",
+    "within-noise": "a spread no larger than twice its error",
+}
+"""Why a number is withheld, by the verdict's codes: counts of numbers, never which."""
 NULL: Final = "NULL"
 EMPTY: Final = "''"
 """How an empty text is shown."""
@@ -38,6 +44,8 @@ class Table:
     source_line: str
     intervals: tuple[tuple[tuple[Decimal, Decimal] | None, ...], ...] = ()
     """The shape of ``rows``, or nothing without quantiles: the cut points between which a quantile lies."""
+    withheld: Mapping[str, int] = field(default_factory=dict)
+    """From the verdict: how many numbers, by the code of the public rule, those of rows that a LIMIT left out too."""
 
     @classmethod
     def read(cls, value: Mapping[str, Any]) -> Table:
@@ -51,7 +59,8 @@ class Table:
             tuple(None if item is None else (Decimal(item[0]), Decimal(item[1])) for item in row)
             for row in value["intervals"]
         )
-        return cls(columns, rows, suppressed, errors, str(value["source_line"]), intervals)
+        withheld = value.get("verdict", {}).get("withheld", {})
+        return cls(columns, rows, suppressed, errors, str(value["source_line"]), intervals, withheld)
 
     def to_pandas(self, *, errors: bool = False) -> pd.DataFrame:
         """Suppressed cells are ``<NA>``, as NULLs are: ``frame.attrs["suppressed"]`` lists them as (row, column).
@@ -122,8 +131,14 @@ class Table:
         )
         noisy = "; ± one standard error of the noise that protects people" if self.has_errors() else ""
         more = f"<p>{len(self.rows)} rows; {SUPPRESSED} = withheld by the disclosure rules or empty{noisy}</p>"
+        why = "".join(f"<li>{count}: {html.escape(words)}</li>" for count, words in self.reasons())
+        more += f"<p>Numbers withheld:</p><ul>{why}</ul>" if why else ""
         source = f"<p><small>{html.escape(self.source_line)}</small></p>"
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}{source}"
+
+    def reasons(self) -> tuple[tuple[int, str], ...]:
+        """How many numbers are withheld, and why, in words: as far as anybody is told."""
+        return tuple((count, WITHHELD.get(code, code)) for code, count in self.withheld.items() if count)
 
     def has_errors(self) -> bool:
         """Whether any number has a standard error."""

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from jobs.kinds.statistics.plan.errors import MissingDeclaration, UnknownName
 from jobs.kinds.statistics.plan.source import Source
-from jobs.kinds.statistics.plan.suggest import nearest
+from jobs.near import nearest
 from jobs.schema import CatalogueView, Dataset, Role
 
 

@@ -27,9 +27,9 @@ from jobs.kinds.statistics.plan.outputs import output_type
 from jobs.kinds.statistics.plan.scope import Scope, check_condition, check_depth
 from jobs.kinds.statistics.plan.separate import check_conjuncts, check_group
 from jobs.kinds.statistics.plan.source import Source, construct
-from jobs.kinds.statistics.plan.suggest import nearest
 from jobs.kinds.statistics.plan.types import Dimension, Join, JoinKey, Order, Output, Plan
 from jobs.legible import fault
+from jobs.near import nearest
 from jobs.schema import CatalogueView, Dataset
 
 ALIAS = re.compile(r"[^\W\d]\w{0,62}")

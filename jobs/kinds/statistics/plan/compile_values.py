@@ -29,9 +29,9 @@ from jobs.kinds.statistics.plan.expr import (
 from jobs.kinds.statistics.plan.monotone import Monotone, ranges
 from jobs.kinds.statistics.plan.scope import Scope
 from jobs.kinds.statistics.plan.source import Source, construct
-from jobs.kinds.statistics.plan.suggest import nearest
 from jobs.kinds.statistics.plan.values import canonical_literal, number, truth
 from jobs.legible import fault
+from jobs.near import nearest
 
 NUMBER = re.compile(r"[0-9]{1,30}(\.[0-9]{0,18})?|\.[0-9]{1,18}")
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")

@@ -11,8 +11,8 @@ from jobs.kinds.statistics.plan.errors import UnknownValue
 from jobs.kinds.statistics.plan.expr import Case, Col, Lit, RowExpr, columns_of
 from jobs.kinds.statistics.plan.images import possible
 from jobs.kinds.statistics.plan.scope import Scope
-from jobs.kinds.statistics.plan.suggest import nearest
 from jobs.kinds.statistics.plan.values import Value, scalar, value_of
+from jobs.near import nearest
 from jobs.schema import Scalar
 
 _LISTED = 6

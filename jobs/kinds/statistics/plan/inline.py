@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from jobs.kinds.statistics.plan.errors import TooLarge, UnknownName
 from jobs.kinds.statistics.plan.source import Source, construct
-from jobs.kinds.statistics.plan.suggest import nearest
+from jobs.near import nearest
 from jobs.schema import CatalogueView
 
 _MOST = 16

@@ -11,8 +11,9 @@ from sqlglot import exp
 from sqlglot.errors import ParseError
 
 from jobs.kinds.statistics.plan.errors import InvalidSql, PlanError, TooLarge, UnsupportedSql
-from jobs.kinds.statistics.plan.suggest import ADVICE, CLAUSES, FUNCTIONS, nearest
+from jobs.kinds.statistics.plan.suggest import ADVICE, CLAUSES, FUNCTIONS
 from jobs.legible import place_of_fault
+from jobs.near import nearest
 
 MAX_TEXT = 20_000
 MAX_PARENTHESES = 24

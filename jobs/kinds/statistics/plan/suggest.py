@@ -1,9 +1,7 @@
-"""What a person probably meant, and what to write instead of SQL that is not possible here."""
+"""What to write instead of SQL that is not possible here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import NamedTuple
 
 FUNCTIONS = (
@@ -53,10 +51,3 @@ CLAUSES: dict[str, Advice] = {
     "UNION": Advice("one statement gives one table", "each SELECT as a statement of its own"),
 }
 """By keyword."""
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """``, did you mean x?`` where one of the names is near; else nothing."""
-    shown = {known.lower(): known for known in names}
-    found = get_close_matches(name.lower()[:64], shown, n=1, cutoff=0.6)
-    return f", did you mean {shown[found[0]]}?" if found else ""

@@ -134,6 +134,22 @@ def test_a_standard_error_stands_behind_its_number_and_is_explained(terminal: St
     assert "± one standard error of the noise" in terminal.getvalue()
 
 
+def test_lines_under_a_narrow_table_are_not_squeezed_into_its_width(terminal: StringIO) -> None:
+    source = "Source: visits, provided by the city's first and second hospitals."
+    render.show_table(Table(("n",), ((5,),), (frozenset(),), ((None,),), source))
+    assert source in terminal.getvalue().splitlines()
+
+
+def test_a_table_says_how_many_numbers_each_rule_withheld(terminal: StringIO) -> None:
+    withheld = {"owner-rule": 60, "too-few": 1180, "within-noise": 0}
+    hidden = (frozenset({"n"}),)
+    render.show_table(Table(("n",), ((None,),), hidden, ((None,),), "Source: x.", (), withheld))
+    shown = " ".join(terminal.getvalue().split())
+    assert "60 withheld: an owner's rule" in shown
+    assert "1,180 withheld: the noisy count is too small" in shown
+    assert "spread" not in shown
+
+
 def test_a_list_keeps_ids_and_times_whole_in_80_columns(terminal: StringIO) -> None:
     grid = shell.listing("no.", "when (UTC)", "event", "actor", "subject", title="Job log")
     row = ("1024", render.moment("2026-11-21T22:05:29Z"), "dataset.registered", "operator:acme", ID)

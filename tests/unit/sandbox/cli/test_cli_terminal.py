@@ -66,7 +66,7 @@ def test_words_stay_in_their_frame(seen: StringIO) -> None:
 
 
 def test_cells_and_titles_are_literal(seen: StringIO) -> None:
-    grid = terminal.framed("[red]a", HOSTILE, title=HOSTILE, caption=HOSTILE)
+    grid = terminal.framed("[red]a", HOSTILE, title=HOSTILE)
     terminal.row(grid, "[bold]b", HOSTILE)
     terminal.show(grid)
     written = seen.getvalue()

@@ -58,6 +58,16 @@ def test_a_notebook_shows_errors_and_nothing_as_markup() -> None:
     assert "± one standard error" in page
 
 
+def test_a_notebook_says_how_many_numbers_each_rule_withheld() -> None:
+    shown = render_table(AnswerTable(COLUMNS, ROWS, HIDDEN, ERRORS), "release-1", "Source: x.").shown
+    assert "<ul>" not in Table.read(shown)._repr_html_()
+    verdict = {"withheld": {"owner-rule": 1, "too-few": 0, "within-noise": 1}}
+    page = Table.read({**shown, "verdict": verdict})._repr_html_()
+    assert "<li>1: an owner&#x27;s rule: too few individuals" in page
+    assert "<li>1: a spread no larger than twice its error</li>" in page
+    assert page.count("<li>") == 2
+
+
 @pytest.mark.parametrize("errors", [False, True])
 def test_a_table_without_rows_has_its_columns(errors: bool) -> None:
     empty = Table.read(render_table(AnswerTable(COLUMNS, (), (), ()), "r", "s").shown)
