@@ -44,5 +44,5 @@ def test_a_field_that_a_dataset_file_has_not(tmp_path: Path, value: dict[str, An
 
 
 def test_a_field_that_a_job_file_has_not(tmp_path: Path) -> None:
-    with pytest.raises(InvalidSpec, match="parameter: is no field, did you mean parameters?"):
+    with pytest.raises(InvalidSpec, match="parameter: is no field, did you mean parameters"):
         read_job(written(tmp_path, {**JOB, "parameter": {}}))
