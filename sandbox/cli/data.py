@@ -35,6 +35,7 @@ from sandbox.cli.dataset_file import (
     read_dataset_file,
     source_of,
 )
+from sandbox.cli.declared import column_facts, dataset_facts, read_shown
 from sandbox.cli.render import command, show_next
 from sandbox.cli.terminal import err, framed, out, row, say, say_exactly, say_json
 from sandbox.cli.terminal import show as show_grid
@@ -206,7 +207,7 @@ def show(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Columns with type, role, grade, domain and bounds; who holds a part."""
+    """All that is declared: columns with type, role, grade and extent, and what decides answers; who holds a part."""
     with connect(hub, token_file) as client:
         found = client.dataset(name)
     if as_json:
@@ -217,6 +218,11 @@ def show(
     for column in found["dataset"]["columns"]:
         row(table, column["name"], column["type"], column["role"], column["grade"], _extent(column))
     show_grid(table)
+    declared = read_shown(found["dataset"])
+    if declared.description:
+        say("{description}", description=declared.description)
+    for subject, fact in (*column_facts(declared), *dataset_facts(declared)):
+        say("{subject}: {fact}", subject=subject, fact=fact)
     for holding in found["holdings"]:
         say(
             "held by {provider} at {node}, version {label}",
