@@ -21,6 +21,7 @@ class BadSignature(JobError):
     """Fewer valid signatures by distinct trusted keys than the threshold asks for."""
 
     code = "bad-signature"
+    advice = "Sign the unaltered document with the key that the roster names."
 
 
 class UnknownSigner(JobError):
@@ -55,7 +56,6 @@ class InvalidRequest(JobError):
     """What was asked for cannot be planned: the text names the construct, field or profile and what to change."""
 
     code = "request-refused"
-    advice = "Correct the named field or construct and submit again."
 
 
 class BadKind(JobError):

@@ -24,8 +24,10 @@ class Rejected(SandboxError):
 
 
 class InvalidSpec(Rejected):
+    """A file, option or request with a fault: the text names the place and what to change, so no advice stands below."""
+
     code = "invalid-spec"
-    advice = "Correct the named field or construct and submit again."
+    advice = ""
 
 
 class NotFound(Rejected):
@@ -156,7 +158,9 @@ class ReceiptRefused(IntegrityFailure):
     """A receipt that does not hold. ``step`` is a stable slug of the check that failed, the text says why in words."""
 
     code = "receipt-refused"
-    advice = "Do not rely on this release; ask the hub for the receipt again and show both to the auditor."
+    advice = (
+        "Do not rely on this release. Get the receipt again from where it came; show the auditor both if it fails too."
+    )
 
     def __init__(self, step: str, text: str) -> None:
         super().__init__(text)

@@ -86,10 +86,7 @@ def verify_threshold(envelope: Envelope, keys: Iterable[PublicKey], threshold: i
         raise BadDocument(f"{who}: a threshold of {threshold} over {len(trusted)} keys can never be met")
     signers = envelope.signers(trusted)
     if len(signers) < threshold:
-        raise BadSignature(
-            f"{who}: {len(signers)} valid signature(s) by trusted keys where {threshold} are needed; "
-            "sign the unaltered document with the key that the roster names"
-        )
+        raise BadSignature(f"{who}: {len(signers)} valid signature(s) by trusted keys where {threshold} are needed")
     return signers
 
 

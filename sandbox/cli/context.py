@@ -40,13 +40,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")
 AskPassphrase = Annotated[
     bool, typer.Option("--ask-passphrase", help="Ask for a passphrase for what is made; else UNSEEN_PASSPHRASE_FILE.")
 ]
-_ADVICE: Final = {
-    "unsupported-sql": "docs/sql.md lists what a statement may contain.",
-    "unknown-name": "Names are those of 'unseen data list' and 'unseen data show DATASET'.",
-    "role-forbids": "'unseen data show DATASET' says each column's role; docs/sql.md what a role allows.",
-    "not-separable": "docs/sql.md#conditions-on-secret-columns lists what to write instead.",
-    "missing-declaration": "Ask the owners to declare it in the dataset file, or leave the column out.",
-}
 _EXTRA_OF: Final = {
     **dict.fromkeys(("numba", "llvmlite", "gmpy2", "phe", "tenseal", "rbcl"), "mpc"),
     **dict.fromkeys(("ray", "duckdb", "opendp", "sqlglot", "sqlalchemy", "alembic"), "node"),
@@ -148,7 +141,7 @@ def explain_and_exit(error: Exception, arguments: list[str]) -> NoReturn:
     elif isinstance(error, SandboxError):
         known = {"code": error.code, "detail": str(error), "advice": error.advice}
     elif isinstance(error, JobError):
-        known = {"code": error.code, "detail": str(error), "advice": ""}
+        known = {"code": error.code, "detail": str(error), "advice": getattr(error, "advice", "")}
     elif isinstance(error, AdapterError | MpcError):
         known = {"code": type(error).__name__, "detail": str(error), "advice": ""}
     elif isinstance(error, TimeoutError):
@@ -170,7 +163,6 @@ def explain_and_exit(error: Exception, arguments: list[str]) -> NoReturn:
         }
     if known is None:
         raise error
-    known = {**known, "advice": known["advice"] or _ADVICE.get(known["code"], "")}
     if as_json:
         fail_json({"error": known})
     else:

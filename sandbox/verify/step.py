@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from jobs.errors import JobError
+from jobs.errors import BadSignature, JobError
 from sandbox.errors import ReceiptRefused, SandboxError
 
 
@@ -16,5 +16,7 @@ def step(name: str) -> Iterator[None]:
         yield
     except ReceiptRefused:
         raise
+    except BadSignature as error:
+        raise ReceiptRefused(name, f"{name}: {error}: it was changed after signing, or others signed it") from error
     except (JobError, SandboxError) as error:
         raise ReceiptRefused(name, f"{name}: {error}") from error

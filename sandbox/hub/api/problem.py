@@ -136,7 +136,7 @@ async def _known(request: Request, error: Exception) -> Response:
 async def _invalid(_request: Request, error: Exception) -> Response:
     faults = error.errors() if isinstance(error, RequestValidationError) else []
     found = [".".join(map(str, fault["loc"])) + ": " + fault["msg"] for fault in faults[:10]]
-    return _response(422, "invalid-request", "; ".join(found), {"advice": "Correct the named fields."})
+    return _response(422, "invalid-request", "; ".join(found), {})
 
 
 async def _http(_request: Request, error: Exception) -> Response:

@@ -36,18 +36,21 @@ class UnsupportedSql(InvalidSql):
     """A construct outside the documented subset (docs/sql.md)."""
 
     code = "unsupported-sql"
+    advice = "docs/sql.md lists what a statement may contain."
 
 
 class UnknownName(InvalidSql):
     """A dataset, column or output that the catalogue or the statement does not know."""
 
     code = "unknown-name"
+    advice = "Names are those of 'unseen data list' and 'unseen data show DATASET'."
 
 
 class UnknownValue(InvalidSql):
     """A literal that is none of its column's declared values: no row could ever match it."""
 
     code = "unknown-value"
+    advice = "'unseen data show DATASET' lists what is declared."
 
 
 class TypeMismatch(InvalidSql):
@@ -60,18 +63,21 @@ class RoleForbids(InvalidSql):
     """A use that the column's role forbids: an identifier shown, a unit filtered by, a measure's values listed."""
 
     code = "role-forbids"
+    advice = "'unseen data show DATASET' says each column's role; docs/sql.md what a role allows."
 
 
 class MissingDeclaration(InvalidSql):
     """A domain, bound, cut point or key that the dataset must declare before this can be planned."""
 
     code = "missing-declaration"
+    advice = "Ask the owners to declare it in the dataset file, or leave the column out."
 
 
 class NotSeparable(InvalidSql):
     """Known and secret columns in one condition or group, which the rules judge apart: to be written with AND."""
 
     code = "not-separable"
+    advice = "docs/sql.md#conditions-on-secret-columns lists what to write instead."
 
 
 class TooLarge(InvalidSql):

@@ -195,6 +195,15 @@ def test_an_envelope_altered_after_signing_is_refused(honest: World, field: str,
     refused(canonical(plain), honest.trust, STEPS.get(field, field))
 
 
+def test_a_reader_is_told_that_it_was_changed_and_nothing_for_signers(honest: World) -> None:
+    plain = json.loads(honest.receipt())
+    plain["release"]["signatures"][0]["sig"] = "A" * 86 + "=="
+    with pytest.raises(ReceiptRefused, match="it was changed after signing, or others signed it") as told:
+        verify_receipt(canonical(plain), honest.trust)
+    assert "sign the" not in f"{told.value} {told.value.advice}"
+    assert "Get the receipt again from where it came" in told.value.advice
+
+
 def test_documents_left_out_doubled_or_swapped(honest: World) -> None:
     for field, bend, step in (
         ("rosters", lambda x: [], "receipt"),
