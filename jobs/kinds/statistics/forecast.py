@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from jobs.disclosure.profile import Privacy, Profile, load_profile
+from jobs.disclosure.rules.degrees_of_freedom import least_units
 from jobs.kinds.statistics.estimate import MAY_BE_NOISE
 from jobs.kinds.statistics.kind import KIND
 from jobs.kinds.statistics.plan.bases import base_count, sharing, subjects
 from jobs.kinds.statistics.plan.expr import Col
 from jobs.kinds.statistics.plan.guards import error_words, guard_words
 from jobs.kinds.statistics.plan.phrases import statistic
-from jobs.kinds.statistics.plan.types import Plan
+from jobs.kinds.statistics.plan.types import Aggregate, Plan
 from jobs.kinds.statistics.release import least_count
 from jobs.schema import Model
 
@@ -32,6 +33,8 @@ class StatisticForecast(Model):
     """Standard error of a released number, in words: of a mean it depends on the number of rows."""
     shown_from: int
     """The smallest noisy count, over all owners, at which it is shown."""
+    parts: str
+    """What each owner's part must hold besides, in words; empty where no part is judged alone."""
     reasons: tuple[str, ...]
     """Codes of ``Forecast.reasons``."""
 
@@ -74,8 +77,10 @@ class Forecast(Model):
         ]
         for item in self.statistics:
             lines.append(
-                f"  - {item.statistic}: standard error {item.error}; shown from a count of {item.shown_from:,}"
+                f"  - {item.statistic}: standard error {item.error}; shown from a count of {item.shown_from:,} over all "
+                "owners"
             )
+            lines += [f"      and: {item.parts}"] if item.parts else []
             lines.append(f"      may be withheld: {', '.join(item.reasons)}")
         lines += [f"Privacy budget: {self.budget}"] if self.budget else []
         lines += ["Why a number may be withheld:", *(f"  - {code}: {words}" for code, words in self.reasons.items())]
@@ -104,6 +109,7 @@ def forecast(plan: Plan) -> Forecast:
                 statistic=statistic(aggregate, plan),
                 error="none" if profile.exact else error_words(aggregate, plan),
                 shown_from=least_count(plan, profile, aggregate),
+                parts=_parts(plan, profile, aggregate),
                 reasons=tuple(code for code in reasons if code != NOISE or aggregate.function in MAY_BE_NOISE),
             )
             for aggregate in dict.fromkeys(plan.aggregates)
@@ -112,6 +118,21 @@ def forecast(plan: Plan) -> Forecast:
         asked=_asked(plan, profile),
         budget="" if profile.privacy is None else budget_words(profile.privacy),
         cap=_decimal(profile.leverage_cap_percent / 100 / sharing(plan)),
+    )
+
+
+def _parts(plan: Plan, profile: Profile, aggregate: Aggregate) -> str:
+    """The condition of ``closed_by`` at each owner: three unequal parts may fail it far above ``shown_from``."""
+    if profile.privacy is not None:
+        return ""
+    if plan.joint_minimum:
+        return f"the minimum of {profile.min_group} is judged on all parts together: a part may be smaller"
+    few = max(profile.min_group, least_units(aggregate.function, len(aggregate.channels), profile))
+    if profile.exact:
+        return f"at each owner nobody or at least {few} individuals"
+    return (
+        f"at least {few} individuals at each owner where anybody satisfies the known conditions (by a noisy count, if "
+        "secret conditions choose among them)"
     )
 
 

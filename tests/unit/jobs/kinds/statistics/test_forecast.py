@@ -70,6 +70,20 @@ def test_groups_of_a_secret_column_are_answers_about_the_same_records() -> None:
     assert [(item.about, item.answers) for item in found.asked] == [("flights.carrier", 8)]
 
 
+def test_what_each_part_must_hold_is_said_beside_the_count_over_all() -> None:
+    spread = "SELECT COUNT(*) AS n, STDDEV(delay) AS s FROM flights"
+    (count, deviation) = forecast(of(FLIGHTS, spread)).statistics
+    assert count.parts.startswith("at least 10 individuals at each owner where anybody")
+    assert deviation.parts.startswith("at least 11 individuals at each owner")  # degrees of freedom and the mean
+    together = FLIGHTS.model_copy(update={"units_disjoint": True, "joint_minimum": True})
+    (joint, _) = forecast(of(together, spread)).statistics
+    assert joint.parts == "the minimum of 10 is judged on all parts together: a part may be smaller"
+    (exact, _) = forecast(of(FLIGHTS.model_copy(update={"profile": "open@1"}), spread)).statistics
+    assert exact.parts.startswith("at each owner nobody or at least")
+    private = FLIGHTS.model_copy(update={"profile": "dp@1", "rows_per_unit": 1, "units_disjoint": True})
+    assert [item.parts for item in forecast(of(private, "SELECT COUNT(*) AS n FROM flights")).statistics] == [""]
+
+
 def test_spreads_may_be_withheld_for_their_own_error() -> None:
     found = forecast(of(FLIGHTS, "SELECT COUNT(*) AS n, STDDEV(delay) AS s FROM flights"))
     assert [item.reasons[-1] for item in found.statistics] == ["owner-rule", "within-noise"]
@@ -85,7 +99,8 @@ def test_the_text_says_that_no_data_was_looked_at() -> None:
     found = forecast_of(kind_of("statistics"), plan(SQL))
     assert isinstance(found, Forecast)
     assert found.text().endswith("no owner's data was looked at.")
-    assert "standard error 5.2; shown from a count of 21" in found.text()
+    assert "standard error 5.2; shown from a count of 21 over all owners" in found.text()
+    assert "and: at least 10 individuals at each owner" in found.text()
     assert Forecast.model_validate(found.model_dump(mode="json")) == found
 
 
