@@ -55,6 +55,10 @@ fuzz: $(READY)
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "unseen needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	@test ! -L $(VENV) || { echo "$(VENV) is a link, and what is installed through it changes another checkout: remove it"; exit 1; }
+	@for file in $(VENV)/lib/python*/site-packages/_editable_impl_unseen.pth; do \
+	  test ! -e "$$file" || test "$$(head -n 1 "$$file")" -ef . || \
+	  { echo "$(VENV) was made for the checkout $$(head -n 1 "$$file"): make clean, or remove it"; exit 1; }; done
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
