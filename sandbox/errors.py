@@ -24,7 +24,7 @@ class Rejected(SandboxError):
 
 
 class InvalidSpec(Rejected):
-    """A file, option or request with a fault: the text names the place and what to change, so no advice stands below."""
+    """A file, option or request with a fault: the text names the place and what to change, so none stands below."""
 
     code = "invalid-spec"
     advice = ""

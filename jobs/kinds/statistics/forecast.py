@@ -77,8 +77,8 @@ class Forecast(Model):
         ]
         for item in self.statistics:
             lines.append(
-                f"  - {item.statistic}: standard error {item.error}; shown from a count of {item.shown_from:,} over all "
-                "owners"
+                f"  - {item.statistic}: standard error {item.error}; shown from a count of {item.shown_from:,} over "
+                "all owners"
             )
             lines += [f"      and: {item.parts}"] if item.parts else []
             lines.append(f"      may be withheld: {', '.join(item.reasons)}")
