@@ -105,7 +105,7 @@ CONDITIONS = [
     "(cost > 100) IS TRUE", "(cost > 100) IS NOT TRUE", "(cost > 100 OR ward = 'surgery') IS FALSE", "(cost > 100 AND icu) IS NULL",
     "NOT ((cost > 100) IS FALSE)", "(cost > 100 OR icu) IS NOT NULL", "ward NOT LIKE 's%'", "NOT ward NOT LIKE 's%'",
     "STARTS_WITH(diagnosis, 'E')", "PREFIX(diagnosis, 'I')", "CONTAINS(ward, 'di')", "SUFFIX(ward, 'y')", "LEFT(diagnosis, 1) = 'I'",
-    "NOT LEFT(ward, 3) = 'sur'", "UPPER(ward) = 'SURGERY'", "LOWER(diagnosis) IN ('e10', 'x')", "SUBSTRING(diagnosis, 2, 2) > '10'",
+    "NOT LEFT(ward, 3) = 'sur'", "UPPER(ward) = 'SURGERY'", "LOWER(diagnosis) IN ('e10', 'j18')", "SUBSTRING(diagnosis, 2, 2) > '10'",
     "RIGHT(diagnosis, 1) <> '1'", "LENGTH(ward) > 7", "ward || '-' || 'x' = 'surgery-x'", "NULLIF(ward, 'surgery') = 'medicine'",
     "NULLIF(ward, 'surgery') IS NULL", "NOT (NULLIF(ward, 'surgery') = 'medicine')", "beds % 2 = 1", "days % 3 = 1",
     "ABS(days - 5) <= 2", "ABS(days - 5) > 2", "ABS(days - 5) = 2", "NOT ABS(cost - 500) < 400", "GREATEST(days, beds) > 3",
