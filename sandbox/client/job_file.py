@@ -22,7 +22,7 @@ class JobFile(Model):
     """Values of the :names in the statement, under its names; --param NAME=VALUE on the command line goes before them.
 
     Plan: not part of it, so one grant can cover several values. Audit: another value is another question."""
-    kind: Name | None = None
+    kind: str | None = None
     """Which kind of job, where it is not a statistic."""
     request: Annotated[dict[str, Any], Field(min_length=1)] | None = None
     """The question in the shape of its kind."""
