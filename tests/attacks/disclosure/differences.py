@@ -258,12 +258,15 @@ def hidden_weights(bench: Bench) -> Outcome:
 
     Owners declare visits a secret; whoever knows it nevertheless needs no second group to take the others off.
     """
-    who, targets = crowd(63)
-    visits = np.zeros(len(who), dtype=np.int64)
-    visits[targets] = VISITS
-    data = apart(bench, People({**who.columns, "visits": visits}))
-    found = grouped(data, [f"SUM(income * visits) FILTER (WHERE {group})" for _, group in pairs(24)])
-    return guessed(over(found) / VISITS, who["income"][targets] > MIDDLE, found, threshold=MIDDLE)
+    outcomes = []
+    for seed in (63, 163, 263):
+        who, targets = crowd(seed)
+        visits = np.zeros(len(who), dtype=np.int64)
+        visits[targets] = VISITS
+        data = apart(bench, People({**who.columns, "visits": visits}))
+        found = grouped(data, [f"SUM(income * visits) FILTER (WHERE {group})" for _, group in pairs(24)])
+        outcomes.append(guessed(over(found) / VISITS, who["income"][targets] > MIDDLE, found, threshold=MIDDLE))
+    return together(outcomes)
 
 
 def medians(bench: Bench) -> Outcome:
