@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import pyarrow as pa
 from pydantic import Field, model_validator
@@ -66,9 +66,9 @@ def read_as(dataset: Dataset, spec: SourceSpec, reading: Reading) -> SourceSpec:
     known = {column.name for column in dataset.columns}
     if foreign := sorted(set(reading.columns) - known):
         raise InvalidSpec(f"source: columns: {foreign[0]} is no column of {dataset.name}")
-    made = {"encoding": reading.encoding, "delimiter": reading.delimiter}
+    made: dict[str, Any] = {"encoding": reading.encoding, "delimiter": reading.delimiter}
     columns = [_column(column, reading.columns.get(column.name, ColumnReading()), spec) for column in dataset.columns]
-    made["columns"] = [column.model_dump() for column in columns if column is not None]  # type: ignore[assignment]
+    made["columns"] = [column.model_dump() for column in columns if column is not None]
     return SourceSpec.model_validate(spec.model_dump() | made)
 
 

@@ -295,11 +295,12 @@ MIXED = {
 }
 
 
-@pytest.mark.parametrize("kind", ["parquet", "csv", "arrow"])
-@pytest.mark.parametrize("how", MIXED)
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    # a CSV has texts only: of another type it cannot be, and what is no number is told with its row
+    [(kind, how) for kind in ("parquet", "csv", "arrow") for how in MIXED if (kind, how) != ("csv", "another type")],
+)
 def test_mixed_schemas_are_refused(tmp_path: Path, kind: Literal["parquet", "csv", "arrow"], how: str) -> None:
-    if (kind, how) == ("csv", "another type"):
-        return  # a CSV has texts only; that one is no number is told with its row
     other = MIXED[how]
     for name, table in (("a", TABLE), ("b", other)):
         file = str(tmp_path / f"{name}.{kind}")

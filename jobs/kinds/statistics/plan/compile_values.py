@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import get_args
 
 from sqlglot import exp
 
@@ -17,12 +18,14 @@ from jobs.kinds.statistics.plan.expr import (
     Case,
     Col,
     DatePart,
+    DatePartName,
     DateTrunc,
     FloorDiv,
     Lit,
     Mul,
     Par,
     RowExpr,
+    TruncUnit,
     ValueType,
     columns_of,
 )
@@ -39,8 +42,8 @@ _PART_CLASSES: dict[type[exp.Expr], str] = {
     exp.Year: "year", exp.Quarter: "quarter", exp.Month: "month", exp.Day: "day",
     exp.DayOfMonth: "day", exp.DayOfWeekIso: "isodow", exp.Hour: "hour",
 }  # fmt: skip
-_PARTS = {"year", "quarter", "month", "day", "isodow", "hour"}
-_UNITS = {"year", "quarter", "month", "week", "day"}
+_PARTS: dict[str, DatePartName] = {name: name for name in get_args(DatePartName) if name != "epoch_day"}
+_UNITS: dict[str, TruncUnit] = {name: name for name in get_args(TruncUnit)}
 _WHOLE = {exp.DataType.Type.INT, exp.DataType.Type.BIGINT, exp.DataType.Type.SMALLINT, exp.DataType.Type.TINYINT}
 _BROAD = _WHOLE | {exp.DataType.Type.DOUBLE, exp.DataType.Type.FLOAT, exp.DataType.Type.DECIMAL}
 _TEXT = {exp.DataType.Type.TEXT, exp.DataType.Type.VARCHAR}
@@ -325,7 +328,7 @@ class Values:
                 arg = self.convert(node.this)
                 if unit not in _UNITS or not isinstance(arg, Col):
                     raise self.source.refuse(node, f"DATE_TRUNC takes one of {', '.join(sorted(_UNITS))} and a column")
-                return DateTrunc(unit=unit, arg=arg)  # type: ignore[arg-type]
+                return DateTrunc(unit=_UNITS[unit], arg=arg)
             case exp.DateDiff():
                 return self._difference(node)
             case exp.DayOfWeek() | exp.Dayname() | exp.Monthname():
@@ -361,4 +364,4 @@ class Values:
             raise self.source.refuse(node, "weeks are grouped by their Mondays", instead="DATE_TRUNC('week', column)")
         if part not in _PARTS or not isinstance(arg, Col):
             raise self.source.refuse(node, f"a date part is one of {', '.join(sorted(_PARTS))}, of a column")
-        return DatePart(part=part, arg=arg)  # type: ignore[arg-type]
+        return DatePart(part=_PARTS[part], arg=arg)

@@ -124,7 +124,7 @@ def difference(unit: str, first: RowExpr, last: RowExpr, scope: Scope) -> RowExp
 
 def _counted(unit: str, end: RowExpr, scope: Scope) -> RowExpr | None:
     """Months, quarters or years since the year 0."""
-    per_year = {"month": 12, "quarter": 4, "year": 1}[unit]
+    per_year = _MONTHS["year"] // _MONTHS[unit]
     if isinstance(end, Lit):
         day = _date(end.value[:10]) if end.type in ("date", "timestamp", "string") else None
         within = {"month": day.month, "quarter": (day.month + 2) // 3, "year": 0}[unit] if day else 0
@@ -134,7 +134,8 @@ def _counted(unit: str, end: RowExpr, scope: Scope) -> RowExpr | None:
     year = DatePart(part="year", arg=end)
     if unit == "year":
         return year
-    return Add(args=(Mul(args=(number(per_year), year)), DatePart(part=unit, arg=end)))  # type: ignore[arg-type]
+    within_year = DatePart(part="month" if unit == "month" else "quarter", arg=end)
+    return Add(args=(Mul(args=(number(per_year), year)), within_year))
 
 
 def named_part(node: exp.Expr, col: Col, scope: Scope) -> RowExpr | None:

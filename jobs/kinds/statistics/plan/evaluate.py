@@ -61,6 +61,11 @@ def evaluate(expr: RowExpr, row: Row, parameters: Mapping[str, Value] | None = N
             return _logic(expr, row, known)
 
 
+def evaluate_at(expr: RowExpr, value: Value | None) -> Value | None:
+    """The value for a row whose one column that ``expr`` reads has this value."""
+    return evaluate(expr, lambda _: value)
+
+
 def _logic(expr: RowExpr, row: Row, known: Mapping[str, Value]) -> bool | None:
     match expr:
         case Compare():

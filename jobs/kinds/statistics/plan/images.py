@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from sqlglot import exp
 
-from jobs.kinds.statistics.plan.evaluate import evaluate
+from jobs.kinds.statistics.plan.evaluate import evaluate, evaluate_at
 from jobs.kinds.statistics.plan.expr import (
     And,
     Branch,
@@ -102,10 +102,13 @@ def image(node: exp.Expr, convert: Callable[[exp.Expr], RowExpr], scope: Scope) 
     arguments = [_constant(part, convert) for part in _arguments(node)]
     if inner is None or any(isinstance(part, _No) for part in arguments):
         return None
-    made = {given: _apply(node, value, arguments) for given, value in inner.values.items()}
-    if any(isinstance(value, _No) for value in made.values()):
-        return None
-    return Image(inner.column, made)  # type: ignore[arg-type]
+    made: dict[Value | None, Value | None] = {}
+    for given, value in inner.values.items():
+        found = _apply(node, value, arguments)
+        if isinstance(found, _No):
+            return None
+        made[given] = found
+    return Image(inner.column, made)
 
 
 class _No:
@@ -205,7 +208,7 @@ def by_value(expr: RowExpr, scope: Scope) -> RowExpr:
     values = possible(col, scope)
     if values is None:
         return expr
-    found = {value: evaluate(expr, lambda _, value=value: value) for value in values}  # type: ignore[misc]
+    found = {value: evaluate_at(expr, value) for value in values}
     type_ = scope.type_of(col)
     listed = In(arg=col, values=tuple(literal(type_, v) for v, made in found.items() if v is not None and made is True))
     if all((made is None) == (value is None) for value, made in found.items()):

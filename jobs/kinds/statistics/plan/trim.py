@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 from jobs.kinds.statistics.plan.errors import PlanError
-from jobs.kinds.statistics.plan.evaluate import evaluate
+from jobs.kinds.statistics.plan.evaluate import evaluate_at
 from jobs.kinds.statistics.plan.expr import (
     Add,
     And,
@@ -49,18 +49,14 @@ def trimmed(
     (col,) = columns
     deciding = [c for c in conjuncts if columns_of(c) == columns and not parameters_of(c)]
     direct = [made for c in deciding if (made := _of(c, expr, col)) is not None]
-    values = [value for value in values if all(evaluate(c, lambda _, value=value: value) is True for c in direct)]  # type: ignore[misc]
+    values = [value for value in values if all(evaluate_at(c, value) is True for c in direct)]
     deciding = [c for c in deciding if _of(c, expr, col) is None]
     if not deciding:
         return values
     tried = _tried(col, (expr, *deciding), scope)
     if tried is None:
         return values
-    left = {
-        evaluate(expr, lambda _, value=value: value)  # type: ignore[misc]
-        for value in tried
-        if all(evaluate(c, lambda _, value=value: value) is True for c in deciding)  # type: ignore[misc]
-    }
+    left = {evaluate_at(expr, value) for value in tried if all(evaluate_at(c, value) is True for c in deciding)}
     return [value for value in values if value in left]
 
 
