@@ -23,7 +23,7 @@ under `standard@2`. *right*: the share of the targets that it gets right; *guess
 numbers asked for that were released. Limits: 75% of yes/no values, no exact value beyond chance, 80% of a rebuilt column.
 What is promised and what is not: [disclosure.md](disclosure.md). People are made up; *live* attacks run over the public API against real processes,
 with noise that is new in each run (so their share may be beyond a limit by chance: of 24 targets two deviations are 18%, of 72 10%), the others in one
-process with fixed keys.
+process with fixed keys. A target about whom nothing was answered is guessed by a coin: where *answered* is 0%, *right* is luck.
 
 | attack | | without the defence | under `standard@2` | guess | answered | what stops it, what is left |
 |---|---|---|---|---|---|---|
