@@ -213,12 +213,12 @@ def show(
     if as_json:
         say_json(found)
         return
-    title = f"{name}: {found['dataset']['title']}"
+    declared = read_shown(found["dataset"])  # before the first line: what the hub says of it must be a valid document
+    title = f"{name}: {declared.title}"
     table = framed("column", "type", "role", "grade", "domain or bounds", title=title)
     for column in found["dataset"]["columns"]:
         row(table, column["name"], column["type"], column["role"], column["grade"], _extent(column))
     show_grid(table)
-    declared = read_shown(found["dataset"])
     if declared.description:
         say("{description}", description=declared.description)
     for subject, fact in (*column_facts(declared), *dataset_facts(declared)):

@@ -160,7 +160,7 @@ def test_a_co_signer_sees_what_it_signs(hub: Hub, ewr: Person, tmp_path: Path) -
 def test_another_owners_key_does_not_sign(hub: Hub, ewr: Person, tmp_path: Path) -> None:
     create_key(tmp_path / "other.key", lambda size: seed("jfk")[:size])
     told = ewr("review", "approve", "job-1", "--yes", "--key", tmp_path / "other.key", code=1)
-    assert "none of ewr's keys" in told.err
+    assert "none of ewr's in the roster" in told.err
     assert hub.grants == []
 
 
@@ -244,20 +244,22 @@ def test_text_that_hides_lines_comes_from_nowhere(hub: Hub, ewr: Person) -> None
 
 
 def test_what_data_show_prints_is_literal(hub: Hub, ewr: Person) -> None:
-    def show(name: str) -> dict[str, Any]:
-        return asked.declared(name) | {"title": HOSTILE}
-
-    hub.show = show
-    with_holdings = hub.answer
+    """Names beside the declarations are shown letter by letter; declarations that no owner could sign are not shown."""
+    honest = hub.answer
 
     def answer(path: str, body: Any) -> tuple[int, Any]:
-        status, value = with_holdings(path, body)
+        status, value = honest(path, body)
         return status, value | {"holdings": [{"provider": HOSTILE, "node": HOSTILE, "version_label": HOSTILE}]}
 
     hub.answer = answer  # type: ignore[method-assign]
     told = ewr("data", "show", "flights")
     clean(told)
-    assert told.out.count("<U+001B>[2K") == 4
+    assert told.out.count("<U+001B>[2K") == 3
+    hub.show = lambda name: asked.declared(name) | {"title": HOSTILE}
+    refused = ewr("data", "show", "flights", code=1)
+    clean(refused)
+    assert refused.out == ""
+    assert "title" in refused.err
 
 
 def test_a_purpose_in_lines_forges_none_of_ours(hub: Hub, ewr: Person) -> None:
